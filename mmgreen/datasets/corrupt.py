@@ -1,0 +1,61 @@
+"""Images that cannot be decoded: named, skipped, counted."""
+
+import logging
+
+import torch
+from mmengine.logging import print_log
+from PIL import Image
+
+from mmgreen.errors import UserError
+
+#: Share of corrupt images from which a dataset is refused.
+LIMIT = 0.01
+
+
+def decoding_fault(path: str) -> str | None:
+    """Why an image file cannot be decoded in full, or ``None`` if it can."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as error:  # Pillow raises what the format's decoder raises
+        return f'{type(error).__name__}: {error}'
+    return None
+
+
+class SkipCorruptImages:
+    """Mixin before a dataset of mmengine's kind.
+
+    In training a corrupt image is replaced by another one, with a warning that
+    names it and counts; over 1 % of the images is an error. In testing every
+    corrupt image is an error. Images are decoded with Pillow, since OpenCV
+    returns a truncated file as a half grey picture, without complaint.
+    """
+
+    def full_init(self) -> None:
+        super().full_init()
+        # In shared memory: worker processes count together.
+        self._corrupt = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+        for transform in self.pipeline.transforms:
+            if hasattr(transform, 'imdecode_backend'):
+                transform.imdecode_backend = 'pillow'
+
+    def prepare_data(self, idx: int) -> dict | None:
+        try:
+            return super().prepare_data(idx)
+        except Exception:
+            path = self.get_data_info(idx)['img_path']
+            fault = decoding_fault(path)
+            if fault is None:  # the image is sound, so the fault is elsewhere
+                raise
+            if self.test_mode:
+                raise UserError(f'image {path} cannot be read ({fault}): replace it') from None
+        self._corrupt[idx] = True
+        count, total = int(self._corrupt.sum()), len(self)
+        if count > LIMIT * total:
+            raise UserError(
+                f'{count} of {total} images cannot be read, which is over {LIMIT:.0%}, the last of '
+                f'them {path} ({fault}): remove or replace them'
+            )
+        message = f'skipped image {path}, which cannot be read ({fault}); {count} of {total} so far'
+        print_log(message, logger='current', level=logging.WARNING)
+        return None

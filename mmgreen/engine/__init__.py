@@ -1,0 +1,15 @@
+"""What mmengine's runner does not have: checkpoints without code, checks before a run."""
+
+from .checkpoint import ALLOW_PICKLE, read_checkpoint
+from .plain_checkpoint_hook import PlainCheckpointHook
+from .preflight import load_config, prepare_config
+from .pretrained import load_backbone
+
+__all__ = [
+    'ALLOW_PICKLE',
+    'PlainCheckpointHook',
+    'load_backbone',
+    'load_config',
+    'prepare_config',
+    'read_checkpoint',
+]

@@ -1,0 +1,59 @@
+"""Reading checkpoints without running the code they may hold."""
+
+import argparse
+import os
+import pickle
+from typing import Any
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmgreen.errors import UserError
+
+#: Environment variable that allows pickled code when it is set to 1. The tools
+#: set it on ``--allow-pickle``; worker processes inherit it.
+ALLOW_PICKLE = 'MMGREEN_ALLOW_PICKLE'
+
+
+def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict:
+    """Read a checkpoint file, tensors and plain values only.
+
+    Args:
+        filename: A file on this machine.
+        map_location: As of :func:`torch.load`.
+
+    Returns:
+        The dict that was saved.
+
+    Raises:
+        UserError: If the file is missing, cannot be read as a checkpoint, is
+            not a dict, or holds pickled objects and ``MMGREEN_ALLOW_PICKLE``
+            is not 1.
+    """
+    filename = os.path.expanduser(filename)
+    if not os.path.isfile(filename):
+        raise UserError(f'checkpoint {filename} does not exist')
+    trusted = os.environ.get(ALLOW_PICKLE) == '1'
+    try:
+        # Other projects keep their command line beside the weights; it is inert.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            checkpoint = torch.load(filename, map_location=map_location, weights_only=not trusted)
+    except pickle.UnpicklingError as error:
+        if 'weights_only' not in str(error).lower() and 'WeightsUnpickler' not in str(error):
+            raise UserError(f'checkpoint {filename} is truncated or not a checkpoint') from error
+        raise UserError(
+            f'checkpoint {filename} holds pickled objects besides weights, which can run code when '
+            'they are read: if you trust where it comes from, pass --allow-pickle '
+            f'(or set {ALLOW_PICKLE}=1)'
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f'checkpoint {filename} is truncated or not a checkpoint') from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f'checkpoint {filename} holds no dict but a {type(checkpoint).__name__}')
+    return checkpoint
+
+
+# mmengine's own loader falls back to weights_only=False, which runs whatever
+# code the file holds. This one takes its place for every local file, so
+# load_from, resume and init_cfg are all covered.
+CheckpointLoader.register_scheme(prefixes='', loader=read_checkpoint, force=True)

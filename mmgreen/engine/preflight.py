@@ -1,0 +1,191 @@
+"""From a config file to a config that can run, or one sentence saying why not."""
+
+import inspect
+import os.path as osp
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import DATASETS, HOOKS, MODELS
+
+from mmgreen.errors import UserError
+
+
+def load_config(filename: str, options: dict | None = None, work_dir: str | None = None) -> Config:
+    """Read a config file and apply what the command line says.
+
+    Args:
+        filename: Config file.
+        options: ``--cfg-options``. A new ``data_root`` reaches every dataset
+            and evaluator that used the old one.
+        work_dir: Folder for what a run writes; by default the one of the
+            config, or ``work_dirs/`` and the config's name.
+
+    Raises:
+        UserError: If the file is missing or cannot be read.
+    """
+    if not osp.isfile(filename):
+        raise UserError(f'config file {filename} does not exist')
+    try:
+        cfg = Config.fromfile(filename)
+    except (SyntaxError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f'config file {filename} cannot be read: {error}') from error
+    old_root = cfg.get('data_root')
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError, IndexError) as error:
+        raise UserError(f'--cfg-options do not fit the config {filename}: {error}') from error
+    if 'data_root' in (options or {}) and old_root:
+        for _, node in _walk(cfg._cfg_dict):
+            for key in ('data_root', 'ann_file'):
+                value = node.get(key)
+                if isinstance(value, str) and value.startswith(old_root):
+                    node[key] = osp.join(cfg.data_root, value[len(old_root) :])
+    cfg.work_dir = (
+        work_dir
+        or cfg.get('work_dir')
+        or osp.join('work_dirs', osp.splitext(osp.basename(filename))[0])
+    )
+    return cfg
+
+
+def prepare_config(cfg: Config, mode: str) -> None:
+    """Check a config before anything is built or written, and complete it.
+
+    Number of classes and the evaluator's annotation file follow from the
+    dataset; without a GPU, mixed precision and NCCL give way to float32 and
+    gloo; checkpoints are written without pickled objects.
+
+    Args:
+        cfg: Changed in place.
+        mode: ``'train'`` or ``'test'``.
+
+    Raises:
+        UserError: If a dataset is not there, its categories disagree, a module
+            of this project is given a setting that it does not have, or there
+            is nothing to test.
+    """
+    if mode == 'test' and not cfg.get('test_dataloader'):
+        raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
+    _check_settings(cfg)
+    splits = ('train', 'val') if mode == 'train' else ('test',)
+    _check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
+
+    if not torch.cuda.is_available():
+        if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
+            cfg.env_cfg.dist_cfg.backend = 'gloo'
+        if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+            cfg.optim_wrapper.type = 'OptimWrapper'
+            for key in ('loss_scale', 'dtype', 'use_fsdp'):
+                cfg.optim_wrapper.pop(key, None)
+            print_log('No GPU: training in float32 instead of mixed precision.')
+
+    cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
+    cfg.custom_hooks.append(dict(type='mmgreen.PlainCheckpointHook'))
+
+
+def _walk(node: Any, path: str = '') -> Iterator[tuple[str, ConfigDict]]:
+    """Every dict of a config, with the dotted path to it."""
+    if isinstance(node, dict):
+        yield path, node
+        items = node.items()
+    elif isinstance(node, list | tuple):
+        items = enumerate(node)
+    else:
+        return
+    for key, value in items:
+        yield from _walk(value, f'{path}.{key}' if path else str(key))
+
+
+def _check_settings(cfg: Config) -> None:
+    """Refuse settings that modules of this project do not have."""
+    for path, node in _walk(cfg._cfg_dict):
+        kind = node.get('type')
+        if not isinstance(kind, str) or not kind.startswith('mmgreen.'):
+            continue
+        module = next((m for r in (MODELS, DATASETS, HOOKS) if (m := r.get(kind))), None)
+        if module is None:
+            raise UserError(f"{path}: there is no '{kind}'")
+        settings = _settings(module)
+        for key in node:
+            if key not in settings and key not in ('type', '_scope_'):
+                raise UserError(
+                    f"{path}: {kind} has no setting '{key}'; it has {', '.join(sorted(settings))}"
+                )
+
+
+def _settings(module: type) -> set[str]:
+    """Names of the arguments of a class, those it hands on to its bases included."""
+    names: set[str] = set()
+    for base in module.__mro__:
+        if '__init__' in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
+            names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+            if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+                break
+    return names - {'self'}
+
+
+def _check_datasets(cfg: Config, splits: list[str]) -> None:
+    classes: dict[str, tuple[str, ...]] = {}
+    for split in splits:
+        where = f'{split}_dataloader.dataset'
+        dataset = cfg[f'{split}_dataloader'].dataset
+        while 'dataset' in dataset:  # wrappers such as RepeatDataset
+            where, dataset = f'{where}.dataset', dataset.dataset
+
+        root = dataset.get('data_root') or ''
+        if root and not osp.isdir(root):
+            raise UserError(
+                f'data root {root} does not exist: put the data there, or pass --cfg-options '
+                f'data_root=FOLDER ({where}.data_root)'
+            )
+        prefixes = dataset.get('data_prefix') or ''
+        for prefix in prefixes.values() if isinstance(prefixes, dict) else [prefixes]:
+            if not osp.isdir(osp.join(root, prefix) or '.'):
+                raise UserError(
+                    f'image folder {osp.join(root, prefix)} does not exist ({where}.data_prefix)'
+                )
+        if not dataset.get('ann_file'):
+            continue
+        ann_file = osp.join(root, dataset.ann_file)
+        if not osp.isfile(ann_file):
+            raise UserError(f'annotation file {ann_file} does not exist ({where}.ann_file)')
+        if dataset.type == 'mmgreen.CocoDataset':
+            classes[split] = _classes(dataset, ann_file)
+            evaluator = cfg.get(f'{split}_evaluator')
+            if isinstance(evaluator, dict) and 'ann_file' in evaluator:
+                evaluator.ann_file = ann_file
+
+    if not classes:
+        return
+    (first, names), *others = classes.items()
+    for split, other in others:
+        if names != other:
+            raise UserError(
+                f'{first} and {split} annotations disagree on their categories: '
+                f'{_difference(names, other)}'
+            )
+    for path, node in _walk(cfg.model, 'model'):
+        if 'num_classes' in node and node.num_classes != len(names):
+            print_log(f'{path}.num_classes is {len(names)}, as the annotations say.')
+            node.num_classes = len(names)
+
+
+def _classes(dataset: ConfigDict, ann_file: str) -> tuple[str, ...]:
+    from mmgreen.datasets.coco import read_categories  # mmdet is slow to import
+
+    chosen = (dataset.get('metainfo') or {}).get('classes')
+    return tuple(chosen) if chosen else read_categories(ann_file)
+
+
+def _difference(names: tuple[str, ...], other: tuple[str, ...]) -> str:
+    only = [f"'{name}'" for name in names if name not in other]
+    also = [f"'{name}'" for name in other if name not in names]
+    if not only and not also:
+        return 'same names in another order'
+    return f'only in the first {", ".join(only) or "none"}, only in the second ' + (
+        ', '.join(also) or 'none'
+    )

@@ -1,0 +1,24 @@
+"""The one exception for faults that a user can mend."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(ValueError):
+    """A fault in a setting or a file; its message is one sentence that says what to do.
+
+    The command line tools print the message, without a traceback, and exit
+    with status 1.
+    """
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn a :class:`UserError` into its message on stderr and exit status 1."""
+    try:
+        yield
+    except UserError as error:
+        # From a dataloader's worker the message arrives below its traceback.
+        message = str(error).strip().splitlines()[-1]
+        sys.exit(f'error: {message.split("UserError: ")[-1]}')

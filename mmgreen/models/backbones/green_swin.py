@@ -1,0 +1,213 @@
+"""Swin Transformer with a sparse way through the same parameters."""
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks.transformer import PatchMerging
+from mmpretrain.models import SwinTransformer
+from mmpretrain.models.backbones.swin_transformer import SwinBlock
+from mmpretrain.models.utils import resize_pos_embed
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from mmgreen.engine.pretrained import load_backbone
+from mmgreen.errors import UserError
+from mmgreen.registry import MODELS
+from mmgreen.sparse import Layout, Windows, group_window_attention
+
+
+@MODELS.register_module()
+class GreenSwinTransformer(SwinTransformer):
+    """mmpretrain's Swin Transformer that can skip what is masked.
+
+    ``forward(x)`` is the dense path, unchanged, for classification, detection
+    and segmentation. ``forward(x, mask)`` computes the visible mask units only
+    (GreenMIM, section 3). Both run through the same parameters, whose names
+    are mmpretrain's.
+
+    All arguments are those of
+    :class:`mmpretrain.models.SwinTransformer`. ``init_cfg=dict(type='Pretrained',
+    checkpoint=FILE)`` reads any GreenMIM, SimMIM or Swin checkpoint of
+    mmpretrain's names and stops where it does not fit (see
+    :func:`mmgreen.engine.load_backbone`).
+    """
+
+    def init_weights(self) -> None:
+        """Initialise the weights, or load a checkpoint in full."""
+        if (self.init_cfg or {}).get('type') == 'Pretrained':
+            load_backbone(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix'))
+            self._is_init = True
+        else:
+            super().init_weights()
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the input along a side of one output token, 32 by default.
+
+        It is also the side of a mask unit.
+
+        Raises:
+            UserError: If a patch layer overlaps, which has no sparse path.
+        """
+        layers = [self.patch_embed.projection]
+        layers += [s.downsample.sampler for s in self.stages if s.downsample is not None]
+        stride = 1
+        for i, layer in enumerate(layers):
+            kernel, step = _pair(layer.kernel_size), _pair(layer.stride)
+            if kernel != step or kernel[0] != kernel[1] or (i > 0 and kernel[0] != 2):
+                raise UserError(
+                    'GreenSwinTransformer masks units only where patches do not overlap: '
+                    'remove kernel_size and stride from patch_cfg and downsample_cfg'
+                )
+            stride *= kernel[0]
+        return stride
+
+    def build_layout(self, image_size: tuple[int, int], mask: Tensor) -> Layout:
+        """Index tensors for :meth:`forward_sparse`, on the CPU, from the mask alone.
+
+        Args:
+            image_size: Height and width of the images, in pixels.
+            mask: Bool, (1 or B, H/stride, W/stride), True = masked.
+
+        Raises:
+            UserError: If the image is not a whole number of units, the mask is
+                of another shape, or a window is larger than its stage's map.
+        """
+        stride = self.stride
+        if any(size % stride for size in image_size):
+            raise UserError(
+                f'an image of {image_size[0]}x{image_size[1]} pixels (height x width) is not '
+                f'divisible by the mask unit of {stride}: crop or resize to a multiple of {stride}'
+            )
+        units = tuple(size // stride for size in image_size)
+        if mask.shape[-2:] != units:
+            raise UserError(
+                f'the mask is of shape {tuple(mask.shape)}, but images of {image_size[0]}x'
+                f'{image_size[1]} pixels have {units[0]}x{units[1]} units of {stride} pixels'
+            )
+        patch = self.patch_embed.projection.stride[0]
+        unit_side = stride // patch
+        maps = [tuple(size // patch >> i for size in image_size) for i in range(self.num_layers)]
+        windows = [
+            [_window_and_shift(block, maps[i], i) for block in stage.blocks]
+            for i, stage in enumerate(self.stages)
+        ]
+        try:
+            return Layout(mask, unit_side, windows)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Features of all patches, or of the visible units only.
+
+        Args:
+            x: Images, (B, 3, H, W).
+            mask: ``None`` for the dense path, or bool of shape (1, H/32, W/32),
+                shared by the batch, or (B, H/32, W/32) with the same number of
+                visible units in each; True = masked. Keep it on the CPU: the
+                layout is built there.
+
+        Returns:
+            One tensor for each of ``out_indices``, normalised by its output
+            norm. Dense: feature maps (B, C, h, w). Sparse: (B, tokens, C) in
+            nested order; at the last stage that is (B, visible units, C),
+            row-major over the visible units.
+
+        Raises:
+            UserError: As :meth:`build_layout`.
+        """
+        if mask is None:
+            return super().forward(x)
+        if mask.shape[0] not in (1, len(x)):
+            raise UserError(f'{mask.shape[0]} masks do not go with a batch of {len(x)} images')
+        layout = self.build_layout(tuple(x.shape[2:]), mask).to(x.device)
+        return self.forward_sparse(x, layout)
+
+    def forward_sparse(self, x: Tensor, layout: Layout) -> tuple[Tensor, ...]:
+        """The sparse path of :meth:`forward`, over a layout on the device of ``x``."""
+        map_size = tuple(size // self.patch_embed.projection.stride[0] for size in x.shape[2:])
+        x = self._embed_visible(x, layout)  # [B, tokens, C]
+
+        outs = []
+        for i, stage in enumerate(self.stages):
+            for block in stage.blocks:
+                side, shift = _window_and_shift(block, map_size, i)
+                x = _forward_block(block, x, layout.windows[i, side, shift])
+            merged = x if stage.downsample is None else _merge_patches(stage.downsample, x)
+            if i in self.out_indices:
+                outs.append(getattr(self, f'norm{i}')(merged if self.out_after_downsample else x))
+            x = merged
+            map_size = tuple(size // 2 for size in map_size)
+        return tuple(outs)
+
+    def _embed_visible(self, x: Tensor, layout: Layout) -> Tensor:
+        """Cut the visible patches out of (B, 3, H, W) images and embed only those."""
+        projection = self.patch_embed.projection
+        patch = projection.stride[0]
+        batch, channels, height, width = x.shape
+        x = x.view(batch, channels, height // patch, patch, width // patch, patch)
+        sample = torch.arange(batch, device=x.device)[:, None]
+        x = x[sample, :, layout.rows, :, layout.cols]  # [B, N, 3, patch, patch]
+        x = F.linear(x.flatten(2), projection.weight.flatten(1), projection.bias)
+        if self.patch_embed.norm is not None:
+            x = self.patch_embed.norm(x)
+        if self.use_abs_pos_embed:
+            grid = (height // patch, width // patch)
+            position = resize_pos_embed(
+                self.absolute_pos_embed,
+                self.patch_resolution,
+                grid,
+                self.interpolate_mode,
+                self.num_extra_tokens,
+            )
+            x = x + position[0, layout.rows * grid[1] + layout.cols]
+        return self.drop_after_pos(x)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _window_and_shift(block: SwinBlock, map_size: tuple[int, int], stage: int) -> tuple[int, int]:
+    """Window side and shift of a block on a map, by the rules of ShiftWindowMSA."""
+    attn, smallest = block.attn, min(map_size)
+    if attn.pad_small_map or smallest > attn.window_size:
+        return attn.window_size, attn.shift_size
+    if smallest == attn.window_size:
+        return attn.window_size, 0
+    raise UserError(
+        f'window_size {attn.window_size} of stage {stage + 1} is larger than its feature map of '
+        f'{map_size[0]}x{map_size[1]}: give that stage a smaller window in stage_cfgs, '
+        'use larger images, or set pad_small_map=True'
+    )
+
+
+def _forward_block(block: SwinBlock, x: Tensor, windows: Windows) -> Tensor:
+    """:meth:`SwinBlock.forward` for visible tokens, (B, N, C) to (B, N, C)."""
+    msa = block.attn.w_msa
+
+    def inner(x: Tensor) -> Tensor:
+        attended = group_window_attention(
+            msa.qkv(block.norm1(x)),
+            msa.relative_position_bias_table,
+            windows,
+            msa.num_heads,
+            scale=msa.scale,
+            dropout=msa.attn_drop.p if block.training else 0.0,
+            outside=msa.qkv.bias,
+        )
+        x = x + block.attn.drop(msa.proj_drop(msa.proj(attended)))
+        return block.ffn(block.norm2(x), identity=x)
+
+    if block.with_cp and x.requires_grad:
+        return checkpoint(inner, x, use_reentrant=False)
+    return inner(x)
+
+
+def _merge_patches(merging: PatchMerging, x: Tensor) -> Tensor:
+    """:meth:`PatchMerging.forward` for nested tokens, (B, N, C) to (B, N/4, C')."""
+    batch, tokens, channels = x.shape
+    # Four neighbours in memory; mmcv's weights want channel-major order.
+    x = x.view(batch, tokens // 4, 4, channels).transpose(2, 3).flatten(2)
+    if merging.norm is not None:
+        x = merging.norm(x)
+    return merging.reduction(x)

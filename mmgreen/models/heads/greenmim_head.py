@@ -1,0 +1,54 @@
+"""Loss of GreenMIM, and the way back from predictions to pixels."""
+
+import torch
+from mmpretrain.models import MAEPretrainHead
+from torch import Tensor
+
+from mmgreen.registry import MODELS
+
+
+@MODELS.register_module()
+class GreenMIMHead(MAEPretrainHead):
+    """MAE's head for images of any height and width.
+
+    The loss is the mean squared error on masked units; with ``norm_pix`` the
+    target of each unit is normalised to mean 0 and variance 1 (unbiased,
+    eps 1e-6).
+
+    All arguments are those of :class:`mmpretrain.models.MAEPretrainHead`.
+    """
+
+    def patchify(self, imgs: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, units, patch_size**2 * C), ordered row, column, channel."""
+        p = self.patch_size
+        batch, channels, height, width = imgs.shape
+        x = imgs.reshape(batch, channels, height // p, p, width // p, p)
+        return x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, p * p * channels)
+
+    def unpatchify(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """The inverse of :meth:`patchify` for ``grid`` = (units per column, per row)."""
+        p, (h, w) = self.patch_size, grid
+        x = x.reshape(len(x), h, w, p, p, -1).permute(0, 5, 1, 3, 2, 4)
+        return x.reshape(len(x), -1, h * p, w * p)
+
+    def reconstruct(self, pred: Tensor, imgs: Tensor, mask: Tensor) -> Tensor:
+        """Images whose masked units are the predicted ones.
+
+        With ``norm_pix`` a prediction has no scale of its own: each masked unit
+        is given the mean and variance of the pixels it stands for, as MAE's
+        figures do.
+
+        Args:
+            pred: (B, units, patch_size**2 * C).
+            imgs: (B, C, H, W), the scale of the result.
+            mask: Bool, (B, h, w), True = masked.
+
+        Returns:
+            (B, C, H, W); visible units are those of ``imgs``.
+        """
+        units = self.patchify(imgs)
+        if self.norm_pix:
+            pred = pred * (units.var(-1, keepdim=True) + 1e-6) ** 0.5
+            pred = pred + units.mean(-1, keepdim=True)
+        units = torch.where(mask.flatten(1)[:, :, None], pred, units)
+        return self.unpatchify(units, tuple(mask.shape[1:]))

@@ -1,0 +1,159 @@
+"""Green hierarchical masked image modelling."""
+
+import torch
+from mmpretrain.models import BaseSelfSupervisor
+from torch import Tensor, nn
+
+from mmgreen.errors import UserError
+from mmgreen.registry import MODELS
+from mmgreen.sparse import num_visible, random_mask
+
+
+@MODELS.register_module()
+class GreenMIM(BaseSelfSupervisor):
+    """Masked image modelling whose encoder computes visible patches only.
+
+    `Green Hierarchical Vision Transformer for Masked Image Modeling
+    <https://arxiv.org/abs/2205.13515>`_. One mask is drawn on the CPU for each
+    step and shared by the batch of a process; all index tensors follow from it
+    before the device is touched.
+
+    Args:
+        backbone: A :class:`GreenSwinTransformer` whose last ``out_indices`` is
+            the last stage.
+        neck: The decoder, :class:`GreenMIMDecoder`.
+        head: Target and loss, :class:`GreenMIMHead`.
+        mask_ratio: Share of the units to hide, inside (0, 1).
+        unit_size: Side of a mask unit in pixels, a multiple of the backbone's
+            stride (32).
+        data_preprocessor: As in mmpretrain.
+        init_cfg: Initialisation.
+
+    Raises:
+        UserError: If the mask ratio, the unit size or the decoder's patch size
+            do not fit.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        head: dict,
+        mask_ratio: float = 0.75,
+        unit_size: int = 32,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        # mmpretrain would look in its own scope only, and ask for the prefix.
+        backbone, neck, head = (
+            MODELS.build(part) if isinstance(part, dict) and part['type'] in MODELS else part
+            for part in (backbone, neck, head)
+        )
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        stride = self.backbone.stride
+        if not 0 < mask_ratio < 1:
+            raise UserError(f'mask_ratio must lie between 0 and 1, not at {mask_ratio}')
+        if unit_size < 1 or unit_size % stride:
+            raise UserError(f"unit_size {unit_size} is not a multiple of the backbone's {stride}")
+        if self.head.patch_size != stride:
+            raise UserError(
+                f"head.patch_size {self.head.patch_size} is not the backbone's stride {stride}"
+            )
+        pixels = stride**2 * self.head.in_channels
+        if self.neck.decoder_pred.out_features != pixels:
+            raise UserError(
+                f'the decoder predicts {self.neck.decoder_pred.out_features} values a unit, not '
+                f'{pixels}: set neck.patch_size to {stride}'
+            )
+        self.mask_ratio = mask_ratio
+        self.unit_size = unit_size
+
+    def draw_mask(self, image_size: tuple[int, int], num_masks: int = 1) -> Tensor:
+        """Draw masks at the scale of ``unit_size``, on the grid of the backbone's stride.
+
+        Args:
+            image_size: Height and width in pixels.
+            num_masks: 1, or one for each sample.
+
+        Returns:
+            Bool, (num_masks, H/stride, W/stride), True = masked, on the CPU.
+
+        Raises:
+            UserError: If the image is not a whole number of units, or no unit
+                would stay visible.
+        """
+        if any(size % self.unit_size for size in image_size):
+            raise UserError(
+                f'images of {image_size[0]}x{image_size[1]} pixels (height x width) are not '
+                f'divisible by unit_size {self.unit_size}: change the crop size of the training '
+                'pipeline, or unit_size'
+            )
+        height, width = (size // self.unit_size for size in image_size)
+        try:
+            num_visible(height * width, self.mask_ratio)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        mask = random_mask(height, width, self.mask_ratio, num_masks)
+        repeat = self.unit_size // self.backbone.stride
+        return mask.repeat_interleave(repeat, 1).repeat_interleave(repeat, 2)
+
+    def forward_masked(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode the visible units and predict all of them.
+
+        Args:
+            images: (B, 3, H, W), preprocessed.
+            mask: Bool, (1 or B, H/stride, W/stride), True = masked.
+
+        Returns:
+            Latents (B, visible units, C), predictions (B, units, stride * stride
+            * 3), and the mask, (1 or B, units) bool, on the images' device.
+        """
+        layout = self.backbone.build_layout(tuple(images.shape[2:]), mask).to(images.device)
+        latent = self.backbone.forward_sparse(images, layout)[-1]
+        pred = self.neck(latent, layout.restore, tuple(mask.shape[1:]))
+        return latent, pred, layout.restore == layout.num_visible
+
+    def loss(self, inputs: Tensor, data_samples: list | None = None, **kwargs) -> dict[str, Tensor]:
+        """Reconstruction loss of a batch of images under a fresh mask.
+
+        Args:
+            inputs: (B, 3, H, W), preprocessed.
+            data_samples: Not used; part of mmpretrain's interface.
+
+        Returns:
+            ``dict(loss=...)``, a scalar.
+        """
+        mask = self.draw_mask(tuple(inputs.shape[2:]))
+        _, pred, masked = self.forward_masked(inputs, mask)
+        return dict(loss=self.head.loss(pred, inputs, masked.expand(len(inputs), -1)))
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Predict what a mask hides.
+
+        Args:
+            images: (B, 3, H, W), preprocessed.
+            mask: Bool, (1 or B, H/stride, W/stride), True = masked; a random
+                one for each image by default.
+
+        Returns:
+            A dict of
+
+            - ``latent``: (B, visible units, C),
+            - ``pred``: (B, units, stride * stride * 3), as the loss sees it,
+            - ``mask``: bool, (B, H/stride, W/stride),
+            - ``image``: (B, 3, H, W) in the scale of ``images``, masked units
+              predicted, visible units kept.
+        """
+        if mask is None:
+            mask = self.draw_mask(tuple(images.shape[2:]), len(images))
+        latent, pred, masked = self.forward_masked(images, mask)
+        mask = masked.view(mask.shape).expand(len(images), -1, -1)
+        image = self.head.reconstruct(pred, images, mask)
+        return dict(latent=latent, pred=pred, mask=mask, image=image)

@@ -1,0 +1,15 @@
+"""Registries of scope ``mmgreen``, children of mmengine's roots.
+
+From any scope a module is reached by its prefix, ``type='mmgreen.GreenMIM'``.
+"""
+
+from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import Registry
+
+MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
+DATASETS = Registry(
+    'dataset', parent=ROOT_DATASETS, scope='mmgreen', locations=['mmgreen.datasets']
+)
+HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='mmgreen', locations=['mmgreen.engine'])

@@ -1,0 +1,35 @@
+"""Shared fixtures: small models, and real data where it is at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import mmgreen  # noqa: F401
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get('MMGREEN_TEST_DATA', ROOT.parent / 'shared/data'))
+
+
+def real_data(name: str) -> Path:
+    """Folder of a real dataset, or skip."""
+    path = SHARED / name
+    if not path.is_dir():
+        pytest.skip(f'{name} is not at hand: set MMGREEN_TEST_DATA to the folder that holds it')
+    return path
+
+
+@pytest.fixture(scope='session')
+def coco_tiny() -> Path:
+    return real_data('coco_tiny')
+
+
+@pytest.fixture(scope='session')
+def imagenette() -> Path:
+    return real_data('imagenette_mini')
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

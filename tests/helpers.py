@@ -1,0 +1,69 @@
+"""Small models with weights that leave nothing at zero."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mmgreen.registry import MODELS
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8])
+# The last stage's map has half the side of a window of 14 at 224 pixels.
+WINDOW_14 = dict(window_size=14, stage_cfgs=[{}, {}, {}, dict(window_size=7)])
+
+
+def randomise(module: nn.Module) -> None:
+    """Draw every parameter, biases, norms and bias tables included."""
+    for name, parameter in module.named_parameters():
+        nn.init.normal_(parameter, std=0.5 if 'bias_table' in name else 0.1)
+        if 'norm' in name and name.endswith('weight'):
+            parameter.data += 1
+
+
+def small_swin(**kwargs) -> nn.Module:
+    """A GreenSwinTransformer of 16 channels in evaluation mode."""
+    config = dict(type='GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0)
+    model = MODELS.build({**config, **kwargs})
+    randomise(model)
+    model.eval()
+    return model
+
+
+def greenmim_config(**kwargs) -> dict:
+    """A GreenMIM of 16 channels for 32-pixel units."""
+    config = dict(
+        type='GreenMIM',
+        backbone=dict(type='GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0),
+        neck=dict(type='GreenMIMDecoder', embed_dim=128, decoder_embed_dim=32, decoder_num_heads=4),
+        head=dict(
+            type='GreenMIMHead',
+            norm_pix=True,
+            patch_size=32,
+            loss=dict(type='PixelReconstructionLoss', criterion='L2'),
+        ),
+    )
+    return {**config, **kwargs}
+
+
+def small_greenmim(**kwargs) -> nn.Module:
+    """GreenMIM with drawn weights, in evaluation mode."""
+    model = MODELS.build(greenmim_config(**kwargs))
+    randomise(model)
+    model.eval()
+    return model
+
+
+def mask_with(height: int, width: int, visible: list[int], num_masks: int = 1) -> torch.Tensor:
+    """The mask that leaves the given units, row-major, visible."""
+    mask = torch.ones(num_masks, height * width, dtype=torch.bool)
+    mask[:, visible] = False
+    return mask.view(num_masks, height, width)
+
+
+def run_tool(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.CompletedProcess:
+    """Run a tool of this project as a user would; never raises on its status."""
+    command = [sys.executable, *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
