@@ -43,6 +43,12 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
                 value = node.get(key)
                 if isinstance(value, str) and value.startswith(old_root):
                     node[key] = osp.join(cfg.data_root, value[len(old_root) :])
+    # mmengine marks what is inherited from another library with its scope. Where
+    # that is the scope of the run anyway, the mark says nothing, and the
+    # dataloader's collate_fn would take it for an argument.
+    for _, node in _walk(cfg._cfg_dict):
+        if node.get('_scope_') == cfg.get('default_scope'):
+            node.pop('_scope_', None)
     cfg.work_dir = (
         work_dir
         or cfg.get('work_dir')

@@ -16,7 +16,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.utils import track_iter_progress
-from pycocotools import mask as coco_mask
 
 CATEGORIES = ('tomato', 'lemon', 'leaf', 'plum', 'carrot')
 # Typical hue (OpenCV's 0 to 179), saturation and value of each.
@@ -160,13 +159,11 @@ def annotate(mask: np.ndarray, crowd: bool) -> dict | None:
     """COCO's segmentation, box and area of a mask; run lengths for a crowd."""
     box = [float(v) for v in cv2.boundingRect(mask.astype(np.uint8))]
     common = dict(bbox=box, area=float(mask.sum()), iscrowd=int(crowd))
-    if crowd:
-        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        # Run lengths in plain numbers, as COCO's own crowd regions have them.
-        runs, flat = [], np.concatenate([[False], mask.T.ravel()])
-        edges = np.flatnonzero(flat[1:] != flat[:-1])
+    if crowd:  # run lengths by columns, the first of them of zeros
+        column_wise = np.concatenate([[False], mask.T.ravel()])
+        edges = np.flatnonzero(column_wise[1:] != column_wise[:-1])
         runs = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-        return dict(common, segmentation=dict(size=rle['size'], counts=runs))
+        return dict(common, segmentation=dict(size=list(mask.shape), counts=runs))
     contours, _ = cv2.findContours(
         mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )

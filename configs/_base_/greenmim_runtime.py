@@ -1,0 +1,6 @@
+_base_ = 'mmpretrain::_base_/default_runtime.py'
+
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))
+
+# Every process draws masks of its own.
+randomness = dict(seed=0, diff_rank_seed=True)

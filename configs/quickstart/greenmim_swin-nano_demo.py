@@ -1,0 +1,53 @@
+# A small Swin on the demo dataset, sized for two CPU cores.
+_base_ = [
+    '../_base_/models/greenmim_swin-base.py',
+    '../_base_/datasets/imagenet_bs256_greenmim.py',
+    '../_base_/schedules/greenmim_adamw_coslr-100e.py',
+    '../_base_/greenmim_runtime.py',
+]
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmgreen.GreenSwinTransformer',
+        arch=dict(embed_dims=32, depths=[2, 2, 4, 2], num_heads=[1, 2, 4, 8]),
+        img_size=192,
+        window_size=6,
+        drop_path_rate=0.0,
+    ),
+    neck=dict(embed_dim=256, decoder_embed_dim=128, decoder_num_heads=4),
+)
+
+data_root = 'data/demo/'
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='RandomResizedCrop',
+        scale=192,
+        crop_ratio_range=(0.4, 1.0),
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    drop_last=True,
+    dataset=dict(data_root=data_root, data_prefix='unlabelled', pipeline=train_pipeline),
+)
+
+max_epochs = 20
+optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', T_max=20, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=max_epochs)
+
+default_hooks = dict(
+    logger=dict(interval=25),
+    checkpoint=dict(interval=5, max_keep_ckpts=1),
+)
+auto_scale_lr = dict(base_batch_size=32)

@@ -1,0 +1,103 @@
+# Mask R-CNN from the quickstart's pre-training, with narrow heads, at 192 pixels.
+_base_ = [
+    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
+    'mmdet::_base_/datasets/coco_instance.py',
+    'mmdet::_base_/schedules/schedule_1x.py',
+    'mmdet::_base_/default_runtime.py',
+]
+custom_imports = dict(imports=['mmgreen'])
+
+width = 64
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmgreen.GreenSwinTransformer',
+        arch=dict(embed_dims=32, depths=[2, 2, 4, 2], num_heads=[1, 2, 4, 8]),
+        img_size=192,
+        window_size=6,
+        pad_small_map=True,
+        drop_path_rate=0.05,
+        out_indices=(0, 1, 2, 3),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_20.pth'
+        ),
+    ),
+    neck=dict(in_channels=[32, 64, 128, 256], out_channels=width),
+    rpn_head=dict(
+        in_channels=width,
+        feat_channels=width,
+        anchor_generator=dict(scales=[4]),
+    ),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=width),
+        bbox_head=dict(in_channels=width, fc_out_channels=256, num_classes=5),
+        mask_roi_extractor=dict(out_channels=width),
+        mask_head=dict(num_convs=2, in_channels=width, conv_out_channels=width, num_classes=5),
+    ),
+    train_cfg=dict(
+        rpn=dict(sampler=dict(num=128)),
+        rpn_proposal=dict(nms_pre=400, max_per_img=200),
+        rcnn=dict(sampler=dict(num=64)),
+    ),
+    test_cfg=dict(
+        rpn=dict(nms_pre=400, max_per_img=200),
+        rcnn=dict(max_per_img=40),
+    ),
+)
+
+data_root = 'data/demo/'
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='Resize', scale=(192, 192), keep_ratio=True),
+    dict(type='RandomFlip', prob=[0.3, 0.3], direction=['horizontal', 'vertical']),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(192, 192), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
+]
+val_dataset = dict(
+    type='mmgreen.CocoDataset',
+    data_root=data_root,
+    ann_file='annotations/val.json',
+    data_prefix=dict(img='val'),
+    pipeline=test_pipeline,
+)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    dataset=dict(
+        type='mmgreen.CocoDataset',
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='train'),
+        filter_cfg=dict(min_size=8),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(num_workers=1, dataset=val_dataset)
+test_dataloader = dict(num_workers=1, dataset=val_dataset)
+val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+test_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+
+max_epochs = 12
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
+]
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05),
+    clip_grad=dict(max_norm=10.0),
+)
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(max_keep_ckpts=1),
+)
+randomness = dict(seed=0)

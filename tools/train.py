@@ -1,0 +1,90 @@
+#!/usr/bin/env python
+"""Train a model: pre-training, detection, or anything else a config describes."""
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import mmgreen  # noqa: F401
+from mmgreen.engine import ALLOW_PICKLE, load_config, prepare_config
+from mmgreen.errors import UserError, one_sentence
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: %(prog)s configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k'
+        '.py --work-dir work_dirs/mine --cfg-options data_root=my_images '
+        'train_dataloader.dataset.data_prefix= train_dataloader.batch_size=64',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision (needs a GPU)'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the total batch size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint, by default from the last one in the work dir',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change settings of the config, such as data_root=FOLDER or '
+        'train_dataloader.batch_size=8; lists are written as key="[a,b]" or key=a,b',
+    )
+    parser.add_argument(
+        '--allow-pickle',
+        action='store_true',
+        help='read checkpoints that hold pickled objects; they can run code, so trust their source',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started',
+    )
+    # torch.distributed passes this where it does not set LOCAL_RANK.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS
+    )
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    if args.allow_pickle:
+        os.environ[ALLOW_PICKLE] = '1'
+    with one_sentence():
+        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        cfg.launcher = args.launcher
+        if args.amp:
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        if args.auto_scale_lr:
+            if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+                raise UserError(f'{args.config} has no auto_scale_lr.base_batch_size to scale from')
+            cfg.auto_scale_lr.enable = True
+        if args.resume:
+            cfg.resume = True
+            cfg.load_from = None if args.resume == 'auto' else args.resume
+        prepare_config(cfg, 'train')
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner.train()
+
+
+if __name__ == '__main__':
+    main()
