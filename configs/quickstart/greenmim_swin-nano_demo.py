@@ -38,11 +38,11 @@ train_dataloader = dict(
     dataset=dict(data_root=data_root, data_prefix='unlabelled', pipeline=train_pipeline),
 )
 
-max_epochs = 20
+max_epochs = 15
 optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', T_max=20, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=max_epochs)
 

@@ -19,7 +19,7 @@ model = dict(
         drop_path_rate=0.05,
         out_indices=(0, 1, 2, 3),
         init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_20.pth'
+            type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_15.pth'
         ),
     ),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=width),
@@ -86,7 +86,7 @@ test_dataloader = dict(num_workers=1, dataset=val_dataset)
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 
-max_epochs = 12
+max_epochs = 8
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),

@@ -1,0 +1,215 @@
+"""The backbone: sparse equals dense, masked pixels do not matter, one set of parameters."""
+
+import pytest
+import torch
+from helpers import TINY, WINDOW_14, mask_with, small_swin
+from mmengine.registry import MODELS as ROOT
+from mmpretrain.models import SwinTransformer
+
+from mmgreen.errors import UserError
+from mmgreen.sparse import random_mask
+
+GEOMETRIES = [
+    # window settings, image size (height, width)
+    (dict(window_size=7), (224, 224)),
+    (dict(window_size=7), (448, 224)),
+    (dict(window_size=7), (224, 448)),
+    (WINDOW_14, (224, 224)),
+    (WINDOW_14, (448, 672)),
+    (dict(window_size=6), (192, 192)),
+    # maps that dense Swin pads to whole windows
+    (dict(window_size=7), (256, 320)),
+    (dict(window_size=7, pad_small_map=True), (96, 160)),
+    (dict(window_size=14, pad_small_map=True), (64, 32)),
+]
+
+
+@pytest.mark.parametrize('num_masks', [1, 2])
+@pytest.mark.parametrize(('settings', 'size'), GEOMETRIES)
+def test_all_visible_equals_dense(settings, size, num_masks):
+    model = small_swin(**settings)
+    images = torch.randn(2, 3, *size)
+    dense = model(images)[-1].flatten(2).transpose(1, 2)
+    mask = torch.zeros(num_masks, size[0] // 32, size[1] // 32, dtype=torch.bool)
+    sparse = model(images, mask)
+    assert isinstance(sparse, tuple)
+    torch.testing.assert_close(sparse[-1], dense, atol=1e-5, rtol=0)
+
+
+def test_all_visible_has_the_gradients_of_dense():
+    model = small_swin()
+    images = torch.randn(2, 3, 224, 224)
+    weight = torch.randn(2, 128, 7, 7)
+    gradients = []
+    for mask in (None, torch.zeros(1, 7, 7, dtype=torch.bool)):
+        model.zero_grad()
+        out = model(images, mask)[-1]
+        if mask is not None:
+            out = out.transpose(1, 2).view(2, 128, 7, 7)
+        (out * weight).sum().backward()
+        gradients.append({n: p.grad.clone() for n, p in model.named_parameters()})
+    dense, sparse = gradients
+    for name, expected in dense.items():
+        scale = expected.abs().max()
+        assert (sparse[name] - expected).abs().max() < 1e-4 * scale + 1e-6, name
+
+
+@pytest.mark.parametrize('num_masks', [1, 3])
+@pytest.mark.parametrize(('settings', 'size'), GEOMETRIES[:7])
+def test_masked_pixels_change_nothing(settings, size, num_masks):
+    model = small_swin(**settings)
+    images = torch.randn(3, 3, *size)
+    mask = random_mask(size[0] // 32, size[1] // 32, 0.6, num_masks)
+    before = model(images, mask)[-1]
+    hidden = mask.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None]
+    poisoned = images.masked_fill(hidden, float('nan'))
+    assert torch.equal(model(poisoned, mask)[-1], before)
+
+
+def test_visible_pixels_do_change_the_latents():
+    model = small_swin()
+    images = torch.randn(1, 3, 224, 224)
+    mask = mask_with(7, 7, [0, 9, 24, 48])
+    before = model(images, mask)[-1]
+    images[:, :, 32:64, 64:96] += 1  # unit 9
+    changed = (model(images, mask)[-1] - before).abs().amax(-1)[0]
+    assert changed[1] > 1e-3
+
+
+@pytest.mark.parametrize('visible', [[0], [48], [3, 20, 21, 40], list(range(49))])
+def test_any_number_of_visible_units(visible):
+    model = small_swin()
+    out = model(torch.randn(2, 3, 224, 224), mask_with(7, 7, visible))[-1]
+    assert out.shape == (2, len(visible), 128)
+    assert out.isfinite().all()
+
+
+def test_latents_are_row_major_over_visible_units():
+    """A unit that no other unit can reach by attention has the same latent alone."""
+    model = small_swin()
+    images = torch.randn(1, 3, 448, 448)
+    # Far apart: units share no window at any stage (the last has 2x2 windows of 7x7 units).
+    together = model(images, mask_with(14, 14, [0, 13, 182, 195]))[-1]
+    for place, unit in enumerate([0, 13, 182, 195]):
+        alone = model(images, mask_with(14, 14, [unit]))[-1]
+        torch.testing.assert_close(together[:, place], alone[:, 0], atol=1e-5, rtol=0)
+
+
+def test_one_mask_for_each_sample_equals_one_run_for_each():
+    model = small_swin()
+    images = torch.randn(3, 3, 224, 224)
+    masks = random_mask(7, 7, 0.75, 3)
+    assert not torch.equal(masks[0], masks[1])
+    together = model(images, masks)[-1]
+    for i in range(3):
+        alone = model(images[i : i + 1], masks[i : i + 1])[-1]
+        torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=0)
+
+
+def test_output_is_normalised_by_the_output_norm():
+    model = small_swin()
+    model.norm3.reset_parameters()
+    out = model(torch.randn(1, 3, 224, 224), mask_with(7, 7, [1, 2, 3]))[-1]
+    torch.testing.assert_close(out.mean(-1), torch.zeros(1, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.var(-1, correction=0), torch.ones(1, 3), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('after', [False, True])
+def test_every_stage_can_be_returned(after):
+    model = small_swin(out_indices=(0, 1, 2, 3), out_after_downsample=after)
+    images = torch.randn(1, 3, 224, 224)
+    dense = model(images)
+    sparse = model(images, torch.zeros(1, 7, 7, dtype=torch.bool))
+    for a, b in zip(dense, sparse, strict=True):
+        # Nested order differs from row-major, but the set of tokens is the same.
+        dense_sum, sparse_sum = a.flatten(2).sum(-1), b.sum(1)
+        torch.testing.assert_close(sparse_sum, dense_sum, atol=1e-2, rtol=1e-4)
+        assert b.shape[1] == a.shape[2] * a.shape[3]
+
+
+def test_state_dict_is_that_of_mmpretrain():
+    settings = dict(arch=TINY, window_size=7)
+    ours = ROOT.build(dict(type='mmgreen.GreenSwinTransformer', **settings))
+    theirs = SwinTransformer(**settings)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.randn(1, 3, 224, 224)
+    ours.eval(), theirs.eval()
+    assert torch.equal(ours(images)[-1], theirs(images)[-1])
+
+
+@pytest.mark.parametrize('mask', [None, mask_with(7, 7, [3, 8, 20, 33])])
+def test_checkpointing_changes_nothing(mask):
+    results = []
+    for with_cp in (False, True):
+        torch.manual_seed(1)
+        model = small_swin(with_cp=with_cp)
+        model.train()
+        images = torch.randn(2, 3, 224, 224, requires_grad=True)
+        out = model(images, mask)[-1]
+        out.square().sum().backward()
+        table = model.stages[0].blocks[1].attn.w_msa.relative_position_bias_table
+        results.append((out.detach(), table.grad, images.grad))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize('mask', [None, mask_with(7, 7, [3, 8, 20, 33])])
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_drop_path_drops_in_training_only(mask, with_cp):
+    model = small_swin(drop_path_rate=0.9, with_cp=with_cp)
+    images = torch.randn(4, 3, 224, 224)
+    assert torch.equal(model(images, mask)[-1], model(images, mask)[-1])
+    model.train()
+    out = model(images, mask)[-1]
+    assert not torch.allclose(out, model(images, mask)[-1])
+    out.sum().backward()
+
+
+def test_absolute_positions_work_on_both_paths():
+    model = small_swin(use_abs_pos_embed=True)
+    torch.nn.init.normal_(model.absolute_pos_embed)
+    for size in (224, 448):
+        images = torch.randn(1, 3, size, size)
+        dense = model(images)[-1].flatten(2).transpose(1, 2)
+        sparse = model(images, torch.zeros(1, size // 32, size // 32, dtype=torch.bool))[-1]
+        torch.testing.assert_close(sparse, dense, atol=1e-5, rtol=0)
+
+
+def test_bf16_autocast():
+    model = small_swin()
+    images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7)
+    exact = model(images, mask)[-1]
+    with torch.autocast('cpu', torch.bfloat16):
+        rough = model(images, mask)[-1]
+    assert (rough.float() - exact).abs().mean() < 0.1
+    rough.float().sum().backward()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'size', 'mask', 'words'),
+    [
+        ({}, (230, 224), (1, 7, 7), '230x224 pixels .* is not divisible by the mask unit of 32'),
+        ({}, (224, 224), (1, 6, 7), r'the mask is of shape \(1, 6, 7\)'),
+        ({}, (224, 224), (3, 7, 7), '3 masks do not go with a batch of 2'),
+        (dict(window_size=14), (224, 224), (1, 7, 7), 'window_size 14 of stage 4 is larger'),
+        (dict(window_size=7), (192, 192), (1, 6, 6), 'window_size 7 of stage 4 is larger'),
+        (
+            dict(stage_cfgs=dict(downsample_cfg=dict(kernel_size=3))),
+            (224, 224),
+            (1, 7, 7),
+            'only where patches do not overlap',
+        ),
+    ],
+)
+def test_geometry_that_does_not_fit_is_explained(settings, size, mask, words):
+    model = small_swin(**settings)
+    mask = torch.zeros(mask, dtype=torch.bool)
+    mask[:, 0] = True
+    with pytest.raises(UserError, match=words):
+        model(torch.randn(2, 3, *size), mask)
+
+
+def test_a_mask_that_hides_everything_is_refused():
+    with pytest.raises(UserError, match='at least one'):
+        small_swin()(torch.randn(1, 3, 224, 224), torch.ones(1, 7, 7, dtype=torch.bool))

@@ -1,0 +1,182 @@
+"""The algorithm: each latent at its own unit, the loss of the paper, reconstructions."""
+
+import pytest
+import torch
+from helpers import greenmim_config, mask_with, small_greenmim
+from mmengine.registry import MODELS as ROOT
+from mmpretrain.models import BaseSelfSupervisor
+
+from mmgreen.errors import UserError
+from mmgreen.models.necks.greenmim_decoder import sincos_positions
+from mmgreen.registry import MODELS
+
+
+def test_is_a_self_supervisor_reached_from_every_scope():
+    config = greenmim_config(type='mmgreen.GreenMIM')
+    assert isinstance(ROOT.build(config), BaseSelfSupervisor)
+
+
+@pytest.mark.parametrize('size', [(224, 224), (224, 448)])
+def test_each_latent_meets_the_decoder_at_its_own_position(size):
+    """Probe: the decoder's input at a unit is that unit's latent, everywhere else the mask token."""
+    model = small_greenmim()
+    images = torch.randn(2, 3, *size)
+    grid = (size[0] // 32, size[1] // 32)
+    mask = model.draw_mask(size)
+    seen = {}
+    model.neck.decoder_blocks[0].register_forward_pre_hook(
+        lambda module, args: seen.update(x=args[0].detach())
+    )
+    latent = model.reconstruct(images, mask)['latent']
+    x = seen['x'] - sincos_positions(*grid, 32)
+    visible = (~mask).flatten().nonzero()[:, 0].tolist()
+    for unit in range(grid[0] * grid[1]):
+        if unit in visible:
+            expected = model.neck.decoder_embed(latent[:, visible.index(unit)])
+        else:
+            expected = model.neck.mask_token[:, 0].expand(2, -1)
+        torch.testing.assert_close(x[:, unit], expected, atol=1e-5, rtol=0)
+
+
+def test_positions_are_those_of_mae():
+    """First half of the channels: sin and cos of the column; second half: of the row."""
+    positions = sincos_positions(3, 5, 16).view(3, 5, 16)
+    frequency = 10000 ** (-torch.arange(4) / 4)
+    row, col = 2, 4
+    expected = torch.cat([f(p * frequency) for p in (col, row) for f in (torch.sin, torch.cos)])
+    torch.testing.assert_close(positions[row, col], expected)
+
+
+def test_loss_is_the_mean_over_masked_units_of_normalised_targets():
+    model = small_greenmim()
+    images = 3 * torch.randn(2, 3, 224, 448) + 1
+    mask = model.draw_mask((224, 448))
+    model.draw_mask = lambda *_: mask
+    pred = model.reconstruct(images, mask)['pred']
+    total = []
+    for i in range(2):
+        for unit in mask.flatten().nonzero()[:, 0].tolist():
+            row, col = divmod(unit, 14)
+            target = images[i, :, row * 32 : row * 32 + 32, col * 32 : col * 32 + 32]
+            target = target.permute(1, 2, 0).flatten()  # row, column, channel
+            target = (target - target.mean()) / (target.var() + 1e-6).sqrt()
+            total.append((pred[i, unit] - target).square().mean())
+    loss = model.loss(images)['loss']
+    torch.testing.assert_close(loss, torch.stack(total).mean())
+
+
+def test_loss_does_not_depend_on_masked_pixels_through_the_encoder():
+    model = small_greenmim()
+    images = torch.randn(1, 3, 224, 224)
+    mask = model.draw_mask((224, 224))
+    before = model.reconstruct(images, mask)
+    hidden = mask.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None]
+    after = model.reconstruct(images.masked_fill(hidden, 7.0), mask)
+    assert torch.equal(before['pred'], after['pred'])
+
+
+@pytest.mark.parametrize('norm_pix', [True, False])
+@pytest.mark.parametrize('num_masks', [1, 2])
+def test_reconstruct(norm_pix, num_masks):
+    config = greenmim_config()
+    config['head']['norm_pix'] = norm_pix
+    model = MODELS.build(config)
+    model.eval()
+    images = 3 * torch.randn(2, 3, 224, 224) + 1
+    mask = model.draw_mask((224, 224), num_masks)
+    out = model.reconstruct(images, mask)
+    assert out['latent'].shape == (2, 12, 128)
+    assert out['pred'].shape == (2, 49, 32 * 32 * 3)
+    assert out['mask'].shape == (2, 7, 7)
+    assert torch.equal(out['mask'], mask.expand(2, -1, -1))
+    hidden = out['mask'].repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None]
+    same = (out['image'] == images).all(1, keepdim=True)
+    assert torch.equal(same, ~hidden)
+
+    # A prediction that is right gives the images back, in their own scale.
+    right = model.head.construct_target(images)
+    torch.testing.assert_close(
+        model.head.reconstruct(right, images, out['mask']), images, atol=1e-4, rtol=0
+    )
+
+
+def test_reconstruct_draws_a_mask_for_each_image():
+    out = small_greenmim().reconstruct(torch.randn(4, 3, 224, 224))
+    assert (~out['mask']).flatten(1).sum(1).tolist() == [12] * 4
+    assert not torch.equal(out['mask'][0], out['mask'][1])
+
+
+def test_extract_feat_is_dense():
+    model = small_greenmim()
+    features = model.extract_feat(torch.randn(2, 3, 224, 448))
+    assert features[-1].shape == (2, 128, 7, 14)
+
+
+def test_mask_ratio_and_unit_size_come_from_the_config():
+    model = small_greenmim(mask_ratio=0.5, unit_size=64)
+    mask = model.draw_mask((256, 384), num_masks=3)
+    assert mask.shape == (3, 8, 12)
+    assert (~mask).flatten(1).sum(1).tolist() == [48] * 3
+    blocks = mask.view(3, 4, 2, 6, 2).transpose(2, 3).flatten(3)
+    assert (blocks == blocks[..., :1]).all()  # four of the grid, masked together
+    model = small_greenmim(
+        unit_size=64,
+        backbone=dict(greenmim_config()['backbone'], pad_small_map=True),
+    )
+    model.loss(torch.randn(1, 3, 256, 384))['loss'].backward()
+
+
+def test_training_learns_an_image():
+    """A few steps on one image bring the loss down."""
+    model = MODELS.build(greenmim_config())
+    model.train()
+    image = torch.nn.functional.interpolate(torch.randn(2, 3, 14, 14), 224, mode='bicubic')
+    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+    losses = []
+    for _ in range(40):
+        loss = model.loss(image)['loss']
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(mask_ratio=0), 'mask_ratio must lie between 0 and 1'),
+        (dict(mask_ratio=1.0), 'mask_ratio must lie between 0 and 1'),
+        (dict(unit_size=48), "unit_size 48 is not a multiple of the backbone's 32"),
+        (
+            dict(neck=dict(type='GreenMIMDecoder', embed_dim=128, patch_size=16)),
+            'set neck.patch_size to 32',
+        ),
+        (
+            dict(neck=dict(type='GreenMIMDecoder', embed_dim=128, decoder_embed_dim=30)),
+            'decoder_embed_dim 30 must be divisible by 4',
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_explained(change, words):
+    with pytest.raises(UserError, match=words):
+        MODELS.build(greenmim_config(**change))
+
+
+@pytest.mark.parametrize(
+    ('change', 'size', 'words'),
+    [
+        ({}, (200, 224), '200x224 pixels .* not divisible by unit_size 32'),
+        (dict(unit_size=64), (224, 224), 'not divisible by unit_size 64'),
+        (dict(mask_ratio=0.99), (224, 224), 'leaves none of the 49 units visible'),
+    ],
+)
+def test_images_that_do_not_fit_are_explained(change, size, words):
+    with pytest.raises(UserError, match=words):
+        small_greenmim(**change).loss(torch.randn(1, 3, *size))
+
+
+def test_one_visible_unit_is_enough():
+    model = small_greenmim()
+    out = model.reconstruct(torch.randn(1, 3, 224, 224), mask_with(7, 7, [24]))
+    assert out['latent'].shape == (1, 1, 128)
