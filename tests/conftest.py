@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import run_tool
 
 import mmgreen  # noqa: F401
 
@@ -33,3 +34,14 @@ def imagenette() -> Path:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo dataset."""
+    folder = tmp_path_factory.mktemp('data') / 'demo'
+    done = run_tool(
+        'tools/datasets/make_demo.py', folder, '--train', 24, '--val', 6, '--unlabelled', 32
+    )
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import os.path as osp
 
 from mmengine.config import DictAction
 from mmengine.evaluator import DumpResults
@@ -24,9 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for the log and the metrics')
     parser.add_argument('--out', metavar='FILE.pkl', help='save all predictions to this file')
-    parser.add_argument(
-        '--show-dir', help='folder for pictures of the predictions, below the run in the work dir'
-    )
+    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -46,9 +45,7 @@ def parse_args() -> argparse.Namespace:
         default='none',
         help='how the processes of a distributed run were started',
     )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS
-    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
@@ -68,11 +65,9 @@ def main() -> None:
             hook = cfg.default_hooks.get('visualization')
             if hook is None:
                 raise UserError(f'{args.config} has no visualization hook, so no --show-dir')
-            # mmdet says draw, mmpretrain says enable
-            hook['draw' if hook.type == 'DetVisualizationHook' else 'enable'] = True
-            hook['test_out_dir' if hook.type == 'DetVisualizationHook' else 'out_dir'] = (
-                args.show_dir
-            )
+            detection = hook.type == 'DetVisualizationHook'
+            hook['draw' if detection else 'enable'] = True
+            hook['test_out_dir' if detection else 'out_dir'] = osp.abspath(args.show_dir)
         prepare_config(cfg, 'test')
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if args.out:

@@ -18,9 +18,7 @@ model = dict(
         pad_small_map=True,
         drop_path_rate=0.05,
         out_indices=(0, 1, 2, 3),
-        init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_15.pth'
-        ),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_15.pth'),
     ),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=width),
     rpn_head=dict(
@@ -70,7 +68,7 @@ val_dataset = dict(
     pipeline=test_pipeline,
 )
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     dataset=dict(
         type='mmgreen.CocoDataset',

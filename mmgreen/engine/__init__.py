@@ -4,10 +4,12 @@ from .checkpoint import ALLOW_PICKLE, read_checkpoint
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preflight import load_config, prepare_config
 from .pretrained import load_backbone
+from .strict_load_hook import StrictLoadHook
 
 __all__ = [
     'ALLOW_PICKLE',
     'PlainCheckpointHook',
+    'StrictLoadHook',
     'load_backbone',
     'load_config',
     'prepare_config',

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import re
 from typing import Any
 
 import torch
@@ -13,6 +14,13 @@ from mmgreen.errors import UserError
 #: Environment variable that allows pickled code when it is set to 1. The tools
 #: set it on ``--allow-pickle``; worker processes inherit it.
 ALLOW_PICKLE = 'MMGREEN_ALLOW_PICKLE'
+
+_DERIVED = re.compile(r'(relative_position_index|attn_mask)$')
+
+
+def is_derived(name: str) -> bool:
+    """Whether a tensor follows from the window size, so that none need be saved."""
+    return _DERIVED.search(name) is not None
 
 
 def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict:
@@ -53,7 +61,11 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict:
     return checkpoint
 
 
-# mmengine's own loader falls back to weights_only=False, which runs whatever
-# code the file holds. This one takes its place for every local file, so
-# load_from, resume and init_cfg are all covered.
-CheckpointLoader.register_scheme(prefixes='', loader=read_checkpoint, force=True)
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_local(filename: str, map_location: Any = None) -> dict:
+    """:func:`read_checkpoint` in the place of mmengine's loader of local files.
+
+    mmengine's own falls back to ``weights_only=False``, which runs whatever code
+    the file holds. This one serves ``load_from``, ``resume`` and ``init_cfg``.
+    """
+    return read_checkpoint(filename, map_location or 'cpu')

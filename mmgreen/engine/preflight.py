@@ -62,7 +62,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
 
     Number of classes and the evaluator's annotation file follow from the
     dataset; without a GPU, mixed precision and NCCL give way to float32 and
-    gloo; checkpoints are written without pickled objects.
+    gloo; checkpoints are written without pickled objects, and must fit.
 
     Args:
         cfg: Changed in place.
@@ -89,7 +89,10 @@ def prepare_config(cfg: Config, mode: str) -> None:
             print_log('No GPU: training in float32 instead of mixed precision.')
 
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
-    cfg.custom_hooks.append(dict(type='mmgreen.PlainCheckpointHook'))
+    cfg.custom_hooks += [
+        dict(type='mmgreen.PlainCheckpointHook'),
+        dict(type='mmgreen.StrictLoadHook'),
+    ]
 
 
 def _walk(node: Any, path: str = '') -> Iterator[tuple[str, ConfigDict]]:
@@ -143,6 +146,8 @@ def _check_datasets(cfg: Config, splits: list[str]) -> None:
             where, dataset = f'{where}.dataset', dataset.dataset
 
         root = dataset.get('data_root') or ''
+        if '://' in root:  # a store of mmengine's file backends: nothing to look at
+            continue
         if root and not osp.isdir(root):
             raise UserError(
                 f'data root {root} does not exist: put the data there, or pass --cfg-options '

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from mmgreen.errors import UserError
 
-# Index tensors that follow from the window size.
-_DERIVED = re.compile(r'relative_position_index$|attn_mask$')
+from .checkpoint import is_derived
 
 
 def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None) -> None:
@@ -40,14 +39,13 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
     checkpoint = CheckpointLoader.load_checkpoint(filename, map_location='cpu')
     found = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
     found = {key: value for key, value in found.items() if isinstance(value, Tensor)}
-    # Floating weights and buffers only: derived indices are not worth an error.
-    wanted = {k: v for k, v in backbone.state_dict().items() if not _DERIVED.search(k)}
+    wanted = {k: v for k, v in backbone.state_dict().items() if not is_derived(k)}
 
     prefix = _find_prefix(wanted, found) if prefix is None else prefix.rstrip('.') + '.'
     weights = {
         key.removeprefix(prefix): value
         for key, value in found.items()
-        if key.startswith(prefix) and not _DERIVED.search(key)
+        if key.startswith(prefix) and not is_derived(key)
     }
     new_norms = [k for k in wanted if k not in weights and re.match(r'norm\d\.', k)]
     missing = [k for k in wanted if k not in weights and k not in new_norms]

@@ -10,7 +10,9 @@ def by_windows(qkv, table, rows, cols, sample, side, shift, heads):
     """Softmax attention of each token over its own window, one token at a time."""
     tokens, channels = qkv.shape[0], qkv.shape[1] // 3
     q, k, v = qkv.view(tokens, 3, heads, -1).unbind(1)
-    key = list(zip(sample, (rows + side - shift) // side, (cols + side - shift) // side, strict=True))
+    key = list(
+        zip(sample, (rows + side - shift) // side, (cols + side - shift) // side, strict=True)
+    )
     out = torch.zeros(tokens, heads, channels // heads)
     for i in range(tokens):
         mates = [j for j in range(tokens) if key[j] == key[i]]

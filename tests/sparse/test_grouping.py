@@ -53,7 +53,9 @@ def test_fullest_subset_equals_brute_force(counts, capacity):
 def test_sweep_equals_trying_every_size(counts):
     """Skipping sizes by their lower bound misses nothing."""
     groups, size = optimal_grouping(counts)
-    costs = {s: attention_cost(len(pack(counts, s)), s) for s in range(max(counts), sum(counts) + 1)}
+    costs = {
+        s: attention_cost(len(pack(counts, s)), s) for s in range(max(counts), sum(counts) + 1)
+    }
     assert attention_cost(len(groups), size) == min(costs.values())
     assert size == min(s for s, cost in costs.items() if cost == min(costs.values()))
 

@@ -1,0 +1,44 @@
+# Two commands for a newcomer, each setting itself up in .venv:
+#   make quickstart    pre-train, fine-tune, test and draw on a demo dataset
+#   make test          the test suite
+# VENV=path uses another environment, PYTHON=python3.11 makes it with another Python.
+
+VENV ?= .venv
+# The first Python of a version that is supported.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+	2>/dev/null && echo $$p && break; done)
+BIN := $(VENV)/bin
+READY := $(VENV)/.mmgreen-ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt
+
+.PHONY: quickstart test lint format clean
+
+quickstart: $(READY)
+	@$(BIN)/python tools/quickstart.py
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+$(READY): setup.py $(wildcard requirements/*.txt)
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
+		echo 'error: no Python 3.10, 3.11 or 3.12 found: install one, or pass PYTHON=path' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo 'error: cannot make a virtual environment: on Debian, apt install python3-venv' >&2; exit 1; }
+	@echo 'Installing into $(VENV): about 3 GB, most of it PyTorch'
+	$(PIP) -e '.[tests]'
+	@# mmcv asks for opencv-python, whose window code needs libGL; of two OpenCVs the last one
+	@# installed is imported, and this one needs nothing.
+	$(PIP) --no-deps --force-reinstall opencv-python-headless
+	@touch $(READY)
+
+clean:
+	rm -rf build *.egg-info mmgreen/.mim .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,98 @@
+"""torchvision behind mmcv's operator names."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import torchvision
+from mmcv.ops import RoIAlign, nms, soft_nms
+from mmcv.utils import ext_loader
+
+from mmgreen.compat import mmcv_ext
+
+EXT = ext_loader.load_ext('_ext', ['nms'])
+needs_stand_in = pytest.mark.skipif(
+    EXT.__spec__.origin is not None, reason='mmcv is compiled here: the stand-in is not used'
+)
+
+
+def iou(a, b, offset):
+    width = min(a[2], b[2]) - max(a[0], b[0]) + offset
+    height = min(a[3], b[3]) - max(a[1], b[1]) + offset
+    inter = max(width, 0) * max(height, 0)
+    area = [(c[2] - c[0] + offset) * (c[3] - c[1] + offset) for c in (a, b)]
+    return inter / (sum(area) - inter)
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+def test_nms_equals_the_definition(offset):
+    corner = torch.randint(0, 20, (60, 2)).float()
+    boxes = torch.cat([corner, corner + torch.randint(1, 12, (60, 2))], 1)
+    scores = torch.rand(60)
+    kept = []
+    for i in scores.argsort(descending=True).tolist():
+        if all(iou(boxes[i].tolist(), boxes[j].tolist(), offset) <= 0.3 for j in kept):
+            kept.append(i)
+    _, found = nms(boxes, scores, 0.3, offset=offset)
+    assert found.tolist() == kept
+
+
+@pytest.mark.parametrize('sampling_ratio', [0, 2])
+def test_roi_align_and_its_gradient_equal_torchvision(sampling_ratio):
+    features = torch.randn(2, 3, 16, 20, requires_grad=True)
+    rois = torch.tensor([[0, 1.5, 2.0, 30.0, 40.0], [1, 0.0, 0.0, 63.0, 31.0], [1, 5, 5, 6, 6]])
+    ours = RoIAlign((7, 5), 0.25, sampling_ratio)(features, rois)
+    theirs = torchvision.ops.roi_align(features, rois, (7, 5), 0.25, sampling_ratio, aligned=True)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((y * weight).sum(), features)[0] for y in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_roi_align_of_no_regions():
+    features = torch.randn(1, 3, 8, 8, requires_grad=True)
+    out = RoIAlign(7, 0.25)(features, torch.zeros(0, 5))
+    assert out.shape == (0, 3, 7, 7)
+    out.sum().backward()
+    assert not features.grad.any()
+
+
+@needs_stand_in
+def test_every_other_operator_says_what_it_needs():
+    with pytest.raises(NotImplementedError, match="'softnms' needs mmcv's compiled operators"):
+        soft_nms(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1))
+    with pytest.raises(NotImplementedError, match="pool_mode='max' needs"):
+        RoIAlign(7, 0.25, pool_mode='max')(torch.randn(1, 3, 8, 8), torch.zeros(1, 5))
+
+
+@needs_stand_in
+def test_has_a_proper_spec():
+    import mmcv._ext
+
+    assert mmcv._ext.__spec__.name == 'mmcv._ext'
+    assert not hasattr(mmcv._ext, '__path__')
+
+
+def test_installing_twice_adds_one_finder():
+    before = list(sys.meta_path)
+    mmcv_ext.install()
+    assert sys.meta_path == before
+
+
+def test_a_compiled_module_is_used_where_there_is_one():
+    """A module that the ordinary finders find comes before the stand-in."""
+    program = """
+import importlib.machinery, sys
+class Compiled:
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self) if name == 'mmcv._ext' else None
+    def create_module(self, spec): return None
+    def exec_module(self, module): module.compiled = True
+sys.meta_path.append(Compiled())
+import mmgreen
+import mmcv._ext
+print(mmcv._ext.compiled)
+"""
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.stdout.strip() == 'True', done.stderr

@@ -1,0 +1,145 @@
+"""What a run would stumble over is said before it starts, in one sentence."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+from mmgreen.engine import load_config, prepare_config
+from mmgreen.errors import UserError
+
+PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
+DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
+
+
+def prepared(config, mode='train', **options):
+    cfg = load_config(str(ROOT / config), options)
+    prepare_config(cfg, mode)
+    return cfg
+
+
+@pytest.fixture
+def own(demo, tmp_path) -> Path:
+    """A copy of the demo dataset to spoil."""
+    return Path(shutil.copytree(demo, tmp_path / 'own'))
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_data_root_reaches_datasets_and_evaluators(demo):
+    cfg = prepared(DETECT, data_root=f'{demo}/')
+    for split in ('train', 'val', 'test'):
+        assert Path(cfg[f'{split}_dataloader'].dataset.data_root) == demo
+    assert Path(cfg.val_evaluator.ann_file) == demo / 'annotations/val.json'
+
+
+def test_the_evaluator_reads_what_the_dataset_reads(demo):
+    options = {'test_dataloader.dataset.ann_file': 'annotations/train.json'}
+    cfg = prepared(DETECT, 'test', data_root=str(demo), **options)
+    assert Path(cfg.test_evaluator.ann_file) == demo / 'annotations/train.json'
+
+
+def test_number_of_classes_follows_the_annotations(own):
+    def add(content):
+        content['categories'] += [dict(id=6, name='pear'), dict(id=7, name='fig')]
+
+    for split in ('train', 'val'):
+        edit(own / f'annotations/{split}.json', add)
+    cfg = prepared(DETECT, data_root=str(own))
+    assert cfg.model.roi_head.bbox_head.num_classes == 7
+    assert cfg.model.roi_head.mask_head.num_classes == 7
+
+
+def test_work_dir_defaults_to_the_name_of_the_config():
+    assert load_config(str(ROOT / PRETRAIN)).work_dir == 'work_dirs/greenmim_swin-nano_demo'
+
+
+def test_configs_for_gpus_run_without_one(demo, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    config = 'configs/greenmim/greenmim_swin-base-w7_8xb256-amp-coslr-100e_in1k.py'
+    cfg = prepared(
+        config, **{'data_root': str(demo), 'train_dataloader.dataset.data_prefix': 'unlabelled'}
+    )
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert 'loss_scale' not in cfg.optim_wrapper
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+
+
+@pytest.mark.parametrize(
+    ('config', 'options', 'words'),
+    [
+        ('configs/none.py', {}, r'none.py does not exist'),
+        (PRETRAIN, {'data_root': 'nowhere'}, r'data root nowhere.* does not exist'),
+        (
+            PRETRAIN,
+            {'train_dataloader.dataset.data_prefix': 'nothing'},
+            r'image folder .*nothing does not exist \(train_dataloader.dataset.data_prefix\)',
+        ),
+        (
+            DETECT,
+            {'val_dataloader.dataset.ann_file': 'annotations/none.json'},
+            r'annotation file .*none.json does not exist \(val_dataloader.dataset.ann_file\)',
+        ),
+        (
+            DETECT,
+            {'train_dataloader.dataset.ann_file': 'recipe.json'},
+            r'recipe.json is not in COCO format',
+        ),
+        (
+            PRETRAIN,
+            {'model.mask_rate': 0.5},
+            "model: mmgreen.GreenMIM has no setting 'mask_rate'; it has .*mask_ratio",
+        ),
+        (
+            PRETRAIN,
+            {'model.backbone.windows': 7},
+            "model.backbone: mmgreen.GreenSwinTransformer has no setting 'windows'",
+        ),
+        (
+            DETECT,
+            {'train_dataloader.dataset.annotations': 'x'},
+            "mmgreen.CocoDataset has no setting 'annotations'",
+        ),
+        (PRETRAIN, {'model.neck.type': 'mmgreen.Decoder'}, "there is no 'mmgreen.Decoder'"),
+    ],
+)
+def test_what_is_wrong_is_said(demo, config, options, words):
+    options = {'data_root': f'{demo}/', **options}
+    with pytest.raises(UserError, match=words) as caught:
+        prepared(config, **options)
+    assert '\n' not in str(caught.value)
+
+
+def test_there_is_nothing_to_test_in_pre_training(demo):
+    with pytest.raises(UserError, match='there is nothing to test'):
+        prepared(PRETRAIN, 'test', data_root=str(demo))
+
+
+def test_a_config_with_a_syntax_error_is_named(tmp_path):
+    (tmp_path / 'bad.py').write_text('model = dict(')
+    with pytest.raises(UserError, match=r'bad.py cannot be read'):
+        load_config(str(tmp_path / 'bad.py'))
+
+
+def test_options_that_do_not_fit_are_named():
+    with pytest.raises(UserError, match='--cfg-options do not fit'):
+        load_config(str(ROOT / PRETRAIN), {'train_pipeline.9.scale': 3})
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (lambda c: c['categories'].pop(), "only in the first 'carrot'"),
+        (lambda c: c['categories'].reverse(), 'same names in another order'),
+    ],
+)
+def test_categories_that_disagree_are_refused(own, change, words):
+    edit(own / 'annotations/val.json', change)
+    with pytest.raises(UserError, match=f'train and val annotations disagree .*{words}'):
+        prepared(DETECT, data_root=str(own))
