@@ -44,7 +44,7 @@ def test_builds_and_takes_a_step(path):
         else:
             inputs = demo_mm_inputs(1, [[3, 96, 128]], with_mask=True, num_classes=5)
             data = model.data_preprocessor(inputs, training=True)
-            losses = model.loss(**data)
+            losses = model(**data, mode='loss')
         loss, _ = model.parse_losses(losses)
         assert torch.isfinite(loss)
         loss.backward()

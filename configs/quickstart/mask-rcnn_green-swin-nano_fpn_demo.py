@@ -68,7 +68,7 @@ val_dataset = dict(
     pipeline=test_pipeline,
 )
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     num_workers=1,
     dataset=dict(
         type='mmgreen.CocoDataset',

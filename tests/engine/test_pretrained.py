@@ -1,7 +1,5 @@
 """Pre-trained backbones: in full, or an error."""
 
-import logging
-
 import pytest
 import torch
 from helpers import TINY, small_greenmim, small_swin
@@ -43,16 +41,15 @@ def pretrained(tmp_path):
     return model, tmp_path / 'greenmim.pth'
 
 
-def test_a_greenmim_checkpoint_is_taken_as_it_is(pretrained, caplog):
+def test_a_greenmim_checkpoint_is_taken_as_it_is(pretrained, logged):
     model, path = pretrained
-    with caplog.at_level(logging.INFO):
-        backbone = detector_backbone(path)
+    backbone = detector_backbone(path)
     found = backbone.state_dict()
     for key, value in model.backbone.state_dict().items():
         assert torch.equal(found[key], value), key
     total = sum('index' not in key for key in found)
-    assert f'loaded {total - 6} of {total} backbone tensors' in caplog.text
-    assert 'norm0.weight' in caplog.text  # what pre-training does not have is named
+    assert f'loaded {total - 6} of {total} backbone tensors' in logged.text
+    assert 'norm0.weight' in logged.text  # what pre-training does not have is named
     images = torch.randn(1, 3, 224, 224)
     assert torch.equal(backbone(images)[-1], model.backbone(images)[-1])
 

@@ -30,8 +30,7 @@ def test_annotations_are_sound(demo, split):
             rows, cols = np.nonzero(mask)
             assert (cols.min(), rows.min()) == (x, y)
             assert (cols.max() + 1, rows.max() + 1) == (x + width, y + height)
-            # Polygons lose holes and single pixels, no more.
-            assert abs(mask.sum() - annotation['area']) <= 0.1 * annotation['area'] + 10
+            assert mask.sum() == annotation['area']
     assert used == set(coco.cats)
 
 

@@ -49,7 +49,13 @@ def test_swin_tiny_from_photographs_to_a_coco_table(imagenette, coco_tiny, tmp_p
     assert re.search(r'loaded \d+ of \d+ backbone tensors', done.stdout + done.stderr)
 
     done = run_tool(
-        *('tools/test.py', DETECT, tmp_path / 'detect/epoch_1.pth', '--work-dir', tmp_path / 'test'),
+        *(
+            'tools/test.py',
+            DETECT,
+            tmp_path / 'detect/epoch_1.pth',
+            '--work-dir',
+            tmp_path / 'test',
+        ),
         *('--cfg-options', f'data_root={coco_tiny}/', *workers('test')),
         f'test_dataloader.dataset.pipeline.1.scale={small}',
         'test_dataloader.dataset.indices=6',

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.utils import track_iter_progress
+from pycocotools import mask as coco_mask
 
 CATEGORIES = ('tomato', 'lemon', 'leaf', 'plum', 'carrot')
 # Typical hue (OpenCV's 0 to 179), saturation and value of each.
@@ -157,18 +158,27 @@ def scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[tuple[s
 
 def annotate(mask: np.ndarray, crowd: bool) -> dict | None:
     """COCO's segmentation, box and area of a mask; run lengths for a crowd."""
-    box = [float(v) for v in cv2.boundingRect(mask.astype(np.uint8))]
-    common = dict(bbox=box, area=float(mask.sum()), iscrowd=int(crowd))
     if crowd:  # run lengths by columns, the first of them of zeros
         column_wise = np.concatenate([[False], mask.T.ravel()])
         edges = np.flatnonzero(column_wise[1:] != column_wise[:-1])
         runs = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-        return dict(common, segmentation=dict(size=list(mask.shape), counts=runs))
-    contours, _ = cv2.findContours(
-        mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+        segmentation = dict(size=list(mask.shape), counts=runs)
+        encoded = coco_mask.frPyObjects(segmentation, *mask.shape)
+    else:
+        contours, _ = cv2.findContours(
+            mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+        )
+        # COCO's polygons run between pixels, whose centres lie at one half.
+        segmentation = [(c.ravel() + 0.5).tolist() for c in contours if len(c) >= 3]
+        if not segmentation:
+            return None
+        encoded = coco_mask.merge(coco_mask.frPyObjects(segmentation, *mask.shape))
+    # Box and area are those of what the segmentation says.
+    area = float(coco_mask.area(encoded))
+    box = coco_mask.toBbox(encoded).tolist()
+    return (
+        dict(segmentation=segmentation, bbox=box, area=area, iscrowd=int(crowd)) if area else None
     )
-    polygons = [c.ravel().astype(float).tolist() for c in contours if len(c) >= 3]
-    return dict(common, segmentation=polygons) if polygons else None
 
 
 def write_labelled(folder: Path, split: str, count: int, size: int, seed: int) -> None:
