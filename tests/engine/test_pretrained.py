@@ -50,7 +50,7 @@ def test_a_greenmim_checkpoint_is_taken_as_it_is(pretrained, logged):
     total = sum('index' not in key for key in found)
     assert f'loaded {total - 6} of {total} backbone tensors' in logged.text
     assert 'norm0.weight' in logged.text  # what pre-training does not have is named
-    images = torch.randn(1, 3, 224, 224)
+    images = torch.randn(1, 3, 448, 448)  # larger than a window at every stage
     assert torch.equal(backbone(images)[-1], model.backbone(images)[-1])
 
 
