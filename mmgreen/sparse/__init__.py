@@ -5,19 +5,19 @@ in, index tensors come out (:class:`Layout`), and
 :func:`group_window_attention` runs over them.
 """
 
-from .attention import group_window_attention
-from .grouping import attention_cost, fullest_subset, optimal_grouping, pack
+from .attention import BACKENDS, group_window_attention
+from .grouping import GROUPINGS, attention_cost, optimal_grouping
 from .layout import Layout, Windows
 from .masking import num_visible, random_mask
 
 __all__ = [
+    'BACKENDS',
+    'GROUPINGS',
     'Layout',
     'Windows',
     'attention_cost',
-    'fullest_subset',
     'group_window_attention',
     'num_visible',
     'optimal_grouping',
-    'pack',
     'random_mask',
 ]

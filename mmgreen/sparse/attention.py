@@ -1,11 +1,19 @@
 """Group window attention over visible tokens (GreenMIM, section 3.2)."""
 
+from collections.abc import Callable
+from functools import cache
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention.flex_attention import flex_attention
 
 from .layout import Windows
 
 
+# What varies from mask to mask, the number of groups and their size, stays inside
+# this function: compiled code around it has fixed shapes and is never made anew.
+@torch.compiler.disable
 def group_window_attention(
     qkv: Tensor,
     bias_table: Tensor,
@@ -13,12 +21,14 @@ def group_window_attention(
     num_heads: int,
     scale: float | None = None,
     dropout: float = 0.0,
-    outside: Tensor | None = None,
+    beyond: Tensor | None = None,
+    backend: str = 'sdpa',
 ) -> Tensor:
     """Multi-head attention inside windows that are packed into equal groups.
 
     Only q, k and v are gathered into groups and only the result is gathered
-    back: projections and everything after them never meet padding.
+    back: projections and everything after them never meet padding. No attention
+    matrix is kept for the backward pass.
 
     Args:
         qkv: (B, N, 3*C), projected tokens, q, k and v one after the other, each
@@ -29,32 +39,150 @@ def group_window_attention(
         num_heads: Heads; they divide C.
         scale: Factor of q k^T, ``(C / num_heads) ** -0.5`` by default.
         dropout: Probability of dropping an attention weight.
-        outside: (3*C,), what a zero token projects to (the bias of the qkv
+        beyond: (3*C,), what a zero token projects to (the bias of the qkv
             layer): the q, k, v of positions beyond the map's border. Zeros by
             default.
+        backend: One of ``BACKENDS``: ``'sdpa'`` (scaled_dot_product_attention)
+            or ``'flex'`` (FlexAttention). The results are the same.
 
     Returns:
         (B, N, C), heads joined, not projected.
+
+    Raises:
+        ValueError: If the backend is unknown or has no dropout.
     """
+    if backend not in BACKENDS:
+        raise ValueError(f"attention '{backend}' is unknown: choose from {', '.join(BACKENDS)}")
     batch, tokens, channels = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    groups, size, head_dim = windows.num_groups, windows.group_size, channels // num_heads
+    head_dim = channels // num_heads
 
     # [3, b, heads, G*S, D]; b is the batch, or 1 where the masks differ
     qkv = qkv.reshape(-1, windows.num_tokens, 3, num_heads, head_dim).permute(2, 0, 3, 1, 4)
-    qkv = qkv.index_select(3, windows.slots)
-    if windows.has_outside:
-        fill = outside.view(3, 1, num_heads, 1, head_dim) if outside is not None else 0.0
-        qkv = qkv.where(windows.outside[:, None] == 0, fill)
-    q, k, v = qkv.view(3, -1, num_heads * groups, size, head_dim).unbind(0)
+    qkv = _Group.apply(qkv, windows.slots, windows.inverse)
+    if len(windows.beyond):
+        fill = qkv.new_zeros(3 * channels) if beyond is None else beyond.to(qkv.dtype)
+        fill = fill.view(3, 1, num_heads, 1, head_dim).expand(-1, qkv.shape[1], -1, 1, -1)
+        qkv = qkv.index_copy(3, windows.beyond, fill.expand(-1, -1, -1, len(windows.beyond), -1))
+    shape = (3, -1, num_heads * windows.num_groups, windows.group_size, head_dim)
+    scale = head_dim**-0.5 if scale is None else scale
+    out = BACKENDS[backend](*qkv.view(shape).unbind(0), bias_table, windows, scale, dropout)
 
+    # [b, heads, G*S, D] -> [b, heads, tokens, D]
+    out = out.reshape(-1, num_heads, windows.num_groups * windows.group_size, head_dim)
+    out = _Ungroup.apply(out, windows.slots, windows.inverse, windows.empty)
+    return out.transpose(1, 2).reshape(batch, tokens, channels)
+
+
+class _Group(torch.autograd.Function):
+    """(..., tokens, D) to (..., slots, D). Backwards a gather too, not a scatter.
+
+    Every token has one slot, and nothing that is done in a slot without a token
+    reaches the result: its gradient is zero.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slots: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(inverse)
+        return x.index_select(-2, slots)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        (inverse,) = ctx.saved_tensors
+        return grad.index_select(-2, inverse), None, None
+
+
+class _Ungroup(torch.autograd.Function):
+    """(..., slots, D) to (..., tokens, D), and backwards with zeros where no token is."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slots: Tensor, inverse: Tensor, empty: Tensor) -> Tensor:
+        ctx.save_for_backward(slots, empty)
+        return x.index_select(-2, inverse)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        slots, empty = ctx.saved_tensors
+        return grad.index_select(-2, slots).index_fill_(-2, empty, 0), None, None, None
+
+
+def _sdpa(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias_table: Tensor,
+    windows: Windows,
+    scale: float,
+    dropout: float,
+) -> Tensor:
+    """Attention of (b, heads*G, S, D) with the bias and mask broadcast over b."""
     # Pairs of different windows look up the added last column: minus infinity.
     # Every slot shares a window with itself, so no row of the mask is empty.
-    table = F.pad(bias_table.t(), (0, 1), value=float('-inf'))
-    bias = table[:, windows.relative].view(1, num_heads * groups, size, size)
-    out = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout, scale=scale
-    )
+    table = F.pad(bias_table.t(), (0, 1), value=float('-inf')).to(q.dtype)
+    bias = table.index_select(1, windows.relative)
+    bias = bias.view(1, -1, windows.group_size, windows.group_size)
+    # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
+    # one asked for torch would keep every attention matrix.
+    if q.device.type == 'cpu' and not dropout:
+        return _RecomputedAttention.apply(q, k, v, bias, scale)
+    return F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
 
-    # [b, G*S, heads, D] -> [b, tokens, heads, D]
-    out = out.reshape(-1, num_heads, groups * size, head_dim).transpose(1, 2)
-    return out.index_select(1, windows.inverse).reshape(batch, tokens, channels)
+
+class _RecomputedAttention(torch.autograd.Function):
+    """scaled_dot_product_attention whose backward pass computes its weights anew."""
+
+    @staticmethod
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(q, k, v, bias)
+        ctx.scale = scale
+        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+        q, k, v, bias = ctx.saved_tensors
+        q = q * ctx.scale
+        weights = (q @ k.transpose(-1, -2)).add_(bias)
+        weights = weights.softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32))
+        grad_weights = grad @ v.transpose(-1, -2)
+        grad_scores = torch.ops.aten._softmax_backward_data(
+            grad_weights.to(weights.dtype), weights, -1, weights.dtype
+        )
+        grad_bias = grad_scores.sum_to_size(bias.shape).to(bias.dtype)
+        weights, grad_scores = weights.to(q.dtype), grad_scores.to(q.dtype)
+        grad_q = (grad_scores @ k).mul_(ctx.scale)
+        grad_k = grad_scores.transpose(-1, -2) @ q
+        return grad_q, grad_k, weights.transpose(-1, -2) @ grad, grad_bias, None
+
+
+def _flex(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias_table: Tensor,
+    windows: Windows,
+    scale: float,
+    dropout: float,
+) -> Tensor:
+    """The same through FlexAttention: no bias and no mask in memory at all."""
+    if dropout:
+        raise ValueError("attention 'flex' has no dropout: set attn_drop_rate to 0")
+    groups, last = windows.num_groups, len(bias_table) - 1
+    window, code = (t.view(groups, -1) for t in (windows.window, windows.code))
+    centre = 2 * windows.side * (windows.side - 1)
+
+    def bias(score: Tensor, b: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        group = head % groups
+        row = (code[group, i] - code[group, j] + centre).clamp(0, last)
+        same = window[group, i] == window[group, j]
+        return torch.where(same, score + bias_table[row, head // groups], float('-inf'))
+
+    return _flex_attention(q.is_cuda)(q, k, v, score_mod=bias, scale=scale)
+
+
+@cache
+def _flex_attention(fused: bool) -> Callable[..., Tensor]:
+    """FlexAttention, as a fused kernel for any number of groups and their size."""
+    return torch.compile(flex_attention, dynamic=True) if fused else flex_attention
+
+
+#: Ways to compute attention in groups, by the name that configs give them.
+BACKENDS: dict[str, Callable[..., Tensor]] = {'sdpa': _sdpa, 'flex': _flex}

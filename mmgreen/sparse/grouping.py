@@ -1,12 +1,19 @@
-"""Optimal grouping: pack windows, whole, into groups of one size.
+"""Packing windows, whole, into groups of one size.
 
 Windows hold different numbers of visible tokens. Attention wants one batch of
-equal groups. Here windows are items whose weight and value are both their
-token count, and a group is a knapsack (GreenMIM, section 3.3, algorithm 1).
-Integers in, groups out: nothing here knows of tensors.
+equal groups. In the optimal grouping windows are items whose weight and value
+are both their token count, and a group is a knapsack (GreenMIM, section 3.3,
+algorithm 1). Integers in, groups out: nothing here knows of tensors.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from operator import mul
+
+#: Up to so many windows a group size is tried in window order too, should filling
+#: large windows first not do. Of more windows there are many of each count, and
+#: the second try, which looks at every window by itself, would take long.
+_FEW_WINDOWS = 512
 
 
 def attention_cost(num_groups: int, group_size: int) -> int:
@@ -20,64 +27,97 @@ def attention_cost(num_groups: int, group_size: int) -> int:
     return num_groups * group_size**2
 
 
-def fullest_subset(counts: Sequence[int], capacity: int) -> list[int]:
-    """Solve 0/1 knapsack where weight equals value, that is subset-sum.
+def fullest_subset(
+    counts: Sequence[int], times: Sequence[int], capacity: int
+) -> list[tuple[int, int]]:
+    """Solve bounded knapsack where weight equals value, that is subset-sum.
 
     Args:
-        counts: Positive token counts, one per window.
+        counts: Positive token counts.
+        times: How many windows there are of each.
         capacity: Slots of the group.
 
     Returns:
-        Increasing indices into ``counts`` whose sum is the largest that does
-        not exceed ``capacity``.
+        (position in ``counts``, how many of it) for all that are taken, last
+        first. Their sum is the largest that does not exceed ``capacity``; of
+        equal sums, the one that takes the fewest of the last count, then of the
+        last but one, and so on.
     """
-    # Bit s of reachable[i] says whether some of the first i counts sum to s.
-    within = (1 << (capacity + 1)) - 1
-    reachable = [1]
-    for count in counts:
-        reachable.append((reachable[-1] | reachable[-1] << count) & within)
+    # Bit s of reachable[i] says whether windows of the first i counts sum to s.
+    within = (1 << capacity + 1) - 1
+    sums = 1
+    reachable = [sums]
+    for count, left in zip(counts, times, strict=True):
+        while left:  # halves of what is left: every number of windows, in few shifts
+            half = left + 1 >> 1
+            sums |= sums << count * half & within
+            left -= half
+        reachable.append(sums)
+        if sums >> capacity:  # full: no later window is needed
+            break
 
-    total = reachable[-1].bit_length() - 1
+    total = sums.bit_length() - 1
     chosen = []
-    for i in range(len(counts) - 1, -1, -1):
-        if not reachable[i] >> total & 1:  # not without window i: it is in
-            chosen.append(i)
+    for i in range(len(reachable) - 2, -1, -1):
+        taken = 0
+        while not reachable[i] >> total & 1:  # not without another window of this count
+            taken += 1
             total -= counts[i]
-    return chosen[::-1]
+        if taken:
+            chosen.append((i, taken))
+            if not total:
+                break
+    return chosen
 
 
-def pack(counts: Sequence[int], group_size: int) -> list[list[int]]:
+def pack(
+    counts: Sequence[int], times: Sequence[int], group_size: int, most: int
+) -> list[tuple[int, list[tuple[int, int]]]] | None:
     """Fill one group after another with the fullest set of windows that fits.
 
+    :func:`fullest_subset` would answer the same as long as enough windows are
+    left for its answer, so one answer makes as many groups as the counts allow.
+
     Args:
-        counts: Positive token counts, one per window, none above
-            ``group_size``.
+        counts: Positive token counts, none above ``group_size``.
+        times: How many windows there are of each.
         group_size: Slots of a group.
+        most: Groups to give up after.
 
     Returns:
-        A partition of ``range(len(counts))`` into groups.
-
-    Raises:
-        ValueError: If a window does not fit into a group.
+        (number of groups, what each holds: (count, how many windows of it)), or
+        None if more than ``most`` groups are needed.
     """
-    if counts and max(counts) > group_size:
-        raise ValueError(f'a window of {max(counts)} tokens does not fit a group of {group_size}')
-    groups, left = [], list(range(len(counts)))
-    while left:
-        chosen = fullest_subset([counts[i] for i in left], group_size)
-        groups.append([left[j] for j in chosen])
-        taken = set(groups[-1])
-        left = [i for i in left if i not in taken]
-    return groups
+    counts, times = list(counts), list(times)
+    tokens = sum(map(mul, counts, times))
+    spare = most * group_size - tokens  # slots that may stay empty
+    patterns = []
+    while tokens:
+        chosen = fullest_subset(counts, times, group_size)
+        held = [(counts[i], taken) for i, taken in chosen]
+        filled = sum([count * taken for count, taken in held])
+        repeats = min([times[i] // taken for i, taken in chosen])
+        spare -= repeats * (group_size - filled)
+        if spare < 0:
+            return None
+        patterns.append((repeats, held))
+        tokens -= repeats * filled
+        for i, taken in chosen:
+            times[i] -= repeats * taken
+            if not times[i]:  # the last first: positions before it stay
+                del counts[i], times[i]
+    return patterns
 
 
 def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     """Pack windows at the group size of least attention cost.
 
-    Every feasible size, from the largest window to all tokens in one group,
-    is tried; a size whose cost cannot be lower than the best one found (n
-    groups of size S hold all tokens, so n S^2 >= tokens * S) is skipped
-    without packing.
+    n groups of size S hold all tokens, so a size costs no less than
+    ceil(tokens / S) S^2. Sizes are tried from the lowest such bound upwards,
+    until no other size can cost less than the best one found. At each size
+    large windows are packed first, and where that needs more groups than it
+    might, windows in their own order, as the paper does: no grouping by the
+    paper's algorithm costs less.
 
     Args:
         counts: Positive token counts, one per window.
@@ -89,18 +129,84 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     Raises:
         ValueError: If there is no window, or a count is not positive.
     """
+    _check(counts)
+    tokens, largest = sum(counts), max(counts)
+    descending = sorted(Counter(counts).items(), reverse=True)
+    orders = [tuple(zip(*descending, strict=True))]
+    if len(counts) <= _FEW_WINDOWS:
+        orders.append((counts, [1] * len(counts)))
+
+    # No two groups would fit into one, so at the size of the largest window there
+    # are at most 2 tokens / largest + 1 of them; beyond this end every size is worse.
+    end = min(tokens, 2 * largest + largest**2 // tokens)
+    bounds = sorted(
+        [(attention_cost(-(-tokens // size), size), size) for size in range(largest, end + 1)]
+    )
+    # To begin with, every window by itself.
+    best = attention_cost(len(counts), largest), largest
+    best_patterns = [(1, [(count, 1)]) for count in counts]
+    for bound, size in bounds:
+        if (bound, size) >= best:
+            break
+        for order in orders:
+            # Groups that still beat the best: less cost, or as little at a smaller size.
+            most = (best[0] - (size >= best[1])) // size**2
+            if most * size < tokens:
+                break
+            patterns = pack(*order, size, most)
+            if patterns is not None:
+                best = (attention_cost(sum(n for n, _ in patterns), size), size)
+                best_patterns = patterns
+
+    waiting: dict[int, list[int]] = {}
+    for i in reversed(range(len(counts))):
+        waiting.setdefault(counts[i], []).append(i)
+    groups = [
+        [waiting[count].pop() for count, taken in held for _ in range(taken)]
+        for repeats, held in best_patterns
+        for _ in range(repeats)
+    ]
+    return groups, best[1]
+
+
+def greedy_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
+    """First fit: each window joins the first group with room for it.
+
+    The group size is that of the largest window. An ablation of
+    :func:`optimal_grouping`, with the same arguments and results.
+    """
+    _check(counts)
+    size = max(counts)
+    groups: list[list[int]] = []
+    room: list[int] = []
+    for i, count in enumerate(counts):
+        fit = next((g for g, free in enumerate(room) if free >= count), None)
+        if fit is None:
+            groups.append([i])
+            room.append(size - count)
+        else:
+            groups[fit].append(i)
+            room[fit] -= count
+    return groups, size
+
+
+def pad_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
+    """Every window a group of its own, padded to the largest.
+
+    An ablation of :func:`optimal_grouping`, with the same arguments and results.
+    """
+    _check(counts)
+    return [[i] for i in range(len(counts))], max(counts)
+
+
+#: Ways to group, by the name that configs give them.
+GROUPINGS: dict[str, Callable[[Sequence[int]], tuple[list[list[int]], int]]] = {
+    'optimal': optimal_grouping,
+    'greedy': greedy_grouping,
+    'pad': pad_grouping,
+}
+
+
+def _check(counts: Sequence[int]) -> None:
     if not counts or min(counts) < 1:
         raise ValueError('grouping needs at least one window, and a token in every window')
-    tokens = sum(counts)
-    best_cost, best_groups, best_size = None, [], 0
-    for size in range(max(counts), tokens + 1):
-        if best_cost is not None:
-            if tokens * size >= best_cost:
-                break
-            if attention_cost(-(-tokens // size), size) >= best_cost:
-                continue
-        groups = pack(counts, size)
-        cost = attention_cost(len(groups), size)
-        if best_cost is None or cost < best_cost:
-            best_cost, best_groups, best_size = cost, groups, size
-    return best_groups, best_size

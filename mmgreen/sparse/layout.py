@@ -7,13 +7,14 @@ joins are neighbours in memory at every stage, and merging is a reshape.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .grouping import optimal_grouping
+from .grouping import GROUPINGS
 
 
 def nested_order(side: int) -> np.ndarray:
@@ -32,6 +33,97 @@ def nested_order(side: int) -> np.ndarray:
     return coords
 
 
+@lru_cache(maxsize=64)
+def unit_tokens(grid: tuple[int, int], unit_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Map rows and columns of the tokens of every unit, masked ones too.
+
+    Args:
+        grid: Units per column and per row; U of them.
+        unit_side: Tokens along a side of a unit; P in a unit.
+
+    Returns:
+        Two int64 arrays of shape (U, P): units row-major, tokens in nested order.
+    """
+    inner = nested_order(unit_side)
+    row, col = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
+    rows = row[:, None] * unit_side + inner[:, 0]
+    cols = col[:, None] * unit_side + inner[:, 1]
+    return rows, cols
+
+
+@dataclass(frozen=True)
+class WindowMap:
+    """Where the tokens of every unit stand in the windows of one stage.
+
+    It depends on no mask, so it is computed once. U units of P tokens, W windows.
+
+    Attributes:
+        window: (U, P) int64, the window of each token.
+        code: (U, P) int64, its position inside the window, ``row * (2w - 1) + col``.
+        rank: (U, P) int64, how many tokens of its unit stand before it in its window.
+        counts: (U, W) int64, tokens of each unit in each window.
+        beyond_window: (E,) int64, the windows of the positions beyond the map's
+            border. Dense Swin pads a map to whole windows and lets tokens attend
+            to that padding; so must the sparse path, to equal it.
+        beyond_code: (E,) int64, their positions inside the window.
+        beyond_rank: (E,) int64, how many of them stand before it in its window.
+        beyond_counts: (W,) int64, how many of them each window has.
+    """
+
+    window: np.ndarray
+    code: np.ndarray
+    rank: np.ndarray
+    counts: np.ndarray
+    beyond_window: np.ndarray
+    beyond_code: np.ndarray
+    beyond_rank: np.ndarray
+    beyond_counts: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def window_map(grid: tuple[int, int], unit_side: int, side: int, shift: int) -> WindowMap:
+    """Cut a stage's map into windows.
+
+    A token at (r, c) belongs to window ((r + w - shift) // w,
+    (c + w - shift) // w): Swin's cyclic shift with its attention mask, without
+    the cycle.
+
+    Args:
+        grid: Units per column and per row.
+        unit_side: Tokens along a side of a unit.
+        side: Window side w.
+        shift: Shift of the windows, 0 <= shift < w.
+    """
+    map_size = [units * unit_side for units in grid]
+    padded = [-(-size // side) * side for size in map_size]
+    across = padded[1] // side + 1  # windows, shifted ones too
+
+    def place(rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        down, right = rows + side - shift, cols + side - shift
+        window = down // side * across + right // side
+        return window, down % side * (2 * side - 1) + right % side
+
+    window, code = place(*unit_tokens(grid, unit_side))
+    num_windows = (padded[0] // side + 1) * across
+    same = window[:, :, None] == window[:, None, :]  # [U, P, P]
+    counts = (window[:, :, None] == np.arange(num_windows)).sum(1)
+
+    beyond = np.ones(padded, dtype=bool)
+    beyond[: map_size[0], : map_size[1]] = False
+    beyond_window, beyond_code = place(*np.nonzero(beyond))
+    before = np.tril(beyond_window[:, None] == beyond_window, -1).sum(1)
+    return WindowMap(
+        window=window,
+        code=code,
+        rank=np.tril(same, -1).sum(2),
+        counts=counts,
+        beyond_window=beyond_window,
+        beyond_code=beyond_code,
+        beyond_rank=before,
+        beyond_counts=np.bincount(beyond_window, minlength=num_windows),
+    )
+
+
 @dataclass
 class Windows:
     """One attention pattern: the windows of a stage, plain or shifted, in groups.
@@ -40,31 +132,30 @@ class Windows:
     of one sample where the batch shares its mask, else those of the batch).
 
     Attributes:
-        slots: (G*S,) int64, the token in each slot, 0 where the slot is empty.
+        slots: (G*S,) int64, the token in each slot, 0 where there is none.
         inverse: (T,) int64, the slot of each token.
         window: (G*S,) int64, the window of each slot, -1 where it is empty.
         code: (G*S,) int64, position inside the window, ``row * (2w - 1) + col``.
-        outside: (G*S,) int64, 1 where the slot stands for a position beyond the
-            map's border. Dense Swin pads a map to whole windows and lets tokens
-            attend to that padding; so must the sparse path, to equal it.
+        empty: (K,) int64, the slots without a token: empty ones, and those of
+            positions beyond the map's border.
+        beyond: (E,) int64, the latter, which tokens attend to.
         num_groups: G.
         group_size: S.
         side: Window side w, the one of the bias table.
-        has_outside: Whether any slot is outside.
     """
 
     slots: Tensor
     inverse: Tensor
     window: Tensor
     code: Tensor
-    outside: Tensor
+    empty: Tensor
+    beyond: Tensor
     num_groups: int
     group_size: int
     side: int
-    has_outside: bool
 
     #: The index tensors, in the order in which a layout is sent to a device.
-    TENSORS = ('slots', 'inverse', 'window', 'code', 'outside')
+    TENSORS = ('slots', 'inverse', 'window', 'code', 'empty', 'beyond')
 
     @property
     def num_tokens(self) -> int:
@@ -72,7 +163,7 @@ class Windows:
 
     @cached_property
     def relative(self) -> Tensor:
-        """(G, S, S) int64: row of the relative position bias table for each pair.
+        """(G*S*S,) int64: row of the relative position bias table for each pair.
 
         Pairs of different windows get row ``(2w - 1)**2``, one past the table.
         """
@@ -80,85 +171,73 @@ class Windows:
         code = self.code.view(self.num_groups, self.group_size)
         index = code[:, :, None] - code[:, None, :] + 2 * self.side * (self.side - 1)
         same = window[:, :, None] == window[:, None, :]
-        return torch.where(same, index, (2 * self.side - 1) ** 2)
+        return torch.where(same, index, (2 * self.side - 1) ** 2).flatten()
 
 
 def build_windows(
-    rows: np.ndarray,
-    cols: np.ndarray,
-    map_size: tuple[int, int],
+    visible: np.ndarray,
+    grid: tuple[int, int],
+    unit_side: int,
     side: int,
     shift: int,
+    grouping: str = 'optimal',
 ) -> Windows:
-    """Assign tokens to windows and windows to groups.
-
-    A token at (r, c) belongs to window ((r + w - shift) // w,
-    (c + w - shift) // w): Swin's cyclic shift with its attention mask, without
-    the cycle.
+    """Give every visible token its window, every window its group.
 
     Args:
-        rows: (M, N) int64, map rows of the tokens of each of M masks.
-        cols: (M, N) int64, map columns.
-        map_size: Height and width of the feature map, in tokens.
+        visible: (M, V) int64, the visible units of each of M masks, increasing.
+        grid: Units per column and per row.
+        unit_side: Tokens along a side of a unit at this stage.
         side: Window side w.
         shift: Shift of the windows, 0 <= shift < w.
+        grouping: One of ``GROUPINGS``.
 
     Returns:
-        The windows of all masks, grouped together.
+        The windows of all masks, grouped together; tokens are numbered mask by
+        mask, in nested order.
     """
-    num_masks, per_mask = rows.shape
-    num_tokens = num_masks * per_mask
-    sample = np.repeat(np.arange(num_masks), per_mask)
-    token = np.arange(num_tokens)
-    row, col = rows.ravel(), cols.ravel()
+    where = window_map(grid, unit_side, side, shift)
+    num_masks, num_windows = len(visible), where.counts.shape[1]
+    tokens_of_unit = where.counts[visible]  # [M, V, W]
+    tokens = tokens_of_unit.sum(1)  # [M, W]
+    slots_of_window = np.where(tokens > 0, tokens + where.beyond_counts, 0)
 
-    # Positions that dense Swin pads the map with, to whole windows.
-    padded = [-(-size // side) * side for size in map_size]
-    has_outside = tuple(padded) != tuple(map_size)
-    if has_outside:
-        beyond = np.ones(padded, dtype=bool)
-        beyond[: map_size[0], : map_size[1]] = False
-        out_row, out_col = np.nonzero(beyond)
-        sample = np.concatenate([sample, np.repeat(np.arange(num_masks), len(out_row))])
-        row = np.concatenate([row, np.tile(out_row, num_masks)])
-        col = np.concatenate([col, np.tile(out_col, num_masks)])
-        token = np.concatenate([token, np.full(len(row) - num_tokens, -1)])
-
-    down, right = row + side - shift, col + side - shift
-    across = (padded[0] // side + 1, padded[1] // side + 1)  # windows, shifted ones too
-    window = (sample * across[0] + down // side) * across[1] + right // side
-    code = down % side * (2 * side - 1) + right % side
-
-    if has_outside:  # windows without a visible token are dropped
-        seen = np.isin(window, window[:num_tokens])
-        token, window, code = token[seen], window[seen], code[seen]
-
-    # Tokens sorted by window, windows numbered 0, 1, ... by what is there.
-    order = np.argsort(window, kind='stable')
-    _, window, counts = np.unique(window[order], return_inverse=True, return_counts=True)
-    token, code = token[order], code[order]
-    groups, group_size = optimal_grouping(counts.tolist())
-
+    # The windows that hold tokens, packed into groups, each from a first slot on.
+    held = np.flatnonzero(slots_of_window)
+    counts = slots_of_window.ravel()[held].tolist()
+    groups, size = GROUPINGS[grouping](counts)
     first_slot = np.empty(len(counts), dtype=np.int64)
     for g, members in enumerate(groups):
-        sizes = counts[members]
-        first_slot[members] = g * group_size + np.cumsum(sizes) - sizes
-    slot = first_slot[window] + np.arange(len(window)) - (np.cumsum(counts) - counts)[window]
+        first_slot[members] = list(accumulate((counts[i] for i in members[:-1]), initial=g * size))
+    first = np.zeros(num_masks * num_windows, dtype=np.int64)
+    first[held] = first_slot
+    first = first.reshape(num_masks, num_windows)
 
-    total = len(groups) * group_size
-    slots = np.zeros(total, dtype=np.int64)
-    slots[slot] = np.maximum(token, 0)
-    outside = np.zeros(total, dtype=np.int64)
-    outside[slot] = token < 0
-    slot_window = np.full(total, -1, dtype=np.int64)
-    slot_window[slot] = window
-    slot_code = np.zeros(total, dtype=np.int64)
-    slot_code[slot] = code
-    inverse = np.empty(num_tokens, dtype=np.int64)
-    inverse[token[token >= 0]] = slot[token >= 0]
+    # A token stands behind those of earlier units in its window, then by its rank.
+    start = first[:, None] + tokens_of_unit.cumsum(1) - tokens_of_unit  # [M, V, W]
+    window = where.window[visible]  # [M, V, P]
+    inverse = (np.take_along_axis(start, window, 2) + where.rank[visible]).ravel()
+    sample = num_windows * np.arange(num_masks)
 
-    tensors = map(torch.from_numpy, (slots, inverse, slot_window, slot_code, outside))
-    return Windows(*tensors, len(groups), group_size, side, has_outside)
+    slots = np.full(len(groups) * size, -1)
+    slot_window, slot_code = slots.copy(), np.zeros_like(slots)
+    slots[inverse] = np.arange(len(inverse))
+    slot_window[inverse] = (window + sample[:, None, None]).ravel()
+    slot_code[inverse] = where.code[visible].ravel()
+    empty = np.flatnonzero(slots < 0)
+    slots[empty] = 0
+
+    beyond = empty[:0]
+    if len(where.beyond_window):
+        # Behind the tokens of their window, where it has some.
+        owner = where.beyond_window
+        chosen = tokens[:, owner] > 0  # [M, E]
+        beyond = ((first + tokens)[:, owner] + where.beyond_rank)[chosen]
+        slot_window[beyond] = (owner + sample[:, None])[chosen]
+        slot_code[beyond] = np.broadcast_to(where.beyond_code, chosen.shape)[chosen]
+
+    arrays = (slots, inverse, slot_window, slot_code, empty, beyond)
+    return Windows(*map(torch.from_numpy, arrays), len(groups), size, side)
 
 
 class Layout:
@@ -171,6 +250,8 @@ class Layout:
         unit_side: Tokens along a side of a unit at the first stage, a power of
             two.
         windows: For each stage, the (side, shift) pairs its blocks use.
+        grouping: How windows are packed: ``'optimal'``, or for comparison
+            ``'greedy'`` or ``'pad'`` (:mod:`mmgreen.sparse.grouping`).
 
     Attributes:
         visible: (M, V) int64, visible units, row-major, increasing.
@@ -186,14 +267,19 @@ class Layout:
     """
 
     def __init__(
-        self, mask: Tensor, unit_side: int, windows: Sequence[Sequence[tuple[int, int]]]
+        self,
+        mask: Tensor,
+        unit_side: int,
+        windows: Sequence[Sequence[tuple[int, int]]],
+        grouping: str = 'optimal',
     ) -> None:
         if mask.dtype != torch.bool or mask.dim() != 3:
             raise ValueError(
                 'a mask must be a bool tensor of shape (1 or batch, rows, columns) over units, '
                 f'not {mask.dtype} of shape {tuple(mask.shape)}'
             )
-        num_masks, height, width = mask.shape
+        num_masks, *grid = mask.shape
+        grid = tuple(grid)
         seen = ~mask.cpu().numpy().reshape(num_masks, -1)
         counts = seen.sum(1)
         if counts.min() < 1 or counts.min() != counts.max():
@@ -201,25 +287,20 @@ class Layout:
                 'every mask must leave the same number of units visible, at least one, '
                 f'not {counts.min()} to {counts.max()}'
             )
-        num_visible = int(counts[0])
-        visible = np.nonzero(seen)[1].reshape(num_masks, num_visible)
-        self.visible = torch.from_numpy(visible)
-        self.restore = torch.from_numpy(np.where(seen, seen.cumsum(1) - 1, num_visible))
-        self.num_visible = num_visible
-
-        self.windows: dict[tuple[int, int, int], Windows] = {}
-        for stage, patterns in enumerate(windows):
-            stage_side = unit_side >> stage
-            inner = nested_order(stage_side)
-            # (M, V, tokens of a unit), units first: nested order
-            rows = visible[:, :, None] // width * stage_side + inner[:, 0]
-            cols = visible[:, :, None] % width * stage_side + inner[:, 1]
-            rows, cols = rows.reshape(num_masks, -1), cols.reshape(num_masks, -1)
-            if stage == 0:
-                self.rows, self.cols = torch.from_numpy(rows), torch.from_numpy(cols)
-            map_size = (height * stage_side, width * stage_side)
-            for side, shift in sorted(set(patterns)):
-                self.windows[stage, side, shift] = build_windows(rows, cols, map_size, side, shift)
+        self.num_visible = int(counts[0])
+        visible = np.nonzero(seen)[1].reshape(num_masks, self.num_visible)
+        restore = np.where(seen, seen.cumsum(1) - 1, self.num_visible)
+        rows, cols = (c[visible].reshape(num_masks, -1) for c in unit_tokens(grid, unit_side))
+        self.visible, self.restore, self.rows, self.cols = map(
+            torch.from_numpy, (visible, restore, rows, cols)
+        )
+        self.windows: dict[tuple[int, int, int], Windows] = {
+            (stage, side, shift): build_windows(
+                visible, grid, unit_side >> stage, side, shift, grouping
+            )
+            for stage, patterns in enumerate(windows)
+            for side, shift in sorted(set(patterns))
+        }
 
     def to(self, device: torch.device | str) -> 'Layout':
         """Send every index tensor to ``device`` in one copy, without waiting for it."""
@@ -228,7 +309,9 @@ class Layout:
         holders = [(self, name) for name in ('visible', 'restore', 'rows', 'cols')]
         holders += [(w, name) for w in self.windows.values() for name in Windows.TENSORS]
         tensors = [getattr(holder, name) for holder, name in holders]
-        packed = torch.cat([t.flatten() for t in tensors]).pin_memory()
+        packed = torch.cat([t.flatten() for t in tensors])
+        if torch.device(device).type == 'cuda':
+            packed = packed.pin_memory()  # else the copy would wait
         parts = packed.to(device, non_blocking=True).split([t.numel() for t in tensors])
         for (holder, name), tensor, part in zip(holders, tensors, parts, strict=True):
             setattr(holder, name, part.view(tensor.shape))

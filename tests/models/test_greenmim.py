@@ -51,7 +51,7 @@ def test_loss_is_the_mean_over_masked_units_of_normalised_targets():
     model = small_greenmim()
     images = 3 * torch.randn(2, 3, 224, 448) + 1
     mask = model.draw_mask((224, 448))
-    model.draw_mask = lambda *_: mask
+    model.draw_mask = lambda *_, **__: mask
     pred = model.reconstruct(images, mask)['pred']
     total = []
     for i in range(2):

@@ -1,12 +1,15 @@
-"""Optimal grouping: its laws, and brute force on small cases."""
+"""Grouping: the laws of every strategy, brute force on small cases, the paper's algorithm."""
 
 from itertools import combinations, combinations_with_replacement
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmgreen.sparse import attention_cost, fullest_subset, optimal_grouping, pack
+from mmgreen.sparse import GROUPINGS, attention_cost, optimal_grouping, random_mask
+from mmgreen.sparse.grouping import fullest_subset, pack
+from mmgreen.sparse.layout import window_map
 
 counts_of_windows = st.lists(st.integers(1, 49), min_size=1, max_size=40)
 few_counts = st.lists(st.integers(1, 12), min_size=1, max_size=9)
@@ -33,9 +36,33 @@ def partitions(items):
             yield [*parts[:i], [first, *part], *parts[i + 1 :]]
 
 
-@given(counts_of_windows)
-def test_every_window_is_in_one_group_whole(counts):
-    groups, size = optimal_grouping(counts)
+def papers_cost(counts):
+    """Least attention cost by the paper's algorithm, its knapsack table written out."""
+    best = None
+    for size in range(max(counts), sum(counts) + 1):
+        if best is not None and sum(counts) * size >= best:
+            break  # n groups hold all tokens: n S^2 >= tokens * S, here and at all larger S
+        left, groups = list(counts), 0
+        while left:
+            table = np.zeros((len(left) + 1, size + 1), dtype=int)
+            for i, count in enumerate(left, 1):
+                table[i] = table[i - 1]
+                with_it = table[i - 1, :-count] + count
+                table[i, count:] = np.maximum(table[i, count:], with_it)
+            room = size
+            for i in range(len(left), 0, -1):
+                if table[i, room] != table[i - 1, room]:
+                    room -= left.pop(i - 1)
+            groups += 1
+        cost = attention_cost(groups, size)
+        best = cost if best is None else min(best, cost)
+    return best
+
+
+@pytest.mark.parametrize('grouping', GROUPINGS)
+@given(counts=counts_of_windows)
+def test_every_window_is_in_one_group_whole(grouping, counts):
+    groups, size = GROUPINGS[grouping](counts)
     assert sorted(i for group in groups for i in group) == list(range(len(counts)))
     assert all(groups)
     assert all(sum(counts[i] for i in group) <= size for group in groups)
@@ -43,9 +70,36 @@ def test_every_window_is_in_one_group_whole(counts):
 
 @given(few_counts, st.integers(0, 60))
 def test_fullest_subset_equals_brute_force(counts, capacity):
-    chosen = fullest_subset(counts, capacity)
-    assert len(set(chosen)) == len(chosen)
-    assert sum(counts[i] for i in chosen) == fullest_by_force(counts, capacity)
+    chosen = fullest_subset(counts, [1] * len(counts), capacity)
+    assert all(taken == 1 for _, taken in chosen)
+    assert len({i for i, _ in chosen}) == len(chosen)
+    assert sum(counts[i] for i, _ in chosen) == fullest_by_force(counts, capacity)
+
+
+@given(few_counts, st.integers(0, 60))
+def test_counts_that_repeat_are_as_good_as_windows_one_by_one(counts, capacity):
+    values = sorted(set(counts))
+    chosen = fullest_subset(values, [counts.count(value) for value in values], capacity)
+    assert all(1 <= taken <= counts.count(values[i]) for i, taken in chosen)
+    assert sum(values[i] * taken for i, taken in chosen) == fullest_by_force(counts, capacity)
+
+
+@given(counts_of_windows, st.integers(0, 60))
+@settings(deadline=None)
+def test_one_answer_for_many_groups_is_the_answer_of_each(counts, extra):
+    """Patterns are reused; filling every group anew gives the same groups."""
+    size = max(counts) + extra
+    values = sorted(set(counts), reverse=True)
+    times = [counts.count(value) for value in values]
+    reused = [held for n, held in pack(values, times, size, len(counts)) for _ in range(n)]
+    anew = []
+    while any(times):
+        chosen = fullest_subset(values, times, size)
+        anew.append([(values[i], taken) for i, taken in chosen])
+        for i, taken in chosen:
+            times[i] -= taken
+    assert reused == anew
+    assert pack(values, [counts.count(v) for v in values], size, len(anew) - 1) is None
 
 
 @given(counts_of_windows)
@@ -53,11 +107,44 @@ def test_fullest_subset_equals_brute_force(counts, capacity):
 def test_sweep_equals_trying_every_size(counts):
     """Skipping sizes by their lower bound misses nothing."""
     groups, size = optimal_grouping(counts)
-    costs = {
-        s: attention_cost(len(pack(counts, s)), s) for s in range(max(counts), sum(counts) + 1)
-    }
+    tokens, ones = sum(counts), [1] * len(counts)
+    values = sorted(set(counts), reverse=True)
+    times = [counts.count(value) for value in values]
+    costs = {}
+    for s in range(max(counts), tokens + 1):
+        tries = (pack(values, times, s, len(counts)), pack(counts, ones, s, len(counts)))
+        costs[s] = attention_cost(min(sum(n for n, _ in patterns) for patterns in tries), s)
     assert attention_cost(len(groups), size) == min(costs.values())
     assert size == min(s for s, cost in costs.items() if cost == min(costs.values()))
+
+
+@pytest.mark.parametrize(
+    ('grid', 'unit_side', 'side', 'num_masks'),
+    [(7, 8, 7, 60), (7, 4, 7, 60), (7, 2, 7, 60), (7, 8, 14, 60), (7, 4, 14, 60)]
+    + [(14, 8, 7, 4), (14, 4, 7, 10), (14, 8, 14, 6), (14, 4, 14, 10)],
+)
+@pytest.mark.parametrize('shifted', [False, True])
+def test_never_costs_more_than_the_papers_algorithm(grid, unit_side, side, num_masks, shifted):
+    """Random masks at 224 and 448 pixels, the stages of w7 and w14."""
+    counts_of_unit = window_map((grid, grid), unit_side, side, side // 2 * shifted).counts
+    cheaper = 0
+    for mask in random_mask(grid, grid, 0.75, num_masks).flatten(1).numpy():
+        counts = counts_of_unit[~mask].sum(0)
+        counts = counts[counts > 0].tolist()
+        groups, size = optimal_grouping(counts)
+        cost, papers = attention_cost(len(groups), size), papers_cost(counts)
+        assert cost <= papers
+        cheaper += cost < papers
+    print(f'{cheaper} of {num_masks} cost less than by the paper')
+
+
+@given(counts_of_windows)
+@settings(deadline=None)
+def test_optimal_costs_least_of_all_strategies(counts):
+    cost = {
+        name: attention_cost(len(g), s) for name, f in GROUPINGS.items() for g, s in [f(counts)]
+    }
+    assert cost['optimal'] <= cost['greedy'] <= cost['pad']
 
 
 @pytest.mark.parametrize('num_windows', [1, 2, 3, 4, 5])
@@ -82,15 +169,17 @@ def test_worked_example():
     # Four groups of 6 without a hole: 4 + 2, 6, 3 + 3, 1 + 5.
     groups, size = optimal_grouping([4, 2, 6, 3, 3, 1, 5])
     assert size == 6
-    assert sorted(map(tuple, groups)) == [(0, 1), (2,), (3, 4), (5, 6)]
+    assert sorted(tuple(sorted(group)) for group in groups) == [(0, 1), (2,), (3, 4), (5, 6)]
 
 
+def test_first_fit_and_padding():
+    assert GROUPINGS['greedy']([4, 2, 6, 3, 3, 1, 5]) == ([[0, 1], [2], [3, 4], [5, 6]], 6)
+    assert GROUPINGS['greedy']([3, 5, 2, 3]) == ([[0, 2], [1], [3]], 5)
+    assert GROUPINGS['pad']([3, 5, 2]) == ([[0], [1], [2]], 5)
+
+
+@pytest.mark.parametrize('grouping', GROUPINGS)
 @pytest.mark.parametrize('counts', [[], [3, 0]])
-def test_nothing_to_group_is_refused(counts):
+def test_nothing_to_group_is_refused(grouping, counts):
     with pytest.raises(ValueError, match='at least one window'):
-        optimal_grouping(counts)
-
-
-def test_a_window_larger_than_the_group_is_refused():
-    with pytest.raises(ValueError, match='does not fit a group of 4'):
-        pack([5, 1], 4)
+        GROUPINGS[grouping](counts)

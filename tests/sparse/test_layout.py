@@ -80,7 +80,8 @@ def test_laws_of_windows(mask, side, data):
     assert windows.inverse.unique().numel() == tokens  # one slot each
     assert torch.equal(windows.slots[windows.inverse], torch.arange(tokens))
     filled = windows.window >= 0
-    assert filled.sum() - windows.outside.sum() == tokens
+    assert filled.sum() - len(windows.beyond) == tokens
+    assert sorted(windows.inverse.tolist() + windows.empty.tolist()) == list(range(groups * size))
 
     # Tokens share a window where the formula of shifted windows says so.
     rows, cols = layout.rows, layout.cols
@@ -98,7 +99,7 @@ def test_laws_of_windows(mask, side, data):
         assert group[windows.window == window].unique().numel() == 1
 
     # Each pair looks up the bias of its offset; other windows get the row past the table.
-    relative = windows.relative
+    relative = windows.relative.view(groups, size, size)
     reach = 2 * side - 1
     slot = windows.inverse
     for i in range(0, tokens, max(1, tokens // 7)):
@@ -117,7 +118,7 @@ def test_bias_rows_equal_those_of_swin():
     layout = Layout(torch.zeros(1, 7, 7, dtype=torch.bool), 1, [[(7, 0)]])
     windows = layout.windows[0, 7, 0]
     order = windows.inverse  # row-major tokens
-    relative = windows.relative[0][order][:, order]
+    relative = windows.relative.view(49, 49)[order][:, order]
     assert torch.equal(relative, WindowMSA(4, (7, 7), 1).relative_position_index)
 
 

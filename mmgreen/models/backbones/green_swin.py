@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from mmgreen.engine.pretrained import load_backbone
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
-from mmgreen.sparse import Layout, Windows, group_window_attention
+from mmgreen.sparse import BACKENDS, GROUPINGS, Layout, Windows, group_window_attention
 
 
 @MODELS.register_module()
@@ -24,12 +24,34 @@ class GreenSwinTransformer(SwinTransformer):
     (GreenMIM, section 3). Both run through the same parameters, whose names
     are mmpretrain's.
 
-    All arguments are those of
-    :class:`mmpretrain.models.SwinTransformer`. ``init_cfg=dict(type='Pretrained',
-    checkpoint=FILE)`` reads any GreenMIM, SimMIM or Swin checkpoint of
-    mmpretrain's names and stops where it does not fit (see
-    :func:`mmgreen.engine.load_backbone`).
+    ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads any GreenMIM,
+    SimMIM or Swin checkpoint of mmpretrain's names and stops where it does not
+    fit (see :func:`mmgreen.engine.load_backbone`).
+
+    Args:
+        args: As of :class:`mmpretrain.models.SwinTransformer`.
+        grouping: How the sparse path packs windows into groups: ``'optimal'``
+            (dynamic programming), or for comparison ``'greedy'`` (first fit) or
+            ``'pad'`` (each window by itself).
+        attention: What computes attention on the sparse path: ``'sdpa'``
+            (scaled_dot_product_attention) or ``'flex'`` (FlexAttention, trains
+            on a GPU only).
+        kwargs: As of :class:`mmpretrain.models.SwinTransformer`.
+
+    Raises:
+        UserError: If ``grouping`` or ``attention`` is none of these.
     """
+
+    def __init__(self, *args, grouping: str = 'optimal', attention: str = 'sdpa', **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        for name, value, choices in (
+            ('grouping', grouping, GROUPINGS),
+            ('attention', attention, BACKENDS),
+        ):
+            if value not in choices:
+                raise UserError(f"{name} '{value}' is unknown: choose from {', '.join(choices)}")
+        self.grouping = grouping
+        self.attention = attention
 
     def init_weights(self) -> None:
         """Initialise the weights, or load a checkpoint in full."""
@@ -92,7 +114,7 @@ class GreenSwinTransformer(SwinTransformer):
             for i, stage in enumerate(self.stages)
         ]
         try:
-            return Layout(mask, unit_side, windows)
+            return Layout(mask, unit_side, windows, self.grouping)
         except ValueError as error:
             raise UserError(str(error)) from error
 
@@ -131,7 +153,7 @@ class GreenSwinTransformer(SwinTransformer):
         for i, stage in enumerate(self.stages):
             for block in stage.blocks:
                 side, shift = _window_and_shift(block, map_size, i)
-                x = _forward_block(block, x, layout.windows[i, side, shift])
+                x = _forward_block(block, x, layout.windows[i, side, shift], self.attention)
             merged = x if stage.downsample is None else _merge_patches(stage.downsample, x)
             if i in self.out_indices:
                 outs.append(getattr(self, f'norm{i}')(merged if self.out_after_downsample else x))
@@ -181,7 +203,7 @@ def _window_and_shift(block: SwinBlock, map_size: tuple[int, int], stage: int) -
     )
 
 
-def _forward_block(block: SwinBlock, x: Tensor, windows: Windows) -> Tensor:
+def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, attention: str) -> Tensor:
     """:meth:`SwinBlock.forward` for visible tokens, (B, N, C) to (B, N, C)."""
     msa = block.attn.w_msa
 
@@ -193,7 +215,8 @@ def _forward_block(block: SwinBlock, x: Tensor, windows: Windows) -> Tensor:
             msa.num_heads,
             scale=msa.scale,
             dropout=msa.attn_drop.p if block.training else 0.0,
-            outside=msa.qkv.bias,
+            beyond=msa.qkv.bias,
+            backend=attention,
         )
         x = x + block.attn.drop(msa.proj_drop(msa.proj(attended)))
         return block.ffn(block.norm2(x), identity=x)

@@ -1,12 +1,14 @@
 """Green hierarchical masked image modelling."""
 
+import numpy as np
 import torch
+from mmengine.logging import MessageHub
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
-from mmgreen.sparse import num_visible, random_mask
+from mmgreen.sparse import Layout, num_visible, random_mask
 
 
 @MODELS.register_module()
@@ -14,9 +16,10 @@ class GreenMIM(BaseSelfSupervisor):
     """Masked image modelling whose encoder computes visible patches only.
 
     `Green Hierarchical Vision Transformer for Masked Image Modeling
-    <https://arxiv.org/abs/2205.13515>`_. One mask is drawn on the CPU for each
-    step and shared by the batch of a process; all index tensors follow from it
-    before the device is touched.
+    <https://arxiv.org/abs/2205.13515>`_. Masks are drawn on the CPU, and all
+    index tensors follow from them there; those of the next step are built while
+    the device works on this one. The masks of a step depend on the process's
+    seed and the number of the step alone.
 
     Args:
         backbone: A :class:`GreenSwinTransformer` whose last ``out_indices`` is
@@ -26,12 +29,14 @@ class GreenMIM(BaseSelfSupervisor):
         mask_ratio: Share of the units to hide, inside (0, 1).
         unit_size: Side of a mask unit in pixels, a multiple of the backbone's
             stride (32).
+        mask_sharing: ``'batch'``, one mask for the batch of a process, as in
+            the paper, or ``'sample'``, a mask for each image.
         data_preprocessor: As in mmpretrain.
         init_cfg: Initialisation.
 
     Raises:
-        UserError: If the mask ratio, the unit size or the decoder's patch size
-            do not fit.
+        UserError: If the mask ratio, the unit size, the sharing of masks or the
+            decoder's patch size do not fit.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class GreenMIM(BaseSelfSupervisor):
         head: dict,
         mask_ratio: float = 0.75,
         unit_size: int = 32,
+        mask_sharing: str = 'batch',
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -61,6 +67,8 @@ class GreenMIM(BaseSelfSupervisor):
             raise UserError(f'mask_ratio must lie between 0 and 1, not at {mask_ratio}')
         if unit_size < 1 or unit_size % stride:
             raise UserError(f"unit_size {unit_size} is not a multiple of the backbone's {stride}")
+        if mask_sharing not in ('batch', 'sample'):
+            raise UserError(f"mask_sharing '{mask_sharing}' is unknown: choose from batch, sample")
         if self.head.patch_size != stride:
             raise UserError(
                 f"head.patch_size {self.head.patch_size} is not the backbone's stride {stride}"
@@ -73,13 +81,22 @@ class GreenMIM(BaseSelfSupervisor):
             )
         self.mask_ratio = mask_ratio
         self.unit_size = unit_size
+        self.mask_sharing = mask_sharing
+        self._step: int | None = None
+        self._ahead: tuple[tuple, Layout] | None = None
 
-    def draw_mask(self, image_size: tuple[int, int], num_masks: int = 1) -> Tensor:
+    def draw_mask(
+        self,
+        image_size: tuple[int, int],
+        num_masks: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw masks at the scale of ``unit_size``, on the grid of the backbone's stride.
 
         Args:
             image_size: Height and width in pixels.
             num_masks: 1, or one for each sample.
+            generator: Source of randomness; torch's CPU generator by default.
 
         Returns:
             Bool, (num_masks, H/stride, W/stride), True = masked, on the CPU.
@@ -99,28 +116,58 @@ class GreenMIM(BaseSelfSupervisor):
             num_visible(height * width, self.mask_ratio)
         except ValueError as error:
             raise UserError(str(error)) from error
-        mask = random_mask(height, width, self.mask_ratio, num_masks)
+        mask = random_mask(height, width, self.mask_ratio, num_masks, generator)
         repeat = self.unit_size // self.backbone.stride
         return mask.repeat_interleave(repeat, 1).repeat_interleave(repeat, 2)
 
-    def forward_masked(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def build_layout(self, step: int, images: Tensor) -> Layout:
+        """Draw the masks of a step, and index tensors from them, for such images.
+
+        Args:
+            step: Number of the training step.
+            images: (B, 3, H, W); their shape and device matter.
+        """
+        seed = np.random.SeedSequence((torch.initial_seed(), step)).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(seed[0]))
+        num_masks = len(images) if self.mask_sharing == 'sample' else 1
+        image_size = tuple(images.shape[2:])
+        mask = self.draw_mask(image_size, num_masks, generator)
+        return self.backbone.build_layout(image_size, mask).to(images.device)
+
+    @torch.compiler.disable
+    def take_layout(self, images: Tensor) -> Layout:
+        """The layout of this step, built ahead where the images are as they were."""
+        if self._step is None:  # a run that is resumed goes on with the masks of its next step
+            self._step = MessageHub.get_current_instance().get_info('iter', 0)
+        key = (self._step, torch.initial_seed(), images.shape, images.device)
+        ahead, self._ahead = self._ahead, None
+        self._step += 1
+        return ahead[1] if ahead and ahead[0] == key else self.build_layout(key[0], images)
+
+    @torch.compiler.disable
+    def build_ahead(self, images: Tensor) -> None:
+        """Build the layout of the next step. The device is busy with this one meanwhile."""
+        key = (self._step, torch.initial_seed(), images.shape, images.device)
+        self._ahead = key, self.build_layout(self._step, images)
+
+    def forward_sparse(self, images: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
         """Encode the visible units and predict all of them.
 
         Args:
             images: (B, 3, H, W), preprocessed.
-            mask: Bool, (1 or B, H/stride, W/stride), True = masked.
+            layout: On the device of the images.
 
         Returns:
             Latents (B, visible units, C), predictions (B, units, stride * stride
             * 3), and the mask, (1 or B, units) bool, on the images' device.
         """
-        layout = self.backbone.build_layout(tuple(images.shape[2:]), mask).to(images.device)
         latent = self.backbone.forward_sparse(images, layout)[-1]
-        pred = self.neck(latent, layout.restore, tuple(mask.shape[1:]))
+        grid = tuple(size // self.backbone.stride for size in images.shape[2:])
+        pred = self.neck(latent, layout.restore, grid)
         return latent, pred, layout.restore == layout.num_visible
 
     def loss(self, inputs: Tensor, data_samples: list | None = None, **kwargs) -> dict[str, Tensor]:
-        """Reconstruction loss of a batch of images under a fresh mask.
+        """Reconstruction loss of a batch of images under fresh masks.
 
         Args:
             inputs: (B, 3, H, W), preprocessed.
@@ -129,9 +176,10 @@ class GreenMIM(BaseSelfSupervisor):
         Returns:
             ``dict(loss=...)``, a scalar.
         """
-        mask = self.draw_mask(tuple(inputs.shape[2:]))
-        _, pred, masked = self.forward_masked(inputs, mask)
-        return dict(loss=self.head.loss(pred, inputs, masked.expand(len(inputs), -1)))
+        _, pred, masked = self.forward_sparse(inputs, self.take_layout(inputs))
+        loss = self.head.loss(pred, inputs, masked.expand(len(inputs), -1))
+        self.build_ahead(inputs)
+        return dict(loss=loss)
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
@@ -153,7 +201,8 @@ class GreenMIM(BaseSelfSupervisor):
         """
         if mask is None:
             mask = self.draw_mask(tuple(images.shape[2:]), len(images))
-        latent, pred, masked = self.forward_masked(images, mask)
+        layout = self.backbone.build_layout(tuple(images.shape[2:]), mask).to(images.device)
+        latent, pred, masked = self.forward_sparse(images, layout)
         mask = masked.view(mask.shape).expand(len(images), -1, -1)
         image = self.head.reconstruct(pred, images, mask)
         return dict(latent=latent, pred=pred, mask=mask, image=image)
