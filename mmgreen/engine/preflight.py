@@ -17,7 +17,8 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
     """Read a config file and apply what the command line says.
 
     Args:
-        filename: Config file.
+        filename: Config file, or ``package::path`` of one that an installed
+            OpenMMLab package ships.
         options: ``--cfg-options``. A new ``data_root`` reaches every dataset
             and evaluator that used the old one.
         work_dir: Folder for what a run writes; by default the one of the
@@ -26,10 +27,14 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
     Raises:
         UserError: If the file is missing or cannot be read.
     """
-    if not osp.isfile(filename):
+    shipped = '::' in filename
+    if not shipped and not osp.isfile(filename):
         raise UserError(f'config file {filename} does not exist')
     try:
-        cfg = Config.fromfile(filename)
+        if shipped:
+            cfg = Config.fromstring(f'_base_ = {filename!r}', '.py')
+        else:
+            cfg = Config.fromfile(filename)
     except (SyntaxError, OSError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'config file {filename} cannot be read: {error}') from error
     old_root = cfg.get('data_root')

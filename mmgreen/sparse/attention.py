@@ -134,23 +134,44 @@ class _RecomputedAttention(torch.autograd.Function):
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
         ctx.save_for_backward(q, k, v, bias)
         ctx.scale = scale
-        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
+        # Torch takes the fused kernel only for a bias that asks for no gradient.
+        return F.scaled_dot_product_attention(q, k, v, bias.detach(), scale=scale)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         q, k, v, bias = ctx.saved_tensors
-        q = q * ctx.scale
-        weights = (q @ k.transpose(-1, -2)).add_(bias)
-        weights = weights.softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32))
-        grad_weights = grad @ v.transpose(-1, -2)
-        grad_scores = torch.ops.aten._softmax_backward_data(
-            grad_weights.to(weights.dtype), weights, -1, weights.dtype
-        )
-        grad_bias = grad_scores.sum_to_size(bias.shape).to(bias.dtype)
-        weights, grad_scores = weights.to(q.dtype), grad_scores.to(q.dtype)
-        grad_q = (grad_scores @ k).mul_(ctx.scale)
-        grad_k = grad_scores.transpose(-1, -2) @ q
-        return grad_q, grad_k, weights.transpose(-1, -2) @ grad, grad_bias, None
+        # A few samples at once where they share the bias, else a few groups.
+        dim = 0 if len(q) > 1 else 1
+        scores = q.numel() // q.shape[-1] * k.shape[-2] // q.shape[dim]
+        size = max(1, _SCORES_AT_ONCE // scores)
+        parts = [t.split(size, dim) for t in (q, k, v, grad)]
+        parts.append([bias] * len(parts[0]) if dim == 0 else bias.split(size, 1))
+        parts = [_attention_gradients(*part, ctx.scale) for part in zip(*parts, strict=True)]
+        if len(parts) == 1:
+            return *parts[0], None
+        *grads, grad_bias = zip(*parts, strict=True)
+        grad_bias = sum(grad_bias) if dim == 0 else torch.cat(grad_bias, 1)
+        return *(torch.cat(grad, dim) for grad in grads), grad_bias, None
+
+
+#: Attention weights that the backward pass holds at once: 8 MiB in float32.
+_SCORES_AT_ONCE = 2**21
+
+
+def _attention_gradients(
+    q: Tensor, k: Tensor, v: Tensor, grad: Tensor, bias: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, k, v and the bias of softmax(scale q k^T + bias) v."""
+    q = q * scale
+    weights = (q @ k.transpose(-1, -2)).add_(bias)
+    weights = weights.softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32))
+    grad_weights = (grad @ v.transpose(-1, -2)).to(weights.dtype)
+    grad_scores = torch.ops.aten._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
+    grad_bias = grad_scores.sum_to_size(bias.shape).to(bias.dtype)
+    weights, grad_scores = weights.to(q.dtype), grad_scores.to(q.dtype)
+    grad_q = (grad_scores @ k).mul_(scale)
+    grad_k = grad_scores.transpose(-1, -2) @ q
+    return grad_q, grad_k, weights.transpose(-1, -2) @ grad, grad_bias
 
 
 def _flex(

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmgreen.engine.pretrained import load_backbone
 from mmgreen.errors import UserError
+from mmgreen.models.layers import linear_after
 from mmgreen.registry import MODELS
 from mmgreen.sparse import BACKENDS, GROUPINGS, Layout, Windows, group_window_attention
 
@@ -209,7 +210,7 @@ def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, attention: str
 
     def inner(x: Tensor) -> Tensor:
         attended = group_window_attention(
-            msa.qkv(block.norm1(x)),
+            linear_after(block.norm1, x, msa.qkv),
             msa.relative_position_bias_table,
             windows,
             msa.num_heads,
@@ -219,11 +220,22 @@ def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, attention: str
             backend=attention,
         )
         x = x + block.attn.drop(msa.proj_drop(msa.proj(attended)))
-        return block.ffn(block.norm2(x), identity=x)
+        return x + _mlp(block, x)
 
     if block.with_cp and x.requires_grad:
         return checkpoint(inner, x, use_reentrant=False)
     return inner(x)
+
+
+def _mlp(block: SwinBlock, x: Tensor) -> Tensor:
+    """The branch of :meth:`SwinBlock.forward` that is norm, MLP and drop path."""
+    ffn = block.ffn
+    if len(ffn.layers) != 3 or ffn.layers[-1].p:
+        # More layers than the usual two, or dropout between them.
+        return ffn(block.norm2(x), identity=x) - x
+    (up, activation, _), down, _ = ffn.layers
+    x = linear_after(activation, linear_after(block.norm2, x, up), down)
+    return ffn.dropout_layer(ffn.gamma2(x))
 
 
 def _merge_patches(merging: PatchMerging, x: Tensor) -> Tensor:

@@ -1,0 +1,3 @@
+from .linear_after import linear_after
+
+__all__ = ['linear_after']
