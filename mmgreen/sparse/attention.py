@@ -58,7 +58,8 @@ def group_window_attention(
 
     # [3, b, heads, G*S, D]; b is the batch, or 1 where the masks differ
     qkv = qkv.reshape(-1, windows.num_tokens, 3, num_heads, head_dim).permute(2, 0, 3, 1, 4)
-    qkv = _Group.apply(qkv, windows.slots, windows.inverse)
+    if not windows.in_order:
+        qkv = _Group.apply(qkv, windows.slots, windows.inverse)
     if len(windows.beyond):
         fill = qkv.new_zeros(3 * channels) if beyond is None else beyond.to(qkv.dtype)
         fill = fill.view(3, 1, num_heads, 1, head_dim).expand(-1, qkv.shape[1], -1, 1, -1)
@@ -69,7 +70,8 @@ def group_window_attention(
 
     # [b, heads, G*S, D] -> [b, heads, tokens, D]
     out = out.reshape(-1, num_heads, windows.num_groups * windows.group_size, head_dim)
-    out = _Ungroup.apply(out, windows.slots, windows.inverse, windows.empty)
+    if not windows.in_order:
+        out = _Ungroup.apply(out, windows.slots, windows.inverse, windows.empty)
     return out.transpose(1, 2).reshape(batch, tokens, channels)
 
 
@@ -115,31 +117,40 @@ def _sdpa(
     dropout: float,
 ) -> Tensor:
     """Attention of (b, heads*G, S, D) with the bias and mask broadcast over b."""
-    # Pairs of different windows look up the added last column: minus infinity.
-    # Every slot shares a window with itself, so no row of the mask is empty.
-    table = F.pad(bias_table.t(), (0, 1), value=float('-inf')).to(q.dtype)
-    bias = table.index_select(1, windows.relative)
-    bias = bias.view(1, -1, windows.group_size, windows.group_size)
     # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
     # one asked for torch would keep every attention matrix.
     if q.device.type == 'cpu' and not dropout:
-        return _RecomputedAttention.apply(q, k, v, bias, scale)
+        return _RecomputedAttention.apply(q, k, v, bias_table, windows, scale)
+    bias = _pair_bias(bias_table.to(q.dtype), windows)
     return F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
 
 
+def _pair_bias(table: Tensor, windows: Windows) -> Tensor:
+    """(1, heads*G, S, S): the bias of each pair, minus infinity between windows."""
+    # Pairs of different windows look up the added last column. Every slot shares a
+    # window with itself, so no row of the bias is all minus infinity.
+    columns = F.pad(table.t(), (0, 1), value=float('-inf'))
+    bias = columns.index_select(1, windows.relative)
+    return bias.view(1, -1, windows.group_size, windows.group_size)
+
+
 class _RecomputedAttention(torch.autograd.Function):
-    """scaled_dot_product_attention whose backward pass computes its weights anew."""
+    """Attention whose backward pass computes bias and weights anew."""
 
     @staticmethod
-    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(q, k, v, bias)
-        ctx.scale = scale
-        # Torch takes the fused kernel only for a bias that asks for no gradient.
-        return F.scaled_dot_product_attention(q, k, v, bias.detach(), scale=scale)
+    def forward(
+        ctx, q: Tensor, k: Tensor, v: Tensor, table: Tensor, windows: Windows, scale: float
+    ) -> Tensor:
+        ctx.save_for_backward(q, k, v, table)
+        ctx.windows, ctx.scale = windows, scale
+        # Torch takes its fused kernel only for a bias that asks for no gradient.
+        bias = _pair_bias(table.detach().to(q.dtype), windows)
+        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
-        q, k, v, bias = ctx.saved_tensors
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, table = ctx.saved_tensors
+        bias = _pair_bias(table.to(q.dtype), ctx.windows)
         # A few samples at once where they share the bias, else a few groups.
         dim = 0 if len(q) > 1 else 1
         scores = q.numel() // q.shape[-1] * k.shape[-2] // q.shape[dim]
@@ -148,10 +159,16 @@ class _RecomputedAttention(torch.autograd.Function):
         parts.append([bias] * len(parts[0]) if dim == 0 else bias.split(size, 1))
         parts = [_attention_gradients(*part, ctx.scale) for part in zip(*parts, strict=True)]
         if len(parts) == 1:
-            return *parts[0], None
-        *grads, grad_bias = zip(*parts, strict=True)
-        grad_bias = sum(grad_bias) if dim == 0 else torch.cat(grad_bias, 1)
-        return *(torch.cat(grad, dim) for grad in grads), grad_bias, None
+            *grads, grad_bias = parts[0]
+        else:
+            *grads, grad_bias = zip(*parts, strict=True)
+            grads = [torch.cat(grad, dim) for grad in grads]
+            grad_bias = sum(grad_bias) if dim == 0 else torch.cat(grad_bias, 1)
+
+        rows, heads = table.shape
+        grad_columns = grad_bias.new_zeros(heads, rows + 1)
+        grad_columns.index_add_(1, ctx.windows.relative, grad_bias.view(heads, -1))
+        return *grads, grad_columns[:, :-1].t().to(table.dtype), None, None
 
 
 #: Attention weights that the backward pass holds at once: 8 MiB in float32.
@@ -167,7 +184,7 @@ def _attention_gradients(
     weights = weights.softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32))
     grad_weights = (grad @ v.transpose(-1, -2)).to(weights.dtype)
     grad_scores = torch.ops.aten._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
-    grad_bias = grad_scores.sum_to_size(bias.shape).to(bias.dtype)
+    grad_bias = grad_scores.sum_to_size(bias.shape)
     weights, grad_scores = weights.to(q.dtype), grad_scores.to(q.dtype)
     grad_q = (grad_scores @ k).mul_(scale)
     grad_k = grad_scores.transpose(-1, -2) @ q

@@ -142,6 +142,8 @@ class Windows:
         num_groups: G.
         group_size: S.
         side: Window side w, the one of the bias table.
+        in_order: Whether there is one group and its slot i holds token i, as where
+            one window holds all tokens: nothing need be gathered.
     """
 
     slots: Tensor
@@ -153,6 +155,7 @@ class Windows:
     num_groups: int
     group_size: int
     side: int
+    in_order: bool
 
     #: The index tensors, in the order in which a layout is sent to a device.
     TENSORS = ('slots', 'inverse', 'window', 'code', 'empty', 'beyond')
@@ -237,7 +240,8 @@ def build_windows(
         slot_code[beyond] = np.broadcast_to(where.beyond_code, chosen.shape)[chosen]
 
     arrays = (slots, inverse, slot_window, slot_code, empty, beyond)
-    return Windows(*map(torch.from_numpy, arrays), len(groups), size, side)
+    in_order = len(groups) == 1 and np.array_equal(inverse, np.arange(len(slots)))
+    return Windows(*map(torch.from_numpy, arrays), len(groups), size, side, in_order)
 
 
 class Layout:
@@ -255,6 +259,7 @@ class Layout:
 
     Attributes:
         visible: (M, V) int64, visible units, row-major, increasing.
+        masked: (M, h*w - V) int64, masked units, row-major, increasing.
         restore: (M, h*w) int64, for each unit its place among the visible ones,
             or V where it is masked.
         rows: (M, N) int64, rows of the first stage's tokens, in nested order.
@@ -288,11 +293,12 @@ class Layout:
                 f'not {counts.min()} to {counts.max()}'
             )
         self.num_visible = int(counts[0])
-        visible = np.nonzero(seen)[1].reshape(num_masks, self.num_visible)
+        visible = np.nonzero(seen)[1].reshape(num_masks, -1)
+        masked = np.nonzero(~seen)[1].reshape(num_masks, -1)
         restore = np.where(seen, seen.cumsum(1) - 1, self.num_visible)
         rows, cols = (c[visible].reshape(num_masks, -1) for c in unit_tokens(grid, unit_side))
-        self.visible, self.restore, self.rows, self.cols = map(
-            torch.from_numpy, (visible, restore, rows, cols)
+        self.visible, self.masked, self.restore, self.rows, self.cols = map(
+            torch.from_numpy, (visible, masked, restore, rows, cols)
         )
         self.windows: dict[tuple[int, int, int], Windows] = {
             (stage, side, shift): build_windows(
@@ -306,7 +312,7 @@ class Layout:
         """Send every index tensor to ``device`` in one copy, without waiting for it."""
         if torch.device(device).type == 'cpu':
             return self
-        holders = [(self, name) for name in ('visible', 'restore', 'rows', 'cols')]
+        holders = [(self, name) for name in ('visible', 'masked', 'restore', 'rows', 'cols')]
         holders += [(w, name) for w in self.windows.values() for name in Windows.TENSORS]
         tensors = [getattr(holder, name) for holder, name in holders]
         packed = torch.cat([t.flatten() for t in tensors])

@@ -25,6 +25,23 @@ class GreenMIMHead(MAEPretrainHead):
         x = imgs.reshape(batch, channels, height // p, p, width // p, p)
         return x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, p * p * channels)
 
+    def loss(self, pred: Tensor, imgs: Tensor, units: Tensor) -> Tensor:
+        """Mean loss over some units of each image.
+
+        Args:
+            pred: (B, U, patch_size**2 * C), predictions of these units.
+            imgs: (B, C, H, W).
+            units: int64, (1 or B, U), row-major.
+        """
+        p = self.patch_size
+        batch, channels, height, width = imgs.shape
+        x = imgs.view(batch, channels, height // p, p, width // p, p)
+        rows, cols = units // (width // p), units % (width // p)
+        sample = torch.arange(batch, device=imgs.device)[:, None]
+        x = x[sample, :, rows, :, cols]  # [B, U, C, p, p]
+        target = self.construct_target(x.flatten(0, 1)).view(pred.shape)
+        return self.loss_module(pred, target, pred.new_ones(pred.shape[:2]))
+
     def unpatchify(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """The inverse of :meth:`patchify` for ``grid`` = (units per column, per row)."""
         p, (h, w) = self.patch_size, grid

@@ -91,17 +91,24 @@ class GreenMIMDecoder(BaseModule):
             self._positions[key] = sincos_positions(height, width, embed_dim).to(device)
         return self._positions[key]
 
-    def forward(self, x: Tensor, restore: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Predict the pixels of every unit.
+    def forward(
+        self,
+        x: Tensor,
+        restore: Tensor,
+        grid: tuple[int, int],
+        units: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the pixels of units.
 
         Args:
             x: Latents of the visible units, (B, V, embed_dim), row-major.
             restore: int64, (1 or B, h*w): for each unit the place of its latent
                 in ``x``, or V where it is masked (``Layout.restore``).
             grid: Units per column and per row, (h, w).
+            units: int64, (1 or B, U), the units to predict; all by default.
 
         Returns:
-            (B, h*w, patch_size**2 * in_chans), a unit's vector ordered row,
+            (B, U, patch_size**2 * in_chans), a unit's vector ordered row,
             column, channel.
         """
         x = self.decoder_embed(x)
@@ -112,4 +119,6 @@ class GreenMIMDecoder(BaseModule):
         x = x + self.positions(*grid, x.device)
         for block in self.decoder_blocks:
             x = block(x)
+        if units is not None:
+            x = x[sample, units]
         return self.decoder_pred(self.decoder_norm(x))

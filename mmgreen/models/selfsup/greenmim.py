@@ -150,22 +150,6 @@ class GreenMIM(BaseSelfSupervisor):
         key = (self._step, torch.initial_seed(), images.shape, images.device)
         self._ahead = key, self.build_layout(self._step, images)
 
-    def forward_sparse(self, images: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode the visible units and predict all of them.
-
-        Args:
-            images: (B, 3, H, W), preprocessed.
-            layout: On the device of the images.
-
-        Returns:
-            Latents (B, visible units, C), predictions (B, units, stride * stride
-            * 3), and the mask, (1 or B, units) bool, on the images' device.
-        """
-        latent = self.backbone.forward_sparse(images, layout)[-1]
-        grid = tuple(size // self.backbone.stride for size in images.shape[2:])
-        pred = self.neck(latent, layout.restore, grid)
-        return latent, pred, layout.restore == layout.num_visible
-
     def loss(self, inputs: Tensor, data_samples: list | None = None, **kwargs) -> dict[str, Tensor]:
         """Reconstruction loss of a batch of images under fresh masks.
 
@@ -176,8 +160,10 @@ class GreenMIM(BaseSelfSupervisor):
         Returns:
             ``dict(loss=...)``, a scalar.
         """
-        _, pred, masked = self.forward_sparse(inputs, self.take_layout(inputs))
-        loss = self.head.loss(pred, inputs, masked.expand(len(inputs), -1))
+        layout = self.take_layout(inputs)
+        latent = self.backbone.forward_sparse(inputs, layout)[-1]
+        pred = self.neck(latent, layout.restore, self._grid(inputs), layout.masked)
+        loss = self.head.loss(pred, inputs, layout.masked)
         self.build_ahead(inputs)
         return dict(loss=loss)
 
@@ -202,7 +188,12 @@ class GreenMIM(BaseSelfSupervisor):
         if mask is None:
             mask = self.draw_mask(tuple(images.shape[2:]), len(images))
         layout = self.backbone.build_layout(tuple(images.shape[2:]), mask).to(images.device)
-        latent, pred, masked = self.forward_sparse(images, layout)
-        mask = masked.view(mask.shape).expand(len(images), -1, -1)
+        latent = self.backbone.forward_sparse(images, layout)[-1]
+        pred = self.neck(latent, layout.restore, self._grid(images))
+        mask = mask.to(images.device).expand(len(images), -1, -1)
         image = self.head.reconstruct(pred, images, mask)
         return dict(latent=latent, pred=pred, mask=mask, image=image)
+
+    def _grid(self, images: Tensor) -> tuple[int, int]:
+        """Units per column and per row."""
+        return tuple(size // self.backbone.stride for size in images.shape[2:])
