@@ -66,7 +66,7 @@ def group_window_attention(
         qkv = qkv.index_copy(3, windows.beyond, fill.expand(-1, -1, -1, len(windows.beyond), -1))
     shape = (3, -1, num_heads * windows.num_groups, windows.group_size, head_dim)
     scale = head_dim**-0.5 if scale is None else scale
-    out = BACKENDS[backend](*qkv.view(shape).unbind(0), bias_table, windows, scale, dropout)
+    out = BACKENDS[backend](qkv.view(shape), bias_table, windows, scale, dropout)
 
     # [b, heads, G*S, D] -> [b, heads, tokens, D]
     out = out.reshape(-1, num_heads, windows.num_groups * windows.group_size, head_dim)
@@ -108,21 +108,15 @@ class _Ungroup(torch.autograd.Function):
 
 
 def _sdpa(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias_table: Tensor,
-    windows: Windows,
-    scale: float,
-    dropout: float,
+    qkv: Tensor, bias_table: Tensor, windows: Windows, scale: float, dropout: float
 ) -> Tensor:
-    """Attention of (b, heads*G, S, D) with the bias and mask broadcast over b."""
+    """Attention of (3, b, heads*G, S, D), the bias and mask broadcast over b."""
     # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
     # one asked for torch would keep every attention matrix.
-    if q.device.type == 'cpu' and not dropout:
-        return _RecomputedAttention.apply(q, k, v, bias_table, windows, scale)
-    bias = _pair_bias(bias_table.to(q.dtype), windows)
-    return F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
+    if qkv.device.type == 'cpu' and not dropout:
+        return _RecomputedAttention.apply(qkv, bias_table, windows, scale)
+    bias = _pair_bias(bias_table.to(qkv.dtype), windows)
+    return F.scaled_dot_product_attention(*qkv.unbind(0), bias, dropout, scale=scale)
 
 
 def _pair_bias(table: Tensor, windows: Windows) -> Tensor:
@@ -138,37 +132,38 @@ class _RecomputedAttention(torch.autograd.Function):
     """Attention whose backward pass computes bias and weights anew."""
 
     @staticmethod
-    def forward(
-        ctx, q: Tensor, k: Tensor, v: Tensor, table: Tensor, windows: Windows, scale: float
-    ) -> Tensor:
-        ctx.save_for_backward(q, k, v, table)
+    def forward(ctx, qkv: Tensor, table: Tensor, windows: Windows, scale: float) -> Tensor:
+        ctx.save_for_backward(qkv, table)
         ctx.windows, ctx.scale = windows, scale
         # Torch takes its fused kernel only for a bias that asks for no gradient.
-        bias = _pair_bias(table.detach().to(q.dtype), windows)
-        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
+        bias = _pair_bias(table.detach().to(qkv.dtype), windows)
+        return F.scaled_dot_product_attention(*qkv.unbind(0), bias, scale=scale)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, table = ctx.saved_tensors
-        bias = _pair_bias(table.to(q.dtype), ctx.windows)
+        qkv, table = ctx.saved_tensors
+        bias = _pair_bias(table.to(qkv.dtype), ctx.windows)
+        grad_qkv = torch.empty_like(qkv)
+        grad_bias = torch.zeros_like(bias, dtype=torch.promote_types(bias.dtype, torch.float32))
+
         # A few samples at once where they share the bias, else a few groups.
-        dim = 0 if len(q) > 1 else 1
-        scores = q.numel() // q.shape[-1] * k.shape[-2] // q.shape[dim]
+        dim = 0 if len(grad) > 1 else 1
+        scores = grad[..., 0].numel() * grad.shape[-2] // grad.shape[dim]
         size = max(1, _SCORES_AT_ONCE // scores)
-        parts = [t.split(size, dim) for t in (q, k, v, grad)]
-        parts.append([bias] * len(parts[0]) if dim == 0 else bias.split(size, 1))
-        parts = [_attention_gradients(*part, ctx.scale) for part in zip(*parts, strict=True)]
-        if len(parts) == 1:
-            *grads, grad_bias = parts[0]
-        else:
-            *grads, grad_bias = zip(*parts, strict=True)
-            grads = [torch.cat(grad, dim) for grad in grads]
-            grad_bias = sum(grad_bias) if dim == 0 else torch.cat(grad_bias, 1)
+        for start in range(0, grad.shape[dim], size):
+
+            def part(t: Tensor, dim: int = dim, start: int = start) -> Tensor:
+                return t.narrow(dim, start, min(size, t.shape[dim] - start))
+
+            shared = (bias, grad_bias) if dim == 0 else (part(bias), part(grad_bias))
+            _attention_gradients(
+                part(qkv, dim + 1), part(grad), part(grad_qkv, dim + 1), *shared, ctx.scale
+            )
 
         rows, heads = table.shape
         grad_columns = grad_bias.new_zeros(heads, rows + 1)
         grad_columns.index_add_(1, ctx.windows.relative, grad_bias.view(heads, -1))
-        return *grads, grad_columns[:, :-1].t().to(table.dtype), None, None
+        return grad_qkv, grad_columns[:, :-1].t().to(table.dtype), None, None
 
 
 #: Attention weights that the backward pass holds at once: 8 MiB in float32.
@@ -176,29 +171,23 @@ _SCORES_AT_ONCE = 2**21
 
 
 def _attention_gradients(
-    q: Tensor, k: Tensor, v: Tensor, grad: Tensor, bias: Tensor, scale: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of q, k, v and the bias of softmax(scale q k^T + bias) v."""
+    qkv: Tensor, grad: Tensor, grad_qkv: Tensor, bias: Tensor, grad_bias: Tensor, scale: float
+) -> None:
+    """Write into ``grad_qkv``, and add to ``grad_bias``, those of softmax(scale q k^T + bias) v."""
+    q, k, v = qkv.unbind(0)
     q = q * scale
-    weights = (q @ k.transpose(-1, -2)).add_(bias)
-    weights = weights.softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32))
+    weights = (q @ k.transpose(-1, -2)).add_(bias).softmax(-1, dtype=grad_bias.dtype)
     grad_weights = (grad @ v.transpose(-1, -2)).to(weights.dtype)
     grad_scores = torch.ops.aten._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
-    grad_bias = grad_scores.sum_to_size(bias.shape)
+    grad_bias += grad_scores.sum_to_size(bias.shape)
     weights, grad_scores = weights.to(q.dtype), grad_scores.to(q.dtype)
-    grad_q = (grad_scores @ k).mul_(scale)
-    grad_k = grad_scores.transpose(-1, -2) @ q
-    return grad_q, grad_k, weights.transpose(-1, -2) @ grad, grad_bias
+    torch.matmul(grad_scores, k, out=grad_qkv[0]).mul_(scale)
+    torch.matmul(grad_scores.transpose(-1, -2), q, out=grad_qkv[1])
+    torch.matmul(weights.transpose(-1, -2), grad, out=grad_qkv[2])
 
 
 def _flex(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias_table: Tensor,
-    windows: Windows,
-    scale: float,
-    dropout: float,
+    qkv: Tensor, bias_table: Tensor, windows: Windows, scale: float, dropout: float
 ) -> Tensor:
     """The same through FlexAttention: no bias and no mask in memory at all."""
     if dropout:
@@ -213,7 +202,7 @@ def _flex(
         same = window[group, i] == window[group, j]
         return torch.where(same, score + bias_table[row, head // groups], float('-inf'))
 
-    return _flex_attention(q.is_cuda)(q, k, v, score_mod=bias, scale=scale)
+    return _flex_attention(qkv.is_cuda)(*qkv.unbind(0), score_mod=bias, scale=scale)
 
 
 @cache

@@ -186,6 +186,55 @@ def test_bf16_autocast():
     rough.float().sum().backward()
 
 
+@pytest.mark.parametrize('num_masks', [1, 2])
+@pytest.mark.parametrize('grouping', ['greedy', 'pad'])
+def test_how_windows_are_grouped_changes_no_result(grouping, num_masks):
+    images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7, 0.75, num_masks)
+    results = []
+    for name in ('optimal', grouping):
+        torch.manual_seed(1)
+        model = small_swin(grouping=name)
+        out = model(images, mask)[-1]
+        out.square().sum().backward()
+        results.append((out, model.stages[0].blocks[1].attn.w_msa.qkv.weight.grad))
+    for optimal, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, optimal, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_flex_attention_changes_no_result():
+    images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7)
+    wide = dict(arch=dict(embed_dims=32, depths=[1, 2, 1, 1], num_heads=[2, 4, 8, 16]))
+    results = []
+    for name in ('sdpa', 'flex'):
+        torch.manual_seed(1)
+        results.append(small_swin(attention=name, **wide).requires_grad_(False)(images, mask)[-1])
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('setting', ['grouping', 'attention'])
+def test_unknown_strategies_are_refused(setting):
+    with pytest.raises(UserError, match=f"{setting} 'best' is unknown: choose from"):
+        small_swin(**{setting: 'best'})
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(drop_rate=0.5),
+        dict(stage_cfgs=dict(block_cfgs=dict(attn_cfgs=dict(attn_drop=0.5)))),
+        dict(stage_cfgs=dict(block_cfgs=dict(ffn_cfgs=dict(ffn_drop=0.5)))),
+    ],
+)
+def test_dropout_works_on_the_sparse_path(settings):
+    model = small_swin(**settings)
+    images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7)
+    assert torch.equal(model(images, mask)[-1], model(images, mask)[-1])
+    model.train()
+    assert not torch.allclose(model(images, mask)[-1], model(images, mask)[-1])
+    model(images, mask)[-1].sum().backward()
+
+
 @pytest.mark.parametrize(
     ('settings', 'size', 'mask', 'words'),
     [

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers import greenmim_config, mask_with, small_greenmim
+from mmengine.logging import MessageHub
 from mmengine.registry import MODELS as ROOT
 from mmpretrain.models import BaseSelfSupervisor
 
@@ -126,6 +127,145 @@ def test_mask_ratio_and_unit_size_come_from_the_config():
     model.loss(torch.randn(1, 3, 256, 384))['loss'].backward()
 
 
+def test_a_mask_for_each_sample():
+    """The loss of a batch is the mean over its images, each under a mask of its own."""
+    model = small_greenmim(mask_sharing='sample')
+    images = torch.randn(3, 3, 224, 224)
+    layout = model.build_layout(0, images)
+    visible = layout.visible.tolist()
+    assert [len(units) for units in visible] == [12] * 3
+    assert visible[0] != visible[1] != visible[2]
+    together = model.loss(images)['loss']
+    alone = small_greenmim()
+    alone.load_state_dict(model.state_dict())
+    losses = []
+    for i in range(3):
+        alone.draw_mask = lambda *_, i=i: mask_with(7, 7, visible[i])
+        alone._ahead = None
+        losses.append(alone.loss(images[i : i + 1])['loss'])
+    torch.testing.assert_close(together, torch.stack(losses).mean())
+
+
+def visible_units(model, images, steps):
+    return [model.take_layout(images).visible.tolist() for _ in range(steps)]
+
+
+def test_masks_follow_from_seed_and_step():
+    images = torch.randn(2, 3, 224, 224)
+    first = visible_units(small_greenmim(), images, 6)
+    assert all(a != b for a, b in zip(first, first[1:], strict=False))
+    torch.rand(17)  # what else is drawn does not matter
+    assert visible_units(small_greenmim(), images, 6) == first
+    # A run that is resumed after three steps
+    hub = MessageHub.get_current_instance()
+    hub.update_info('iter', 3)
+    assert visible_units(small_greenmim(), images, 3) == first[3:]
+    hub.update_info('iter', 0)
+    torch.manual_seed(1)
+    assert visible_units(small_greenmim(), images, 6) != first
+
+
+def test_the_next_layout_is_built_after_the_forward_pass():
+    """So that a device, which is behind the host by then, works meanwhile."""
+    model, images = small_greenmim(), torch.randn(2, 3, 224, 224)
+    events = []
+
+    def record(name, function):
+        return lambda *args: (events.append(name), function(*args))[1]
+
+    model.build_layout = record('layout', model.build_layout)
+    model.head.loss = record('loss', model.head.loss)
+    model.loss(images)
+    model.loss(images)
+    assert events == ['layout', 'loss', 'layout', 'loss', 'layout']
+    # Other images than the last ones: what was built ahead does not fit them
+    events.clear()
+    model.loss(torch.randn(2, 3, 224, 448))
+    assert events == ['layout', 'loss', 'layout']
+
+
+def test_layouts_built_ahead_are_those_of_their_step():
+    images = torch.randn(2, 3, 224, 224)
+    model, other = small_greenmim(), small_greenmim()
+    other.load_state_dict(model.state_dict())
+    other.build_ahead = lambda *_: None
+    for _ in range(3):
+        assert torch.equal(model.loss(images)['loss'], other.loss(images)['loss'])
+
+
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+def test_nothing_waits_for_the_device(sharing):
+    """Meta tensors have no values: whatever looks at one fails here, and waits on a GPU."""
+    model = MODELS.build(greenmim_config(mask_sharing=sharing)).to('meta')
+    images = torch.empty(4, 3, 224, 224, device='meta')
+    layout = model.build_layout(0, images)
+    assert layout.windows[0, 7, 3].slots.is_meta
+    loss = model.loss(images)['loss']
+    loss.backward()
+    assert loss.is_meta
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+def test_no_synchronisation_in_a_step(sharing):
+    model = MODELS.build(greenmim_config(mask_sharing=sharing)).cuda()
+    images = torch.randn(4, 3, 224, 224, device='cuda')
+    model.loss(images)['loss'].backward()
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        for _ in range(3):
+            model.loss(images)['loss'].backward()
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+def test_compiled_steps_are_the_same_and_never_compiled_anew(sharing):
+    """Groups change in number and size from mask to mask; compiled code does not."""
+    config = greenmim_config(mask_sharing=sharing)
+    model, eager = MODELS.build(config), MODELS.build(config)
+    eager.load_state_dict(model.state_dict())
+    images = torch.randn(2, 3, 224, 224)
+    torch._dynamo.reset()
+    step = torch.compile(model.loss, backend='aot_eager')
+    shapes = set()
+
+    def compare(steps):
+        for i in steps:
+            windows = model.build_layout(i, images).windows.values()
+            shapes.add(tuple((w.num_groups, w.group_size) for w in windows))
+            loss, expected = step(images)['loss'], eager.loss(images)['loss']
+            loss.backward(), expected.backward()
+            torch.testing.assert_close(loss, expected)
+
+    compare(range(2))
+    with torch.compiler.set_stance('fail_on_recompile'):
+        compare(range(2, 10))
+    assert len(shapes) > 4
+    for (name, p), q in zip(model.named_parameters(), eager.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, atol=1e-4, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+def test_bf16_autocast_and_checkpointing(sharing):
+    """Both change what is kept and how exactly, not what is computed."""
+    images = torch.randn(2, 3, 224, 224)
+    config = greenmim_config(mask_sharing=sharing)
+    weights = MODELS.build(config).state_dict()
+    gradients = []
+    for with_cp, dtype in ((False, None), (True, None), (True, torch.bfloat16)):
+        config['backbone']['with_cp'] = with_cp
+        model = MODELS.build(config)
+        model.load_state_dict(weights)
+        with torch.autocast('cpu', dtype, enabled=dtype is not None):
+            model.loss(images)['loss'].backward()
+        assert all(p.grad.dtype == torch.float32 for p in model.parameters())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    exact, checkpointed, rough = gradients
+    torch.testing.assert_close(checkpointed, exact)
+    assert (rough - exact).norm() < 0.01 * exact.norm()
+
+
 def test_training_learns_an_image():
     """A few steps on one image bring the loss down."""
     model = MODELS.build(greenmim_config())
@@ -147,6 +287,7 @@ def test_training_learns_an_image():
     [
         (dict(mask_ratio=0), 'mask_ratio must lie between 0 and 1'),
         (dict(mask_ratio=1.0), 'mask_ratio must lie between 0 and 1'),
+        (dict(mask_sharing='image'), "mask_sharing 'image' is unknown"),
         (dict(unit_size=48), "unit_size 48 is not a multiple of the backbone's 32"),
         (
             dict(neck=dict(type='GreenMIMDecoder', embed_dim=128, patch_size=16)),

@@ -2,8 +2,19 @@
 
 import pytest
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
+import mmgreen.sparse.attention
 from mmgreen.sparse import Layout, group_window_attention, random_mask
+
+
+def example(num_masks=1, batch=2, side=7, shift=3, heads=2, channels=32, dtype=torch.float32):
+    """Random arguments for one attention over half of an image of 4x4 units."""
+    layout = Layout(random_mask(4, 4, 0.5, num_masks), 8, [[(side, shift)]])
+    tokens = layout.rows.shape[1]
+    qkv = torch.randn(batch, tokens, 3 * channels, dtype=dtype, requires_grad=True)
+    table = torch.randn((2 * side - 1) ** 2, heads, dtype=dtype, requires_grad=True)
+    return qkv, table, layout.windows[0, side, shift], heads
 
 
 def by_windows(qkv, table, rows, cols, sample, side, shift, heads):
@@ -63,3 +74,81 @@ def test_no_token_sees_another_window():
     after = group_window_attention(qkv, table, windows, 2)
     assert torch.equal(before[:, ~changed], after[:, ~changed])
     assert not torch.allclose(before[:, changed], after[:, changed])
+
+
+def test_no_attention_matrix_is_kept():
+    qkv, table, windows, heads = example(heads=16)
+    kept = []
+    with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        group_window_attention(qkv, table, windows, heads)
+    matrix = heads * windows.num_groups * windows.group_size**2
+    padded = len(windows.slots) / windows.num_tokens
+    assert sum(t.numel() for t in kept if t.is_floating_point()) < 1.1 * padded * qkv.numel()
+    assert 1.1 * padded * qkv.numel() < len(qkv) * matrix  # else there would be nothing to show
+
+
+@pytest.mark.parametrize('num_masks', [1, 2])
+def test_a_few_scores_at_once_give_the_same_gradients(num_masks, monkeypatch):
+    qkv, table, windows, heads = example(num_masks)
+    results = []
+    for at_once in (2**21, 1):
+        monkeypatch.setattr(mmgreen.sparse.attention, '_SCORES_AT_ONCE', at_once)
+        out = group_window_attention(qkv, table, windows, heads)
+        results.append(torch.autograd.grad(out.square().sum(), (qkv, table)))
+    for once, parts in zip(*results, strict=True):
+        torch.testing.assert_close(once, parts)
+
+
+def test_gradients_are_those_of_finite_differences():
+    qkv, table, windows, heads = example(batch=1, heads=1, channels=1, dtype=torch.double)
+    assert torch.autograd.gradcheck(
+        lambda qkv, table: group_window_attention(qkv, table, windows, heads),
+        (qkv, table),
+        fast_mode=True,
+    )
+
+
+@pytest.mark.parametrize('num_masks', [1, 2])
+@torch.no_grad()
+def test_flex_gives_the_same_result(num_masks):
+    qkv, table, windows, heads = (
+        t.detach() if isinstance(t, torch.Tensor) else t for t in example(num_masks)
+    )
+    sdpa, flex = (
+        group_window_attention(qkv, table, windows, heads, backend=backend)
+        for backend in ('sdpa', 'flex')
+    )
+    torch.testing.assert_close(flex, sdpa, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='FlexAttention trains on a GPU only')
+def test_flex_gives_the_same_gradients():
+    layout = Layout(random_mask(4, 4, 0.5), 8, [[(7, 3)]]).to('cuda')
+    windows = layout.windows[0, 7, 3]
+    qkv = torch.randn(2, windows.num_tokens, 96, device='cuda', requires_grad=True)
+    table = torch.randn(169, 2, device='cuda', requires_grad=True)
+    results = []
+    for backend in ('sdpa', 'flex'):
+        out = group_window_attention(qkv, table, windows, 2, backend=backend)
+        results.append((out, *torch.autograd.grad(out.square().sum(), (qkv, table))))
+    for sdpa, flex in zip(*results, strict=True):
+        torch.testing.assert_close(flex, sdpa, atol=1e-3, rtol=1e-3)
+
+
+def test_dropout_drops_weights_and_keeps_their_sum():
+    qkv, table, windows, heads = example()
+    with torch.no_grad():
+        qkv[..., 64:] = 1.0  # every value is 1, so the result is the sum of the weights
+    out = group_window_attention(qkv, table, windows, heads, dropout=0.5)
+    assert out.std() > 0.1
+    assert out.mean().item() == pytest.approx(1, abs=0.05)
+    out.sum().backward()
+    assert qkv.grad.isfinite().all()
+
+
+def test_what_a_backend_cannot_do_is_refused():
+    qkv, table, windows, heads = example()
+    with pytest.raises(ValueError, match="'flash' is unknown: choose from sdpa, flex"):
+        group_window_attention(qkv, table, windows, heads, backend='flash')
+    with pytest.raises(ValueError, match='has no dropout: set attn_drop_rate to 0'):
+        group_window_attention(qkv, table, windows, heads, dropout=0.1, backend='flex')

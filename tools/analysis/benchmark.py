@@ -3,8 +3,8 @@
 
 A step is forward and backward over one batch of images that went through the
 config's own pipeline. The optimiser is left out: its work depends on the
-parameters alone, and at the small batches of a CPU it would outweigh what is
-compared. Every config runs in a process of its own, in rounds that take turns,
+parameters alone, and at a CPU's batch size it would weigh many times what it does
+in training. Every config runs in a process of its own, in rounds that take turns,
 so that a machine whose speed drifts hurts all alike; ratios are taken within a
 round, and their median is shown.
 """
@@ -21,8 +21,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import matplotlib
@@ -74,11 +75,12 @@ def build(subject: Subject, args: argparse.Namespace) -> tuple[nn.Module, Config
     settings = dict(subject.settings)
     size = settings.pop('image_size', args.image_size)
     cfg = load_config(subject.config, settings)
-    crops = [t for t in cfg.train_dataloader.dataset.pipeline if 'crop_ratio_range' in t]
-    if not crops:
-        raise UserError(f'{subject.config} has no RandomResizedCrop in its training pipeline')
+    pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
+    crops = [t for t in pipeline if 'crop_ratio_range' in t]
+    if not crops or 'backbone' not in cfg.model or 'head' not in cfg.model:
+        raise UserError(f'{subject.config} is no pre-training config')
     if size:
-        for transform in cfg.train_dataloader.dataset.pipeline:
+        for transform in pipeline:
             for key in ('scale', 'input_size'):  # of crops and mask generators
                 if key in transform:
                     transform[key] = size
@@ -91,8 +93,6 @@ def build(subject: Subject, args: argparse.Namespace) -> tuple[nn.Module, Config
         config.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
         model = MODELS.build(config)
         model.init_weights()
-    if not hasattr(model, 'loss') or not hasattr(model, 'head'):
-        raise UserError(f'{subject.config} is no pre-training config')
     return model.train().to(args.device), cfg, crops[0].scale
 
 
@@ -223,8 +223,9 @@ def measure(subject: Subject, args: argparse.Namespace) -> dict:
     """Run the steps of one round. Called in a process of its own."""
     MMLogger.get_current_instance().setLevel('ERROR')
     device = torch.device(args.device)
-    model, cfg, size = build(subject, args)
-    data = make_batch(cfg, model, args)
+    with redirect_stdout(StringIO()):  # what the libraries say when they are imported
+        model, cfg, size = build(subject, args)
+        data = make_batch(cfg, model, args)
     inputs, samples = data['inputs'], data['data_samples']
 
     def autocast():
@@ -304,7 +305,7 @@ def shares(step: Callable[[], None], device: torch.device) -> dict[str, float]:
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device.type == 'cuda':
         activities.append(torch.profiler.ProfilerActivity.CUDA)
-    with torch.profiler.profile(activities=activities) as profiler:
+    with torch.profiler.profile(activities=activities, acc_events=True) as profiler:
         step()
     total = dict.fromkeys([*KINDS, 'rest'], 0.0)
     for event in profiler.key_averages():

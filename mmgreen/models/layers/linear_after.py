@@ -44,7 +44,7 @@ class _LinearAfterGelu(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         grad_y, *grad_linear = _linear_gradients(
-            grad, lambda: F.gelu(x, approximate=ctx.approximate), weight
+            grad, lambda: F.gelu(x, approximate=ctx.approximate), weight, ctx.needs_input_grad[-1]
         )
         grad_x = torch.ops.aten.gelu_backward(grad_y, x, approximate=ctx.approximate)
         return grad_x, None, *grad_linear
@@ -71,7 +71,10 @@ class _LinearAfterNorm(torch.autograd.Function):
         x, mean, rstd, norm_weight, norm_bias, weight = ctx.saved_tensors
         norm = x.shape[-1:], norm_weight, norm_bias
         grad_y, *grad_linear = _linear_gradients(
-            grad, lambda: torch.native_layer_norm(x, *norm, ctx.eps)[0], weight
+            grad,
+            lambda: torch.native_layer_norm(x, *norm, ctx.eps)[0],
+            weight,
+            ctx.needs_input_grad[-1],
         )
         grad_norm = torch.ops.aten.native_layer_norm_backward(
             grad_y, x, norm[0], mean, rstd, *norm[1:], (True, True, True)
@@ -80,9 +83,9 @@ class _LinearAfterNorm(torch.autograd.Function):
 
 
 def _linear_gradients(
-    grad: Tensor, compute_y: Callable[[], Tensor], weight: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the input, the weight and the bias of ``F.linear(y, weight, bias)``.
+    grad: Tensor, compute_y: Callable[[], Tensor], weight: Tensor, has_bias: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of the input, the weight and any bias of ``F.linear(y, weight, bias)``.
 
     Under autocast the layer ran in the type of ``grad``; every gradient has the
     type of what it belongs to.
@@ -94,4 +97,5 @@ def _linear_gradients(
     y = compute_y()
     torch.mm(rows.t(), y.flatten(0, -2).to(grad.dtype), out=grad_weight)
     grad_y = grad @ weight.to(grad.dtype)
-    return grad_y.to(y.dtype), grad_weight.to(weight.dtype), rows.sum(0).to(weight.dtype)
+    grad_bias = rows.sum(0).to(weight.dtype) if has_bias else None
+    return grad_y.to(y.dtype), grad_weight.to(weight.dtype), grad_bias

@@ -1,0 +1,78 @@
+"""The benchmark: figures of any pre-training config, side by side."""
+
+import json
+
+import pytest
+from helpers import run_tool
+
+BENCHMARK = 'tools/analysis/benchmark.py'
+NANO = 'configs/quickstart/greenmim_swin-nano_demo.py'
+SIMMIM = 'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py'
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    """What was printed, and the figures: GreenMIM and its floor, SimMIM, another grouping."""
+    folder = tmp_path_factory.mktemp('benchmark')
+    done = run_tool(
+        *(BENCHMARK, NANO, SIMMIM, 'model.backbone.arch=tiny', 'model.neck.in_channels=768'),
+        *(NANO, 'model.backbone.grouping=pad', 'model.mask_sharing=sample'),
+        *('--batch-size', 4, '--steps', 2, '--rounds', 2, '--floor', '--profile'),
+        *('--out', folder / 'figures.json', '--plot', folder / 'bars.png'),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / 'bars.png').read_bytes().startswith(b'\x89PNG')
+    return done, json.loads((folder / 'figures.json').read_text())
+
+
+def test_every_config_has_its_row(report):
+    done, figures = report
+    names = [row['name'] for row in figures['rows']]
+    assert names == [
+        'greenmim_swin-nano_demo',
+        'floor of greenmim_swin-nano_demo',
+        'simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px arch=tiny in_channels=768',
+        'greenmim_swin-nano_demo grouping=pad mask_sharing=sample',
+    ]
+    cells = [line.split('|')[1].strip() for line in done.stdout.splitlines() if '|' in line]
+    assert cells[2:] == names  # below the heading and its rule
+    assert done.stderr.count('round 1/2') == done.stderr.count('round 2/2') == 4
+    assert 'linear layers' in done.stdout
+
+
+def test_figures_make_sense(report):
+    _, figures = report
+    green, floor, simmim, padded = figures['rows']
+    for row in figures['rows']:
+        assert len(row['times']) == 4
+        assert row['step']['min'] <= row['step']['median'] <= row['step']['max']
+        assert 0 < row['activations'] < row['peak']
+    assert green['time_ratio'] == green['activation_ratio'] == 1
+    # Fewer tokens, less work: 9 of 36 units are visible, and SimMIM computes all.
+    assert simmim['flops'] > 2 * green['flops']
+    assert padded['flops'] > green['flops']
+    assert floor['parameters'] == green['parameters']
+    assert padded['grouping']['padding'] > green['grouping']['padding']
+    assert padded['grouping']['pairs'] > green['grouping']['pairs']
+    assert simmim['mask_seconds'] > 0
+    assert figures['machine']['batch_size'] == 4
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['absent.py'], 'config file absent.py does not exist'),
+        (['a=1', NANO], 'a=1 comes before any config'),
+        (['mmpretrain::absent.py'], 'config file mmpretrain::absent.py cannot be read'),
+        (
+            ['configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py'],
+            'is no pre-training config',
+        ),
+        ([NANO, 'model.backbone.grouping=best'], "grouping 'best' is unknown"),
+    ],
+)
+def test_what_cannot_be_measured_is_explained(words, message):
+    done = run_tool(BENCHMARK, *words, '--rounds', 1, '--steps', 1)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
