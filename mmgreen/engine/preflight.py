@@ -35,15 +35,7 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
             cfg = Config.fromstring(f'_base_ = {filename!r}', '.py')
         else:
             cfg = Config.fromfile(filename)
-    except (
-        SyntaxError,
-        OSError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        RuntimeError,
-    ) as error:
+    except Exception as error:  # a config is a program, and can fail in any way
         raise UserError(f'config file {filename} cannot be read: {error}') from error
     old_root = cfg.get('data_root')
     try:

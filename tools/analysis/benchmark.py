@@ -163,22 +163,22 @@ class Floor(TorchFunctionMode):
     no attention, no gathers, no residuals, no loss.
     """
 
-    RECORDED = (F.linear, F.layer_norm, F.gelu)
-
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[Callable, torch.Size, tuple, dict, Tensor | None]] = []
+        self.calls: list[tuple[Callable, Tensor | None, list, dict]] = []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        if func in self.RECORDED:
+        result = out = func(*args, **(kwargs or {}))
+        if func is torch.native_layer_norm:  # the same call, which returns more
+            func, out = F.layer_norm, result[0]
+        if func in (F.linear, F.layer_norm, F.gelu):
             x, *rest = args
             # Where the chain breaks, values of its own, there before the first step.
             chained = self.calls and self.last_shape == x.shape
             fresh = None if chained else torch.randn_like(x).requires_grad_()
             self.calls.append((func, fresh, rest, kwargs or {}))
             self.last_shape = out.shape
-        return out
+        return result
 
     def step(self) -> None:
         """The recorded calls, forward and backward."""
