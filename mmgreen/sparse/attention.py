@@ -68,11 +68,7 @@ def group_window_attention(
     scale = head_dim**-0.5 if scale is None else scale
     out = BACKENDS[backend](qkv.view(shape), bias_table, windows, scale, dropout)
 
-    # [b, heads, G*S, D] -> [b, heads, tokens, D]
-    out = out.reshape(-1, num_heads, windows.num_groups * windows.group_size, head_dim)
-    if not windows.in_order:
-        out = _Ungroup.apply(out, windows.slots, windows.inverse, windows.empty)
-    return out.transpose(1, 2).reshape(batch, tokens, channels)
+    return _Ungroup.apply(out, windows, num_heads).view(batch, tokens, channels)
 
 
 class _Group(torch.autograd.Function):
@@ -94,17 +90,23 @@ class _Group(torch.autograd.Function):
 
 
 class _Ungroup(torch.autograd.Function):
-    """(..., slots, D) to (..., tokens, D), and backwards with zeros where no token is."""
+    """(b, heads*G, S, D) to (b, tokens, heads*D), and backwards with zeros where no token is."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, slots: Tensor, inverse: Tensor, empty: Tensor) -> Tensor:
-        ctx.save_for_backward(slots, empty)
-        return x.index_select(-2, inverse)
+    def forward(ctx, x: Tensor, windows: Windows, num_heads: int) -> Tensor:
+        ctx.windows, ctx.shape = windows, x.shape
+        x = x.view(len(x), num_heads, windows.num_groups, windows.group_size, -1)
+        x = x.permute(0, 2, 3, 1, 4).reshape(len(x), len(windows.slots), -1)
+        return x if windows.in_order else x.index_select(1, windows.inverse)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        slots, empty = ctx.saved_tensors
-        return grad.index_select(-2, slots).index_fill_(-2, empty, 0), None, None, None
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        windows, (batch, rows, _, head_dim) = ctx.windows, ctx.shape
+        heads = rows // windows.num_groups
+        grad = grad.view(batch, -1, heads, head_dim).transpose(1, 2)
+        if not windows.in_order:
+            grad = grad.index_select(2, windows.slots).index_fill_(2, windows.empty, 0)
+        return grad.reshape(ctx.shape), None, None
 
 
 def _sdpa(
@@ -115,7 +117,8 @@ def _sdpa(
     # one asked for torch would keep every attention matrix.
     if qkv.device.type == 'cpu' and not dropout:
         return _RecomputedAttention.apply(qkv, bias_table, windows, scale)
-    bias = _pair_bias(bias_table.to(qkv.dtype), windows)
+    # Looked up in float32: the gradient of an entry is a sum over many pairs.
+    bias = _pair_bias(bias_table, windows).to(qkv.dtype)
     return F.scaled_dot_product_attention(*qkv.unbind(0), bias, dropout, scale=scale)
 
 
@@ -136,13 +139,13 @@ class _RecomputedAttention(torch.autograd.Function):
         ctx.save_for_backward(qkv, table)
         ctx.windows, ctx.scale = windows, scale
         # Torch takes its fused kernel only for a bias that asks for no gradient.
-        bias = _pair_bias(table.detach().to(qkv.dtype), windows)
+        bias = _pair_bias(table.detach(), windows).to(qkv.dtype)
         return F.scaled_dot_product_attention(*qkv.unbind(0), bias, scale=scale)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         qkv, table = ctx.saved_tensors
-        bias = _pair_bias(table.to(qkv.dtype), ctx.windows)
+        bias = _pair_bias(table, ctx.windows).to(qkv.dtype)
         grad_qkv = torch.empty_like(qkv)
         grad_bias = torch.zeros_like(bias, dtype=torch.promote_types(bias.dtype, torch.float32))
 

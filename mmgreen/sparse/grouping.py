@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import mul
 
-#: Up to so many windows a group size is tried in window order too, should filling
-#: large windows first not do. Of more windows there are many of each count, and
-#: the second try, which looks at every window by itself, would take long.
+#: Up to so many windows, first fit and packing in window order are tried too. Of
+#: more windows there are many of each count, so that packing large ones first
+#: leaves hardly a hole, and looking at every window by itself would take long.
 _FEW_WINDOWS = 512
 
 
@@ -114,10 +114,10 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
 
     n groups of size S hold all tokens, so a size costs no less than
     ceil(tokens / S) S^2. Sizes are tried from the lowest such bound upwards,
-    until no other size can cost less than the best one found. At each size
-    large windows are packed first, and where that needs more groups than it
-    might, windows in their own order, as the paper does: no grouping by the
-    paper's algorithm costs less.
+    until no other size can cost less than the best one found, which is first
+    fit to begin with. At each size large windows are packed first, and where
+    that needs more groups than it might, windows in their own order, as the
+    paper does: no grouping by the paper's algorithm or by first fit costs less.
 
     Args:
         counts: Positive token counts, one per window.
@@ -142,9 +142,10 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     bounds = sorted(
         [(attention_cost(-(-tokens // size), size), size) for size in range(largest, end + 1)]
     )
-    # To begin with, every window by itself.
-    best = attention_cost(len(counts), largest), largest
-    best_patterns = [(1, [(count, 1)]) for count in counts]
+    begin = greedy_grouping if len(counts) <= _FEW_WINDOWS else pad_grouping
+    groups, size = begin(counts)
+    best = attention_cost(len(groups), size), size
+    best_patterns = [(1, [(counts[i], 1) for i in group]) for group in groups]
     for bound, size in bounds:
         if (bound, size) >= best:
             break
