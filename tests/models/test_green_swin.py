@@ -5,6 +5,7 @@ import torch
 from helpers import TINY, WINDOW_14, mask_with, small_swin
 from mmengine.registry import MODELS as ROOT
 from mmpretrain.models import SwinTransformer
+from torch.overrides import TorchFunctionMode
 
 from mmgreen.errors import UserError
 from mmgreen.sparse import random_mask
@@ -64,6 +65,34 @@ def test_masked_pixels_change_nothing(settings, size, num_masks):
     hidden = mask.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None]
     poisoned = images.masked_fill(hidden, float('nan'))
     assert torch.equal(model(poisoned, mask)[-1], before)
+
+
+class LinearRows(TorchFunctionMode):
+    """Records how many rows each linear layer computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.linear:
+            self.rows.append(args[0].shape[:-1].numel())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('num_masks', [1, 2])
+def test_linear_layers_compute_the_visible_tokens_and_no_more(num_masks):
+    """12 of 49 units: 768 tokens at the first stage, 12 at the last; padding nowhere."""
+    model = small_swin()
+    mask = random_mask(7, 7, 0.75, num_masks)
+    assert model.build_layout((224, 224), mask).windows[0, 7, 3].empty.numel() > 0
+    with LinearRows() as linear:
+        model(torch.randn(2, 3, 224, 224), mask)
+    block, merging = 4, 1  # linear layers
+    expected = [2 * 768]  # patch embedding
+    for tokens in (768, 192, 48):
+        expected += [2 * tokens] * 2 * block + [2 * tokens // 4] * merging
+    assert linear.rows == expected + [2 * 12] * 2 * block
 
 
 def test_visible_pixels_do_change_the_latents():

@@ -382,7 +382,7 @@ def plot(rows: list[dict], path: Path, title: str) -> None:
         bars = axis.barh(names, values, color=['#2a9d5c', *['#8aa6b8'] * (len(rows) - 1)])
         axis.bar_label(bars, [f'{row[ratios]:.2f}x' for row in rows], padding=3)
         axis.set_xlabel(label)
-        axis.margins(x=0.15)
+        axis.margins(x=0.3)  # room for the ratios
         axis.spines[['top', 'right']].set_visible(False)
     axes[0].invert_yaxis()
     figure.suptitle(title)
@@ -497,7 +497,8 @@ def main() -> None:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(dict(machine=about, rows=rows), indent=1))
         if args.plot:
-            plot(rows, args.plot, f'{about["device"]}, batch {args.batch_size}, {args.amp}')
+            precision = 'float32' if args.amp == 'none' else args.amp
+            plot(rows, args.plot, f'{about["device"]}, batch size {args.batch_size}, {precision}')
 
 
 if __name__ == '__main__':
