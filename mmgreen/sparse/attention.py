@@ -67,7 +67,6 @@ def group_window_attention(
     shape = (3, -1, num_heads * windows.num_groups, windows.group_size, head_dim)
     scale = head_dim**-0.5 if scale is None else scale
     out = BACKENDS[backend](qkv.view(shape), bias_table, windows, scale, dropout)
-
     return _Ungroup.apply(out, windows, num_heads).view(batch, tokens, channels)
 
 
@@ -103,7 +102,7 @@ class _Ungroup(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         windows, (batch, rows, _, head_dim) = ctx.windows, ctx.shape
         heads = rows // windows.num_groups
-        grad = grad.view(batch, -1, heads, head_dim).transpose(1, 2)
+        grad = grad.reshape(batch, -1, heads, head_dim).transpose(1, 2)
         if not windows.in_order:
             grad = grad.index_select(2, windows.slots).index_fill_(2, windows.empty, 0)
         return grad.reshape(ctx.shape), None, None
@@ -154,14 +153,10 @@ class _RecomputedAttention(torch.autograd.Function):
         scores = grad[..., 0].numel() * grad.shape[-2] // grad.shape[dim]
         size = max(1, _SCORES_AT_ONCE // scores)
         for start in range(0, grad.shape[dim], size):
-
-            def part(t: Tensor, dim: int = dim, start: int = start) -> Tensor:
-                return t.narrow(dim, start, min(size, t.shape[dim] - start))
-
-            shared = (bias, grad_bias) if dim == 0 else (part(bias), part(grad_bias))
-            _attention_gradients(
-                part(qkv, dim + 1), part(grad), part(grad_qkv, dim + 1), *shared, ctx.scale
-            )
+            part = (slice(None),) * dim + (slice(start, start + size),)
+            each = (slice(None), *part)  # of q, k and v
+            shared = (bias, grad_bias) if dim == 0 else (bias[part], grad_bias[part])
+            _attention_gradients(qkv[each], grad[part], grad_qkv[each], *shared, ctx.scale)
 
         rows, heads = table.shape
         grad_columns = grad_bias.new_zeros(heads, rows + 1)

@@ -99,6 +99,16 @@ def test_a_few_scores_at_once_give_the_same_gradients(num_masks, monkeypatch):
         torch.testing.assert_close(once, parts)
 
 
+@pytest.mark.parametrize('num_masks', [1, 2])
+def test_a_gradient_without_memory_of_its_own(num_masks):
+    """The gradient of a sum is one number, expanded."""
+    qkv, table, windows, heads = example(num_masks)
+    out = group_window_attention(qkv, table, windows, heads)
+    ones = torch.autograd.grad(out, (qkv, table), torch.ones_like(out), retain_graph=True)
+    for a, b in zip(torch.autograd.grad(out.sum(), (qkv, table)), ones, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_gradients_are_those_of_finite_differences():
     qkv, table, windows, heads = example(batch=1, heads=1, channels=1, dtype=torch.double)
     assert torch.autograd.gradcheck(

@@ -139,16 +139,19 @@ class GreenMIM(BaseSelfSupervisor):
         """The layout of this step, built ahead where the images are as they were."""
         if self._step is None:  # a run that is resumed goes on with the masks of its next step
             self._step = MessageHub.get_current_instance().get_info('iter', 0)
-        key = (self._step, torch.initial_seed(), images.shape, images.device)
-        ahead, self._ahead = self._ahead, None
-        self._step += 1
-        return ahead[1] if ahead and ahead[0] == key else self.build_layout(key[0], images)
+        step, ahead = self._step, self._ahead
+        fits = ahead is not None and ahead[0] == self._key(images)
+        self._step, self._ahead = step + 1, None
+        return ahead[1] if fits else self.build_layout(step, images)
 
     @torch.compiler.disable
     def build_ahead(self, images: Tensor) -> None:
         """Build the layout of the next step. The device is busy with this one meanwhile."""
-        key = (self._step, torch.initial_seed(), images.shape, images.device)
-        self._ahead = key, self.build_layout(self._step, images)
+        self._ahead = self._key(images), self.build_layout(self._step, images)
+
+    def _key(self, images: Tensor) -> tuple:
+        """All that the layout of the next step depends on."""
+        return self._step, torch.initial_seed(), images.shape, images.device
 
     def loss(self, inputs: Tensor, data_samples: list | None = None, **kwargs) -> dict[str, Tensor]:
         """Reconstruction loss of a batch of images under fresh masks.
