@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -36,6 +36,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, DefaultScope
 from terminaltables import GithubFlavoredMarkdownTable
 from torch import Tensor, nn
+from torch.autograd import DeviceType
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -204,7 +205,8 @@ def reset_peak(device: torch.device) -> None:
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
     else:
-        Path('/proc/self/clear_refs').write_text('5')
+        with suppress(OSError):  # not allowed everywhere; then building the model counts too
+            Path('/proc/self/clear_refs').write_text('5')
 
 
 def peak(device: torch.device) -> int:
@@ -238,10 +240,6 @@ def measure(subject: Subject, args: argparse.Namespace) -> dict:
         with autocast():
             return model.parse_losses(run_loss(inputs, samples))[0]
 
-    def step() -> None:
-        model.zero_grad()
-        loss(inputs, samples).backward()
-
     if subject.floor:
         with autocast(), Floor() as floor:
             model.loss(inputs, samples)
@@ -250,6 +248,11 @@ def measure(subject: Subject, args: argparse.Namespace) -> dict:
             model.zero_grad()
             with autocast():
                 floor.step()
+    else:
+
+        def step() -> None:
+            model.zero_grad()
+            loss(inputs, samples).backward()
 
     times = []
     try:
@@ -309,6 +312,8 @@ def shares(step: Callable[[], None], device: torch.device) -> dict[str, float]:
         step()
     total = dict.fromkeys([*KINDS, 'rest'], 0.0)
     for event in profiler.key_averages():
+        if event.device_type != DeviceType.CPU:
+            continue  # a kernel, whose time its operator has too
         spent = event.self_device_time_total if device.type == 'cuda' else event.self_cpu_time_total
         name = event.key.removeprefix('aten::')
         kind = next((kind for kind, names in KINDS.items() if re.fullmatch(names, name)), 'rest')
