@@ -6,6 +6,7 @@ From any scope a module is reached by its prefix, ``type='mmgreen.GreenMIM'``.
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
@@ -13,3 +14,9 @@ DATASETS = Registry(
     'dataset', parent=ROOT_DATASETS, scope='mmgreen', locations=['mmgreen.datasets']
 )
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='mmgreen', locations=['mmgreen.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=ROOT_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='mmgreen',
+    locations=['mmgreen.engine'],
+)

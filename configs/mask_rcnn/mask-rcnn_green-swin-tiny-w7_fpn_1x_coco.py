@@ -22,3 +22,9 @@ model = dict(
 train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 val_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 test_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
+
+# All layers learn at one rate; optim_wrapper.paramwise_cfg.layer_decay_rate=0.9 slows early ones.
+optim_wrapper = dict(
+    constructor='mmgreen.LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=1.0),
+)

@@ -1,6 +1,6 @@
-"""Datasets: unlabelled images, and COCO with the categories of the file."""
+"""Datasets: folders of images, and COCO with the categories of the file."""
 
 from .coco import CocoDataset
-from .unlabelled import UnlabelledDataset
+from .folders import LabelledDataset, UnlabelledDataset
 
-__all__ = ['CocoDataset', 'UnlabelledDataset']
+__all__ = ['CocoDataset', 'LabelledDataset', 'UnlabelledDataset']

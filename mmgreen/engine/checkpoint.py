@@ -15,7 +15,7 @@ from mmgreen.errors import UserError
 #: set it on ``--allow-pickle``; worker processes inherit it.
 ALLOW_PICKLE = 'MMGREEN_ALLOW_PICKLE'
 
-_DERIVED = re.compile(r'(relative_position_index|attn_mask)$')
+_DERIVED = re.compile(r'(relative_position_index|relative_coords_table|attn_mask)$')
 
 
 def is_derived(name: str) -> bool:

@@ -1,6 +1,7 @@
 """From a config file to a config that can run, or one sentence saying why not."""
 
 import inspect
+import logging
 import os.path as osp
 from collections.abc import Iterator
 from typing import Any
@@ -35,6 +36,11 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
             cfg = Config.fromstring(f'_base_ = {filename!r}', '.py')
         else:
             cfg = Config.fromfile(filename)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'config file {filename} needs a package that is not installed ({error}): '
+            'pip install -r requirements/optional.txt'
+        ) from error
     except Exception as error:  # a config is a program, and can fail in any way
         raise UserError(f'config file {filename} cannot be read: {error}') from error
     old_root = cfg.get('data_root')
@@ -66,8 +72,9 @@ def prepare_config(cfg: Config, mode: str) -> None:
     """Check a config before anything is built or written, and complete it.
 
     Number of classes and the evaluator's annotation file follow from the
-    dataset; without a GPU, mixed precision and NCCL give way to float32 and
-    gloo; checkpoints are written without pickled objects, and must fit.
+    dataset; without a GPU, mixed precision, synchronised batch norm and NCCL
+    give way to float32, batch norm and gloo; checkpoints are written without
+    pickled objects, and must fit.
 
     Args:
         cfg: Changed in place.
@@ -92,6 +99,9 @@ def prepare_config(cfg: Config, mode: str) -> None:
             for key in ('loss_scale', 'dtype', 'use_fsdp'):
                 cfg.optim_wrapper.pop(key, None)
             print_log('No GPU: training in float32 instead of mixed precision.')
+        for _, node in _walk(cfg.model):
+            if node.get('type') == 'SyncBN':
+                node.type = 'BN'
 
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
     cfg.custom_hooks += [
@@ -164,13 +174,15 @@ def _check_datasets(cfg: Config, splits: list[str]) -> None:
                 raise UserError(
                     f'image folder {osp.join(root, prefix)} does not exist ({where}.data_prefix)'
                 )
+        if dataset.type == 'mmgreen.LabelledDataset' and not dataset.get('ann_file'):
+            classes[split] = _class_folders(osp.join(root, prefixes))
         if not dataset.get('ann_file'):
             continue
         ann_file = osp.join(root, dataset.ann_file)
         if not osp.isfile(ann_file):
             raise UserError(f'annotation file {ann_file} does not exist ({where}.ann_file)')
         if dataset.type == 'mmgreen.CocoDataset':
-            classes[split] = _classes(dataset, ann_file)
+            classes[split] = _check_annotations(dataset, ann_file, osp.join(root, prefixes['img']))
             evaluator = cfg.get(f'{split}_evaluator')
             if isinstance(evaluator, dict) and 'ann_file' in evaluator:
                 evaluator.ann_file = ann_file
@@ -181,20 +193,49 @@ def _check_datasets(cfg: Config, splits: list[str]) -> None:
     for split, other in others:
         if names != other:
             raise UserError(
-                f'{first} and {split} annotations disagree on their categories: '
+                f'{first} and {split} data disagree on their categories: '
                 f'{_difference(names, other)}'
             )
-    for path, node in _walk(cfg.model, 'model'):
-        if 'num_classes' in node and node.num_classes != len(names):
-            print_log(f'{path}.num_classes is {len(names)}, as the annotations say.')
-            node.num_classes = len(names)
+    for part in ('model', 'data_preprocessor'):
+        for path, node in _walk(cfg.get(part), part):
+            if 'num_classes' in node and node.num_classes != len(names):
+                print_log(f'{path}.num_classes is {len(names)}, as the data say.')
+                node.num_classes = len(names)
 
 
-def _classes(dataset: ConfigDict, ann_file: str) -> tuple[str, ...]:
-    from mmgreen.datasets.coco import read_categories  # mmdet is slow to import
+def _class_folders(folder: str) -> tuple[str, ...]:
+    from mmgreen.datasets.folders import read_class_folders  # mmpretrain is slow to import
 
+    return read_class_folders(folder)
+
+
+def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple[str, ...]:
+    """Names of the categories of a COCO dataset that can be read."""
+    from mmgreen.datasets.annotations import read_annotations  # mmdet is slow to import
+
+    found = read_annotations(ann_file)
+    missing = found.missing_images(images)
+    if missing:
+        more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+        raise UserError(
+            f'{len(missing)} of {len(found.images)} images named in {ann_file} are not in {images}: '
+            f'{", ".join(missing[:10])}{more}'
+        )
+    masks = any(transform.get('with_mask') for transform in dataset.get('pipeline') or [])
+    if masks and found.kinds['no mask']:
+        raise UserError(
+            f'{found.kinds["no mask"]} of {found.count} annotations in {ann_file} have no '
+            'segmentation, which Mask R-CNN learns from: add masks, or let '
+            'tools/datasets/to_coco.py --boxes-as-masks write the boxes as such'
+        )
+    if found.dropped():
+        print_log(
+            f'{ann_file}: of {found.count} annotations {found.dropped()} are left out of training',
+            logger='current',
+            level=logging.WARNING,
+        )
     chosen = (dataset.get('metainfo') or {}).get('classes')
-    return tuple(chosen) if chosen else read_categories(ann_file)
+    return tuple(chosen) if chosen else found.categories
 
 
 def _difference(names: tuple[str, ...], other: tuple[str, ...]) -> str:

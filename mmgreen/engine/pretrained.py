@@ -2,33 +2,38 @@
 
 import re
 
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mmgreen.errors import UserError
 
+from .architecture import SwinArchitecture
 from .checkpoint import is_derived
+from .formats import convert, unwrap, window_side
 
 
 def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None) -> None:
-    """Load every weight of a backbone from a checkpoint.
+    """Load every weight of a backbone from a checkpoint of any known format.
 
-    The checkpoint may be a training checkpoint of an algorithm or a detector
-    (weights under ``backbone.``), a wrapped one, or a bare backbone; the prefix
-    is found by itself. Output norms of stages that the checkpoint's backbone
-    did not have (a detector reads four stages, pre-training one) keep their
-    initial values, and are named in the log.
+    It may be of GreenMIM, SimMIM or Swin, by the names of this project and
+    mmpretrain, of the official projects or of timm, alone or within an
+    algorithm or a detector (see :func:`mmgreen.engine.formats.convert`).
+    Relative position bias tables of other windows are resized. Output norms of
+    stages that the checkpoint's backbone did not have (a detector reads four
+    stages, pre-training one) keep their initial values. The log says all of it.
 
     Args:
         backbone: A :class:`GreenSwinTransformer`.
         filename: File or URL, as mmengine takes it.
-        prefix: What stands before the backbone's names, instead of searching.
+        prefix: Read only what stands under this name, such as ``'teacher.'``.
 
     Raises:
-        UserError: If the checkpoint cannot be read, lacks weights of the
-            backbone or holds them in other shapes. The message names the file
-            and both styles of names. The backbone is unchanged then.
+        UserError: If the checkpoint cannot be read or is of no known format,
+            lacks weights of the backbone, holds them in other shapes, or more
+            of them. The message names the file and both architectures. The
+            backbone is unchanged then.
     """
     if not filename:
         raise UserError(
@@ -36,49 +41,89 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
             'model.backbone.init_cfg.checkpoint=FILE, or train from scratch with '
             'model.backbone.init_cfg=None'
         )
-    checkpoint = CheckpointLoader.load_checkpoint(filename, map_location='cpu')
-    found = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
-    found = {key: value for key, value in found.items() if isinstance(value, Tensor)}
+    state = unwrap(CheckpointLoader.load_checkpoint(filename, map_location='cpu'))
+    if prefix is not None:
+        prefix = prefix.rstrip('.') + '.'
+        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     wanted = {k: v for k, v in backbone.state_dict().items() if not is_derived(k)}
-
-    prefix = _find_prefix(wanted, found) if prefix is None else prefix.rstrip('.') + '.'
-    weights = {
-        key.removeprefix(prefix): value
-        for key, value in found.items()
-        if key.startswith(prefix) and not is_derived(key)
-    }
-    new_norms = [k for k in wanted if k not in weights and re.match(r'norm\d\.', k)]
-    missing = [k for k in wanted if k not in weights and k not in new_norms]
-    shapes = [k for k in wanted if k in weights and weights[k].shape != wanted[k].shape]
-    if missing or shapes:
-        if missing:
-            fault = f'lacks {len(missing)} of the {len(wanted)} weights of the backbone'
-        else:
-            key = shapes[0]
-            fault = (
-                f'holds {len(shapes)} weights of other shapes, such as {key} with '
-                f'{tuple(weights[key].shape)} where the backbone has {tuple(wanted[key].shape)}'
-            )
-        example = next(iter(missing or shapes))
-        there = next((k for k in found if k.endswith('weight')), 'none')
-        raise UserError(
-            f"checkpoint {filename} {fault}: the backbone's names are like '{example}', the "
-            f"checkpoint's like '{there}', so it is of another architecture or project "
-            '(see tools/converters)'
-        )
+    try:
+        converted = convert(state)
+        weights = converted.backbone
+        resized = _resize_bias_tables(weights, wanted)
+        new_norms = _compare(weights, wanted)
+    except UserError as error:
+        raise UserError(f'cannot start from checkpoint {filename}: {error}') from error
 
     backbone.load_state_dict({k: weights[k] for k in wanted if k in weights}, strict=False)
     message = f'loaded {len(wanted) - len(new_norms)} of {len(wanted)} backbone tensors'
     if new_norms:
         message += f' (new output norms: {", ".join(new_norms)})'
-    unused = sorted(set(weights) - set(wanted)) if prefix else []
+    if resized:
+        message += f'; {resized}'
+    unused = [key for key in weights if key not in wanted]
     if unused:
         message += f'; not used: {", ".join(unused)}'
-    print_log(f'{message} from {filename}', logger='current')
+    source = f'{filename} ({converted.kind} by {converted.style} names)'
+    print_log(f'{message} from {source}', logger='current')
 
 
-def _find_prefix(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
-    """The prefix under which most of the wanted names are found."""
-    probe = next(iter(wanted))  # patch_embed.projection.weight
-    candidates = {key[: -len(probe)] for key in found if key.endswith(probe)} | {''}
-    return max(sorted(candidates), key=lambda p: sum(p + key in found for key in wanted))
+def resize_bias_table(table: Tensor, window: int) -> Tensor:
+    """Resize a relative position bias table to another window, bicubic.
+
+    Args:
+        table: ((2w-1)**2, heads).
+        window: Side of the new window.
+
+    Returns:
+        ((2*window-1)**2, heads).
+
+    Raises:
+        UserError: If the table is of no square window.
+    """
+    old, new = 2 * window_side(table) - 1, 2 * window - 1
+    grid = table.t().view(1, -1, old, old)
+    grid = F.interpolate(grid.float(), size=(new, new), mode='bicubic', align_corners=False)
+    return grid.view(-1, new * new).t().to(table.dtype)
+
+
+def _resize_bias_tables(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    """Resize in place the tables of other windows; say which, or nothing."""
+    changes: dict[str, list[str]] = {}
+    for key, target in wanted.items():
+        if not key.endswith('relative_position_bias_table') or key not in weights:
+            continue
+        old, new = window_side(weights[key]), window_side(target)
+        if old != new:
+            weights[key] = resize_bias_table(weights[key], new)
+            stage = key.split('.')[1]
+            stages = changes.setdefault(f'from window {old} to {new}', [])
+            stages += [] if stage in stages else [stage]
+    said = [f'{change} in stages {", ".join(stages)}' for change, stages in changes.items()]
+    return f'relative position bias tables resized (bicubic) {"; ".join(said)}' if said else ''
+
+
+def _compare(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
+    """Output norms that the weights do not have; anything else that differs is an error."""
+    missing = [k for k in wanted if k not in weights]
+    new_norms = [k for k in missing if re.match(r'norm\d\.', k)]
+    missing = [k for k in missing if k not in new_norms]
+    shapes = [k for k in wanted if k in weights and weights[k].shape != wanted[k].shape]
+    # A mask token and norms of other stages have done their work; a block has not.
+    left_over = [k for k in weights if k not in wanted and not re.match(r'norm\d|mask_token', k)]
+    if not (missing or shapes or left_over):
+        return new_norms
+    if shapes:
+        key = shapes[0]
+        fault = (
+            f'holds {len(shapes)} weights of other shapes, such as {key} with '
+            f'{tuple(weights[key].shape)} where the backbone has {tuple(wanted[key].shape)}'
+        )
+    elif missing:
+        fault = f'lacks {len(missing)} of the {len(wanted)} weights of the backbone'
+        fault += f', such as {missing[0]}'
+    else:
+        fault = f'holds {len(left_over)} weights more than the backbone, such as {left_over[0]}'
+    raise UserError(
+        f'it {fault}; it is of {SwinArchitecture.of(weights)}, the backbone of '
+        f'{SwinArchitecture.of(wanted)}'
+    )

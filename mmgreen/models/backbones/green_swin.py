@@ -26,8 +26,8 @@ class GreenSwinTransformer(SwinTransformer):
     are mmpretrain's.
 
     ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads any GreenMIM,
-    SimMIM or Swin checkpoint of mmpretrain's names and stops where it does not
-    fit (see :func:`mmgreen.engine.load_backbone`).
+    SimMIM or Swin checkpoint, of the official projects, timm or OpenMMLab, and
+    stops where it does not fit (see :func:`mmgreen.engine.load_backbone`).
 
     Args:
         args: As of :class:`mmpretrain.models.SwinTransformer`.
@@ -56,7 +56,7 @@ class GreenSwinTransformer(SwinTransformer):
 
     def init_weights(self) -> None:
         """Initialise the weights, or load a checkpoint in full."""
-        if (self.init_cfg or {}).get('type') == 'Pretrained':
+        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
             load_backbone(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix'))
             self._is_init = True
         else:

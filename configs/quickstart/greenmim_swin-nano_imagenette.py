@@ -1,0 +1,13 @@
+# Pre-training on ten classes of ImageNet, sized for two CPU cores.
+_base_ = './greenmim_swin-nano_demo.py'
+
+data_root = 'data/imagenette/'
+train_dataloader = dict(dataset=dict(data_root=data_root, data_prefix='train'))
+
+max_epochs = 100
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=max_epochs)
+default_hooks = dict(checkpoint=dict(interval=20))

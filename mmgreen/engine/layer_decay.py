@@ -1,0 +1,33 @@
+"""Learning rates that fall from the head to the first layer."""
+
+from functools import partial
+
+from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
+from torch import nn
+
+from mmgreen.errors import UserError
+from mmgreen.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
+    """mmpretrain's constructor for any model around a backbone, detectors included.
+
+    ``paramwise_cfg=dict(layer_decay_rate=0.9)`` multiplies the learning rate of
+    each layer of the backbone by 0.9 for every layer that comes after it; what
+    is no part of the backbone has the full one. At 1.0 all have the same.
+
+    Raises:
+        UserError: If the model has no backbone that knows its layers.
+    """
+
+    def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
+        if 'get_layer_depth' not in kwargs:
+            depth = getattr(getattr(module, 'backbone', None), 'get_layer_depth', None)
+            if depth is None:
+                raise UserError(
+                    f'layer decay needs a backbone with get_layer_depth, and {type(module).__name__}'
+                    ' has none: use a GreenSwinTransformer, or leave optim_wrapper.constructor out'
+                )
+            kwargs['get_layer_depth'] = partial(depth, prefix='backbone.')
+        super().add_params(params, module, **kwargs)

@@ -1,0 +1,36 @@
+"""Classification by nearest neighbours: what features know without training."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def knn_predict(
+    features: Tensor,
+    bank: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.07,
+) -> Tensor:
+    """Class scores by a weighted vote of the k nearest neighbours.
+
+    The protocol of Wu et al. (`Unsupervised Feature Learning via Non-Parametric
+    Instance Discrimination <https://arxiv.org/abs/1805.01978>`_, section 3.4):
+    cosine similarity s, votes weighted by exp(s / temperature).
+
+    Args:
+        features: (N, C), what to classify.
+        bank: (M, C), features of known class.
+        labels: int64, (M,), their classes.
+        num_classes: Number of classes.
+        k: Neighbours that vote; all of them where there are fewer.
+        temperature: The lower, the more the nearest count.
+
+    Returns:
+        (N, num_classes), sums of votes.
+    """
+    similarity = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).t()
+    nearest, indices = similarity.topk(min(k, len(bank)), dim=1)
+    votes = ((nearest - 1) / temperature).exp()  # at most 1: a low temperature cannot overflow
+    scores = features.new_zeros(len(features), num_classes)
+    return scores.scatter_add_(1, labels[indices], votes)
