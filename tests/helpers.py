@@ -56,6 +56,17 @@ def small_greenmim(**kwargs) -> nn.Module:
     return model
 
 
+def timm_swin(**kwargs) -> nn.Module:
+    """timm's Swin of the size of :func:`small_swin`, in evaluation mode."""
+    from timm.models.swin_transformer import SwinTransformer
+
+    config = dict(embed_dim=TINY['embed_dims'], depths=TINY['depths'], num_heads=TINY['num_heads'])
+    model = SwinTransformer(**{**config, 'num_classes': 5, **kwargs})
+    randomise(model)
+    model.eval()
+    return model
+
+
 def mask_with(height: int, width: int, visible: list[int], num_masks: int = 1) -> torch.Tensor:
     """The mask that leaves the given units, row-major, visible."""
     mask = torch.ones(num_masks, height * width, dtype=torch.bool)

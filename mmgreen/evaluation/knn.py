@@ -16,7 +16,10 @@ def knn_predict(
 
     The protocol of Wu et al. (`Unsupervised Feature Learning via Non-Parametric
     Instance Discrimination <https://arxiv.org/abs/1805.01978>`_, section 3.4):
-    cosine similarity s, votes weighted by exp(s / temperature).
+    cosine similarity s, votes weighted by exp(s / temperature). Every channel
+    is standardised over the bank before, as batch norm does in MAE's linear
+    probing: features of masked image modelling share a large mean, beside
+    which all cosines look alike.
 
     Args:
         features: (N, C), what to classify.
@@ -29,6 +32,8 @@ def knn_predict(
     Returns:
         (N, num_classes), sums of votes.
     """
+    mean, deviation = bank.mean(0), bank.std(0, unbiased=False).clamp(min=1e-6)
+    features, bank = (features - mean) / deviation, (bank - mean) / deviation
     similarity = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).t()
     nearest, indices = similarity.topk(min(k, len(bank)), dim=1)
     votes = ((nearest - 1) / temperature).exp()  # at most 1: a low temperature cannot overflow

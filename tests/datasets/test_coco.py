@@ -2,11 +2,7 @@
 
 import json
 
-import pytest
 from mmengine.registry import DATASETS, DefaultScope
-
-from mmgreen.datasets.coco import read_categories
-from mmgreen.errors import UserError
 
 
 def build(**kwargs):
@@ -53,23 +49,3 @@ def test_real_coco(coco_tiny):
     )
     assert len(dataset.metainfo['classes']) == 80
     assert len(dataset) == 80
-
-
-@pytest.mark.parametrize(
-    ('content', 'words'),
-    [
-        ('{"images": [], "annotations": [', 'is not in COCO format'),
-        ('[]', 'is not in COCO format'),
-        ('{"images": [], "annotations": []}', "is not in COCO format .* 'categories'"),
-        ('{"images": [], "annotations": [], "categories": []}', 'names no categories'),
-    ],
-)
-def test_a_file_that_is_not_coco_is_refused(tmp_path, content, words):
-    (tmp_path / 'bad.json').write_text(content)
-    with pytest.raises(UserError, match=words):
-        read_categories(str(tmp_path / 'bad.json'))
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r'none.json does not exist'):
-        read_categories(str(tmp_path / 'none.json'))

@@ -32,6 +32,12 @@ def edit(path, change):
     path.write_text(json.dumps(content))
 
 
+def drop_category(content, name):
+    (number,) = (c['id'] for c in content['categories'] if c['name'] == name)
+    content['categories'] = [c for c in content['categories'] if c['id'] != number]
+    content['annotations'] = [a for a in content['annotations'] if a['category_id'] != number]
+
+
 def test_data_root_reaches_datasets_and_evaluators(demo):
     cfg = prepared(DETECT, data_root=f'{demo}/')
     for split in ('train', 'val', 'test'):
@@ -40,7 +46,10 @@ def test_data_root_reaches_datasets_and_evaluators(demo):
 
 
 def test_the_evaluator_reads_what_the_dataset_reads(demo):
-    options = {'test_dataloader.dataset.ann_file': 'annotations/train.json'}
+    options = {
+        'test_dataloader.dataset.ann_file': 'annotations/train.json',
+        'test_dataloader.dataset.data_prefix.img': 'train',
+    }
     cfg = prepared(DETECT, 'test', data_root=str(demo), **options)
     assert Path(cfg.test_evaluator.ann_file) == demo / 'annotations/train.json'
 
@@ -135,11 +144,92 @@ def test_options_that_do_not_fit_are_named():
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        (lambda c: c['categories'].pop(), "only in the first 'carrot'"),
+        (lambda c: drop_category(c, 'carrot'), "only in the first 'carrot'"),
         (lambda c: c['categories'].reverse(), 'same names in another order'),
     ],
 )
 def test_categories_that_disagree_are_refused(own, change, words):
     edit(own / 'annotations/val.json', change)
-    with pytest.raises(UserError, match=f'train and val annotations disagree .*{words}'):
+    with pytest.raises(UserError, match=f'train and val data disagree .*{words}'):
         prepared(DETECT, data_root=str(own))
+
+
+def test_images_that_are_missing_are_listed(own):
+    gone = sorted((own / 'train').iterdir())[:12]
+    for path in gone:
+        path.unlink()
+    with pytest.raises(UserError) as caught:
+        prepared(DETECT, data_root=str(own))
+    message = str(caught.value)
+    assert '12 of 24 images named in' in message
+    assert all(path.name in message for path in gone[:10])
+    assert message.endswith('and 2 more')
+
+
+def test_boxes_that_are_dropped_are_counted_in_a_warning(own, logged):
+    def spoil(content):
+        content['annotations'][0]['bbox'][2] = 0
+        content['annotations'][1]['bbox'][0] = 1000
+
+    edit(own / 'annotations/train.json', spoil)
+    prepared(DETECT, data_root=str(own))
+    (warning,) = [r for r in logged.records if r.levelname == 'WARNING']
+    assert '1 without area (such as id 1) and 1 outside the image (such as id 2)' in (
+        warning.getMessage()
+    )
+    assert 'are left out of training' in warning.getMessage()
+
+
+def test_boxes_without_masks_are_refused_where_masks_are_learnt(own):
+    edit(own / 'annotations/train.json', lambda c: c['annotations'][3].pop('segmentation'))
+    with pytest.raises(UserError, match=r'1 of \d+ annotations in .*train.json have no segm'):
+        prepared(DETECT, data_root=str(own))
+    without = {
+        'train_dataloader.dataset.pipeline.1.with_mask': False,
+        'val_dataloader.dataset.pipeline.2.with_mask': False,
+    }
+    prepared(DETECT, data_root=str(own), **without)
+
+
+CLASSIFY = 'configs/quickstart/green-swin-nano_imagenette.py'
+
+
+def class_folders(root, **splits):
+    for split, names in splits.items():
+        for name in names:
+            (root / split / name).mkdir(parents=True)
+    return root
+
+
+def test_classes_of_folders_set_the_number_of_classes_everywhere(tmp_path):
+    root = class_folders(tmp_path, train='abc', val='abc')
+    cfg = prepared(CLASSIFY, data_root=f'{root}/')
+    assert cfg.model.head.num_classes == 3
+    assert cfg.data_preprocessor.num_classes == 3  # mixup draws one-hot labels of so many
+
+
+@pytest.mark.parametrize(
+    ('splits', 'words'),
+    [
+        (dict(train='abc', val='abd'), "train and val data disagree .* first 'c', .* second 'd'"),
+        (dict(train='abc', val=''), 'image folder .*val does not exist'),
+        (dict(train='', val='abc'), 'image folder .*train does not exist'),
+    ],
+)
+def test_class_folders_that_disagree_are_refused(tmp_path, splits, words):
+    root = class_folders(tmp_path, **splits)
+    with pytest.raises(UserError, match=words):
+        prepared(CLASSIFY, data_root=f'{root}/')
+
+
+def test_batch_norm_is_not_synchronised_without_a_gpu(coco_tiny, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    (config,) = (ROOT / 'configs/cascade_mask_rcnn').glob('*.py')
+    cfg = prepared(config, data_root=f'{coco_tiny}/')
+    assert [h.norm_cfg.type for h in cfg.model.roi_head.bbox_head] == ['BN'] * 3
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path):
+    (tmp_path / 'c.py').write_text("_base_ = 'mmpose::body/config.py'")
+    with pytest.raises(UserError, match=r'mmpose is not installed.*requirements/optional.txt'):
+        load_config(str(tmp_path / 'c.py'))

@@ -1,0 +1,89 @@
+"""Folders of images as they are: nested, of any format, with classes or without."""
+
+import numpy as np
+import pytest
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from mmgreen.datasets import LabelledDataset, UnlabelledDataset
+from mmgreen.datasets.folders import read_class_folders
+from mmgreen.errors import UserError
+
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomResizedCrop', scale=32, backend='pillow', interpolation='bicubic'),
+    dict(type='PackInputs'),
+]
+#: Ending, Pillow's mode.
+KINDS = [
+    *[('.jpg', 'RGB'), ('.jpeg', 'L'), ('.JPG', 'CMYK'), ('.png', 'RGB'), ('.png', 'RGBA')],
+    *[('.png', 'P'), ('.png', 'LA'), ('.png', '1'), ('.PNG', 'I;16'), ('.bmp', 'RGB')],
+    *[('.tif', 'RGB'), ('.tiff', 'L'), ('.webp', 'RGB'), ('.ppm', 'RGB'), ('.pgm', 'L')],
+]
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        yield
+
+
+def image(mode):
+    rng = np.random.default_rng(0)
+    if mode == 'I;16':
+        return Image.fromarray(rng.integers(0, 65535, (40, 50), np.uint16))
+    return Image.fromarray(rng.integers(0, 255, (40, 50, 3), np.uint8)).convert(mode)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A file of each kind, each a folder deeper than the one before."""
+    folder = tmp_path / 'images'
+    for i, (ending, mode) in enumerate(KINDS):
+        folder.mkdir(exist_ok=True)
+        image(mode).save(folder / f'{i}{ending}')
+        folder = folder / f'deeper {i}'
+    (tmp_path / 'images/notes.txt').write_text('no image')
+    return tmp_path / 'images'
+
+
+def test_every_format_below_a_folder_is_ready_for_training(mixed):
+    dataset = UnlabelledDataset(data_root=str(mixed), pipeline=PIPELINE)
+    assert len(dataset) == len(KINDS)
+    for i in range(len(dataset)):
+        sample = dataset.prepare_data(i)
+        assert sample is not None, dataset.get_data_info(i)
+        assert sample['inputs'].shape == (3, 32, 32)
+        assert 'gt_label' not in sample['data_samples']
+
+
+def test_classes_are_the_folders(tmp_path):
+    for name in ('b', 'a', 'c'):
+        (tmp_path / 'train' / name / 'more').mkdir(parents=True)
+        image('RGB').save(tmp_path / 'train' / name / 'x.png')
+        image('RGB').save(tmp_path / 'train' / name / 'more/y.webp')
+    dataset = LabelledDataset(data_root=str(tmp_path), data_prefix='train', pipeline=PIPELINE)
+    assert dataset.metainfo['classes'] == ('a', 'b', 'c')
+    assert read_class_folders(str(tmp_path / 'train')) == ('a', 'b', 'c')
+    assert sorted(dataset.get_gt_labels()) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_list_of_images_serves_too(tmp_path):
+    (tmp_path / 'val').mkdir()
+    image('RGB').save(tmp_path / 'val/x.png')
+    (tmp_path / 'val.txt').write_text('x.png 7\n')
+    dataset = LabelledDataset(
+        data_root=str(tmp_path), data_prefix='val', ann_file='val.txt', pipeline=PIPELINE
+    )
+    assert dataset.get_gt_labels().tolist() == [7]
+    assert Compose(PIPELINE)(dataset.get_data_info(0))['inputs'].shape == (3, 32, 32)
+
+
+def test_a_folder_without_classes_or_images_is_refused(tmp_path):
+    with pytest.raises(UserError, match='there is no class folder in'):
+        read_class_folders(str(tmp_path))
+    (tmp_path / 'train/a').mkdir(parents=True)
+    for kind in (LabelledDataset, UnlabelledDataset):
+        with pytest.raises(UserError, match='there is no image below'):
+            kind(data_root=str(tmp_path), data_prefix='train', pipeline=PIPELINE)

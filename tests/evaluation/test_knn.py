@@ -1,0 +1,74 @@
+"""Nearest neighbours against a count by hand, and through the tool on photographs."""
+
+import re
+
+import pytest
+import torch
+from helpers import ROOT, run_tool
+
+from mmgreen.evaluation import knn_predict
+
+
+def test_scores_equal_a_vote_counted_by_hand():
+    bank, features = torch.randn(30, 5) + 3, torch.randn(7, 5) + 3
+    labels = torch.randint(0, 4, (30,))
+    scores = knn_predict(features, bank, labels, num_classes=4, k=6, temperature=0.2)
+
+    mean, deviation = bank.mean(0), bank.std(0, unbiased=False)
+    for x, row in zip((features - mean) / deviation, scores, strict=True):
+        cosines = torch.tensor(
+            [torch.dot(x, y) / x.norm() / y.norm() for y in (bank - mean) / deviation]
+        )
+        votes = torch.zeros(4)
+        for i in cosines.argsort(descending=True)[:6]:
+            votes[labels[i]] += torch.exp((cosines[i] - 1) / 0.2)
+        torch.testing.assert_close(row, votes, atol=1e-6, rtol=1e-5)
+
+
+def test_clusters_are_told_apart():
+    centres = torch.eye(4).repeat_interleave(8, 0)
+    labels = torch.arange(4).repeat_interleave(8)
+    bank = centres + 0.05 * torch.randn(32, 4)
+    scores = knn_predict(centres, bank, labels, num_classes=4, k=100)  # more than there are
+    assert torch.equal(scores.argmax(1), labels)
+
+
+def test_a_small_temperature_does_not_overflow():
+    bank = torch.randn(20, 3)
+    scores = knn_predict(bank, bank, torch.arange(20), 20, k=5, temperature=1e-4)
+    assert torch.isfinite(scores).all()
+    assert torch.equal(scores.argmax(1), torch.arange(20))
+
+
+CONFIG = 'configs/quickstart/green-swin-nano_imagenette.py'
+
+
+def test_photographs_are_classified_above_chance(imagenette):
+    done = run_tool(
+        *('tools/analysis/knn.py', CONFIG, '--k', 20, '--cfg-options'),
+        *(f'data_root={imagenette}/', 'model.backbone.init_cfg=None'),
+        *('val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False'),
+    )
+    assert done.returncode == 0, done.stderr
+    assert '1000 images in the bank, 300 classified' in done.stdout
+    top1 = float(re.search(r'\| 20 +\| ([\d.]+)', done.stdout)[1])
+    assert 15 < top1 < 60  # colours alone tell some classes apart; chance is 10
+    assert re.search(r'chance +\| 10\.0 +\| 50\.0', done.stdout)
+
+
+@pytest.mark.parametrize(
+    ('config', 'options', 'words'),
+    [
+        (CONFIG, [], 'does not exist'),  # nothing was pre-trained yet
+        ('configs/quickstart/greenmim_swin-nano_demo.py', [], 'is no classification config'),
+        (CONFIG, ['model.backbone.init_cfg.checkpoint='], 'is empty'),
+    ],
+)
+def test_what_is_wrong_is_said(imagenette, config, options, words):
+    done = run_tool(
+        *('tools/analysis/knn.py', ROOT / config, '--cfg-options', f'data_root={imagenette}/'),
+        *options,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert 'Traceback' not in done.stderr
