@@ -1,71 +1,190 @@
-"""Every config builds; the big ones take a step, shrunk in batch and size."""
+"""Every config builds, says what its name says, and is counted in a metafile."""
 
 import pytest
 import torch
+import yaml
 from helpers import ROOT
-from mmdet.testing import demo_mm_inputs
 from mmengine.registry import MODELS, DefaultScope
 
 from mmgreen.engine import load_config
-from mmgreen.models import GreenMIM, GreenSwinTransformer
+from mmgreen.models import GreenSwinTransformer
 
-CONFIGS = sorted(
-    path
-    for folder in ('greenmim', 'mask_rcnn', 'quickstart')
-    for path in (ROOT / 'configs' / folder).glob('*.py')
-)
+CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name != '_base_')
 SIZES = {  # parameters of the backbone in millions, as published for Swin, without a classifier
     'tiny': 27.5,
+    'small': 48.8,
     'base': 86.7,
     'large': 195.0,
 }
+INDEX = ROOT / 'model-index.yml'
 
 
-def test_all_are_found():
-    assert len(CONFIGS) >= 8
+def read(path):
+    return yaml.safe_load((ROOT / path).read_text())
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_builds_and_takes_a_step(path):
-    cfg = load_config(str(path))
+FAMILIES = {path: read(path) for path in read(INDEX)['Import']}
+LISTED = {m['Config']: m for family in FAMILIES.values() for m in family['Models']}
+
+
+def build(cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         config = dict(cfg.model)
         config.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-        model = MODELS.build(config)
+        return MODELS.build(config)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_builds(path):
+    cfg = load_config(str(path))
+    model = build(cfg)
+    if 'green' in path.stem:
         assert isinstance(model.backbone, GreenSwinTransformer)
-        for name, size in SIZES.items():
-            if f'swin-{name}' in path.stem:
-                found = sum(p.numel() for p in model.backbone.parameters()) / 1e6
-                assert found == pytest.approx(size, rel=0.01)
-        model.train()
-        if isinstance(model, GreenMIM):
-            size = cfg.model.backbone.img_size
-            losses = model.loss(torch.randn(1, 3, size, size))
-        else:
-            inputs = demo_mm_inputs(1, [[3, 96, 128]], with_mask=True, num_classes=5)
-            data = model.data_preprocessor(inputs, training=True)
-            losses = model(**data, mode='loss')
-        loss, _ = model.parse_losses(losses)
-        assert torch.isfinite(loss)
-        loss.backward()
-        stem = model.backbone.patch_embed.projection.weight
-        assert stem.grad.abs().sum() > 0
+    for name, size in SIZES.items():
+        if f'swin-{name}' in path.stem:
+            found = sum(p.numel() for p in model.backbone.parameters()) / 1e6
+            assert found == pytest.approx(size, rel=0.01)
+    listed = LISTED.get(str(path.relative_to(ROOT)))
+    if listed:
+        found = sum(p.numel() for p in model.parameters())
+        assert found == listed['Metadata']['Parameters']
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_names_say_what_the_file_does(path):
     cfg = load_config(str(path))
-    if '8xb256' in path.stem:
-        assert cfg.train_dataloader.batch_size == 256
-        assert cfg.auto_scale_lr.base_batch_size == 8 * 256
-    for epochs in (100, 800):
-        if f'{epochs}e' in path.stem:
+    for gpus, batch in ((8, 256), (16, 128), (8, 512), (8, 2048), (8, 2)):
+        if f'_{gpus}xb{batch}-' in path.stem:
+            assert cfg.train_dataloader.batch_size == batch
+            assert cfg.auto_scale_lr.base_batch_size == gpus * batch
+    for epochs in (90, 100, 200, 800, 1600):
+        if f'-{epochs}e_' in path.stem:
             assert cfg.train_cfg.max_epochs == epochs
-            assert cfg.param_scheduler[-1].end == epochs
-    for window in (7, 14):
-        if f'-w{window}_' in path.stem:
-            assert cfg.model.backbone.window_size == window
+            last = cfg.param_scheduler[-1]
+            assert last.end in (epochs, 800)  # mmpretrain's SimMIM names 800 for its milestones
+            if last.type == 'CosineAnnealingLR':
+                assert last.T_max == last.end - last.begin
+    if 'green' in path.stem:
+        for window in (7, 14):
+            if f'-w{window}_' in path.stem:
+                assert cfg.model.backbone.window_size == window
     if '_1x_' in path.stem:
         assert cfg.train_cfg.max_epochs == 12
     if '-3x_' in path.stem:
         assert cfg.train_cfg.max_epochs == 36
+    if 'amp' in path.stem.split('_')[-2] or '-amp-' in path.stem:
+        assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_downstream_configs_start_from_a_checkpoint_by_one_option(path):
+    if path.parent.name in ('greenmim', 'simmim', 'mae', '_base_') or 'greenmim_' in path.stem:
+        return
+    cfg = load_config(str(path), {'model.backbone.init_cfg.checkpoint': 'mine.pth'})
+    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='mine.pth')
+
+
+@pytest.mark.parametrize('path', LISTED, ids=lambda p: p.rsplit('/', 1)[-1])
+def test_checkpoints_that_configs_name_are_those_of_configs(path):
+    """work_dirs/CONFIG/epoch_N.pth, where a pre-training of N epochs leaves it."""
+    checkpoint = (load_config(str(ROOT / path)).model.backbone.get('init_cfg') or {}).get(
+        'checkpoint'
+    )
+    if checkpoint:
+        _, name, epoch = checkpoint.split('/')
+        source = load_config(str(ROOT / f'configs/greenmim/{name}.py'))
+        assert epoch == f'epoch_{source.train_cfg.max_epochs}.pth'
+
+
+def test_no_weight_decay_on_norms_biases_and_tokens():
+    cfg = load_config(
+        str(ROOT / 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py')
+    )
+    model = build(cfg)
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    cfg.optim_wrapper.pop('loss_scale')
+    from mmengine.optim import build_optim_wrapper
+
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+    decay = {id(g['params'][0]): g['weight_decay'] for g in groups}
+    free = ('norm', '.ln', 'bias', 'mask_token')
+    for name, parameter in model.named_parameters():
+        assert decay[id(parameter)] == (0 if any(f in name for f in free) else 0.05), name
+
+
+def test_the_index_lists_every_config_but_the_quickstart():
+    found = {str(p.relative_to(ROOT)) for p in CONFIGS if p.parent.name != 'quickstart'}
+    assert LISTED.keys() == found
+
+
+@pytest.mark.parametrize('path', FAMILIES)
+def test_metafiles_hold_what_is_needed_and_no_result_of_others(path):
+    family = FAMILIES[path]
+    collections = {c['Name']: c for c in family['Collections']}
+    for collection in collections.values():
+        assert collection['Metadata']['Architecture']
+        assert collection['Paper']['URL'].startswith('https://arxiv.org/')
+        assert (ROOT / collection['README']).exists()
+    for model in family['Models']:
+        assert model['In Collection'] in collections
+        assert model['Name'] == model['Config'].rsplit('/', 1)[-1].removesuffix('.py')
+        assert model['Metadata']['FLOPs'] > 1e9
+        assert model['Metadata']['Training Data']
+        # Filled in when a model was trained here; figures of papers are marked as such.
+        assert model['Results'] is None
+        assert model['Weights'] is None
+        for published in model.get('Published', []):
+            assert published['By']
+            assert published['Metrics']
+
+
+def test_the_index_is_read_by_the_library_for_it():
+    import modelindex
+
+    index = modelindex.load(str(INDEX))
+    index.build_models_with_collections()
+    assert {m.config for m in index.models} == set(LISTED)
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py',
+        'configs/greenmim/greenmim_swin-base-w14_8xb256-amp-coslr-800e_in1k.py',
+        'configs/imagenet/green-swin-base-w7_8xb256-coslr-100e_in1k.py',
+    ],
+)
+def test_operations_are_those_that_the_tool_counts(path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis'))
+    from complexity import complexity
+
+    size, flops, parameters = complexity(str(ROOT / path))
+    listed = LISTED[path]['Metadata']
+    assert size == (224, 224)
+    assert parameters == listed['Parameters']
+    # What grouping pads depends on the mask.
+    assert flops == pytest.approx(listed['FLOPs'], rel=0.01)
+
+
+def test_configs_of_this_package_can_be_inherited_from(tmp_path):
+    name = 'greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py'
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'mmgreen::{name}'\nmodel = dict(mask_ratio=0.6)")
+    cfg = load_config(str(tmp_path / 'mine.py'))
+    assert cfg.model.mask_ratio == 0.6
+    assert cfg.model.backbone.arch == 'tiny'
+
+
+def test_dense_and_sparse_configs_agree_on_the_weights(tmp_path):
+    """What pre-training leaves fits every detector and classifier of its name."""
+    for path in CONFIGS:
+        if path.parent.name not in ('imagenet', 'mask_rcnn', 'cascade_mask_rcnn', 'upernet'):
+            continue
+        cfg = load_config(str(path))
+        name = cfg.model.backbone.init_cfg.checkpoint.split('/')[1]
+        source = load_config(str(ROOT / f'configs/greenmim/{name}.py'))
+        with torch.device('meta'), DefaultScope.overwrite_default_scope('mmpretrain'):
+            shapes = [
+                {k: v.shape for k, v in MODELS.build(c.model.backbone).state_dict().items()}
+                for c in (source, cfg)
+            ]
+        assert shapes[0].items() <= shapes[1].items(), path

@@ -103,9 +103,16 @@ def check_imagenet(root: Path, report: Report, decode: bool) -> None:
 
 
 def image_folder(root: Path, found: Annotations) -> Path:
-    """The folder below the root that has most of the images of an annotation file."""
-    folders = [root, *sorted(p for p in root.iterdir() if p.is_dir() and p.name != 'annotations')]
-    return min(folders, key=lambda folder: len(found.missing_images(str(folder))))
+    """Where the images of an annotation file are, as val2017/ for instances_val2017.json.
+
+    Where no folder is of such a name, the one that has most of the images.
+    """
+    folders = [p for p in root.iterdir() if p.is_dir() and p.name != 'annotations']
+    namesakes = [p for p in folders if p.name in Path(found.path).stem]
+    return min(
+        sorted(namesakes or [root, *folders]),
+        key=lambda folder: len(found.missing_images(str(folder))),
+    )
 
 
 def check_coco(root: Path, files: list[Path], report: Report, decode: bool) -> None:

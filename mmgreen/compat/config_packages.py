@@ -1,19 +1,20 @@
-"""Configs that the maintained fork of mmsegmentation ships."""
+"""Where mmengine finds the configs that packages ship."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
 
 def install() -> None:
-    """Let mmengine find ``mmseg::`` configs where the package is the fork.
+    """Let configs inherit from ``mmgreen::`` and, of the maintained fork, from ``mmseg::``.
 
-    mmengine looks for a package of the original's name, ``mmsegmentation``.
-    Without one it is told to look for the module.
+    mmengine has a list of packages. This project is not on it, and
+    mmsegmentation is by the original's name only.
     """
     if find_spec('mmengine') is None:
         return
     from mmengine.config.utils import MODULE2PACKAGE
 
+    MODULE2PACKAGE['mmgreen'] = 'mmgreen'
     try:
         distribution('mmsegmentation')
     except PackageNotFoundError:
