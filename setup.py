@@ -22,21 +22,23 @@ def requirements(name: str) -> list[str]:
 
 
 def add_mim_extension() -> None:
-    """Put configs and tools below the package, as OpenMMLab packages do.
+    """Put configs, their index and tools below the package, as OpenMMLab packages do.
 
     A development install gets links, everything else gets copies.
     """
     link = 'develop' in sys.argv or 'editable_wheel' in sys.argv
     mim = HERE / 'mmgreen' / '.mim'
     mim.mkdir(exist_ok=True)
-    for name in ('configs', 'tools'):
+    for name in ('configs', 'tools', 'model-index.yml'):
         target = mim / name
-        if target.is_symlink():
+        if target.is_symlink() or target.is_file():
             target.unlink()
         elif target.exists():
             shutil.rmtree(target)
         if link:
             target.symlink_to(os.path.relpath(HERE / name, mim))
+        elif (HERE / name).is_file():
+            shutil.copy(HERE / name, target)
         else:
             ignore = shutil.ignore_patterns('__pycache__')
             shutil.copytree(HERE / name, target, ignore=ignore)

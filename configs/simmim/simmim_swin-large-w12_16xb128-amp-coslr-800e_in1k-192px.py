@@ -5,6 +5,7 @@ custom_imports = dict(imports=['mmgreen'])
 # Labels are not read: any tree of images under data_root/train will do.
 data_root = 'data/imagenet/'
 train_dataloader = dict(
+    batch_size=128,
     dataset=dict(
         _delete_=True,
         type='mmgreen.UnlabelledDataset',
