@@ -12,7 +12,7 @@ train_dataloader = dict(
         data_root=data_root,
         data_prefix='train',
         pipeline={{_base_.train_pipeline}},
-    )
+    ),
 )
 
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(mask_token=dict(decay_mult=0.0))))
