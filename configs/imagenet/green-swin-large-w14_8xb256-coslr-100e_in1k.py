@@ -1,11 +1,8 @@
-_base_ = './green-swin-base-w7_8xb256-coslr-100e_in1k.py'
+_base_ = './green-swin-base-w14_8xb256-coslr-100e_in1k.py'
 
-# At 224 pixels the map of the last stage is 7x7: one window, without shift.
 model = dict(
     backbone=dict(
         arch='large',
-        window_size=14,
-        stage_cfgs=[dict(), dict(), dict(), dict(window_size=7)],
         drop_path_rate=0.2,
         init_cfg=dict(
             checkpoint='work_dirs/greenmim_swin-large-w14_8xb256-amp-coslr-800e_in1k/epoch_800.pth'

@@ -118,6 +118,8 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     fit to begin with. At each size large windows are packed first, and where
     that needs more groups than it might, windows in their own order, as the
     paper does: no grouping by the paper's algorithm or by first fit costs less.
+    Above 512 windows, which a mask for each of many images gives, only the
+    first order is tried.
 
     Args:
         counts: Positive token counts, one per window.

@@ -18,6 +18,7 @@ def report(tmp_path_factory):
         *(BENCHMARK, NANO, SIMMIM, 'model.backbone.arch=tiny', 'model.neck.in_channels=768'),
         *(NANO, 'model.backbone.grouping=pad', 'model.mask_sharing=sample'),
         *('--batch-size', 4, '--steps', 2, '--rounds', 2, '--floor', '--profile'),
+        *('--devices', 8),
         *('--out', folder / 'figures.json', '--plot', folder / 'bars.png'),
     )
     assert done.returncode == 0, done.stderr
@@ -38,6 +39,20 @@ def test_every_config_has_its_row(report):
     assert cells[2:] == names  # below the heading and its rule
     assert done.stderr.count('round 1/2') == done.stderr.count('round 2/2') == 4
     assert 'linear layers' in done.stdout
+
+
+def test_days_are_epochs_of_imagenet_at_the_measured_speed(report):
+    done, figures = report
+    green, floor, simmim, _ = figures['rows']
+    rows = [line.split('|') for line in done.stdout.splitlines() if line.startswith('|')]
+    assert rows[0][-2].strip() == 'days on 8'
+    days = [row[-2].strip() for row in rows[2:]]
+    assert days[1] == ''  # the floor learns nothing
+    for said, row, epochs in ((days[0], green, 15), (days[2], simmim, 100)):
+        assert row['epochs'] == epochs
+        images_per_second = 8 * 4 / row['step']['median']
+        wanted = epochs * 1281167 / images_per_second / 86400
+        assert float(said) == pytest.approx(wanted, rel=0.01, abs=0.01)
 
 
 def test_figures_make_sense(report):

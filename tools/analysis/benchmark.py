@@ -48,6 +48,7 @@ from mmgreen.errors import UserError, one_sentence
 WARM_UP = 2
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 MIB = 2**20
+IMAGENET = 1_281_167  # training images of ImageNet-1K
 
 
 @dataclass
@@ -278,6 +279,7 @@ def measure(subject: Subject, args: argparse.Namespace) -> dict:
         peak=most,
         activations=most - before,
         parameters=sum(p.numel() for p in model.parameters()),
+        epochs=None if subject.floor else cfg.train_cfg.max_epochs,
     )
     if not subject.floor:
         model.zero_grad()
@@ -345,8 +347,15 @@ def summarise(rounds: list[list[dict]]) -> list[dict]:
     return rows
 
 
-def table(rows: list[dict], batch_size: int) -> str:
-    """The rows in Markdown, readable on a terminal."""
+def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
+    """The rows in Markdown, readable on a terminal.
+
+    Args:
+        rows: As of :func:`summarise`.
+        batch_size: Images a step.
+        devices: Add the days that a config's epochs over ImageNet-1K take on so
+            many devices.
+    """
 
     def cell(row: dict, key: str, scale: float, digits: int) -> str:
         return '' if row.get(key) is None else f'{row[key] / scale:.{digits}f}'
@@ -355,6 +364,7 @@ def table(rows: list[dict], batch_size: int) -> str:
         ['config', 'pixels', 'images/s', 'step s', 'min', 'max', 'time']
         + ['peak MiB', 'activations MiB', 'activations', 'GFLOP/image', 'parameters M', 'masks ms']
         + ['pairs/block', 'padding']
+        + ([f'days on {devices}'] if devices else [])
     ]
     for row in rows:
         step, grouping = row['step'], row.get('grouping') or {}
@@ -368,6 +378,9 @@ def table(rows: list[dict], batch_size: int) -> str:
             + [cell(row, 'mask_seconds', 1e-3, 2)]
             + [cell(grouping, 'pairs', 1, 0), cell(grouping, 'padding', 1, 3)]
         )
+        if devices:
+            steps = (row.get('epochs') or 0) * IMAGENET / (batch_size * devices)
+            lines[-1].append(f'{steps * step["median"] / 86400:.2f}' if steps else '')
     return GithubFlavoredMarkdownTable(lines).table
 
 
@@ -458,6 +471,13 @@ settings of one config follow it:
     parser.add_argument('--compile', action='store_true', help='through torch.compile')
     parser.add_argument('--floor', action='store_true', help='add the floor of the first config')
     parser.add_argument('--profile', action='store_true', help='say what a step spends its time on')
+    parser.add_argument(
+        '--devices',
+        type=int,
+        metavar='N',
+        help="add the days that each config's epochs over ImageNet-1K take on N such devices, "
+        'without loading of images, optimiser and communication',
+    )
     parser.add_argument('--out', type=Path, help='write all figures to this JSON file')
     parser.add_argument('--plot', type=Path, help='draw them into this picture')
     return parser.parse_args()
@@ -493,7 +513,7 @@ def main() -> None:
                         file=sys.stderr,
                     )
         rows = summarise(rounds)
-        print('\n' + table(rows, args.batch_size))
+        print('\n' + table(rows, args.batch_size, args.devices))
         for row in rows:
             if 'shares' in row:
                 parts = ', '.join(f'{kind} {part:.1%}' for kind, part in row['shares'].items())
