@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from mmgreen.errors import UserError
 
@@ -27,7 +29,7 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict:
     """Read a checkpoint file, tensors and plain values only.
 
     Args:
-        filename: A file on this machine.
+        filename: A file on this machine, of torch or safetensors.
         map_location: As of :func:`torch.load`.
 
     Returns:
@@ -41,6 +43,11 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict:
     filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
         raise UserError(f'checkpoint {filename} does not exist')
+    if filename.endswith('.safetensors'):
+        try:
+            return load_file(filename, device=str(map_location))
+        except (SafetensorError, OSError) as error:
+            raise UserError(f'checkpoint {filename} is truncated or not a checkpoint') from error
     trusted = os.environ.get(ALLOW_PICKLE) == '1'
     try:
         # Other projects keep their command line beside the weights; it is inert.

@@ -126,6 +126,8 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
 
     kind = _official_kind(state, prefix)
     within, beside = KINDS[kind]
+    # A classifier is part of the Swin it stands in, a decoder stands beside the encoder.
+    beside_inside = kind == 'Swin' or not prefix
     last = _last_stage(state, f'{prefix}layers')
     weights, dropped = {}, defaultdict(list)
     for key, value in state.items():
@@ -136,8 +138,11 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
         official = key.removeprefix(prefix)
         if style == 'timm':
             official = _official_of_timm(official)
-        name = inside and _rename(official, BACKBONE + within, last)
-        name = f'backbone.{name}' if name else _rename(official, beside, last)
+        name = _rename(official, BACKBONE + within, last) if inside else None
+        if name:
+            name = f'backbone.{name}'
+        elif inside == beside_inside:
+            name = _rename(official, beside, last)
         if name is None and inside:
             raise UserError(
                 f"it has a weight named '{key}', which a Swin of version 1 does not have"
@@ -183,16 +188,16 @@ def revert(
         if is_derived(key):
             dropped[_DERIVED].append(key)
             continue
-        if key.startswith('backbone.'):
-            name = _rename(key.removeprefix('backbone.'), inside, last)
-            name = name and prefix + name
-        else:
-            name = _rename(key, beside, last)
+        of_backbone = key.startswith('backbone.')
+        name = _rename(key.removeprefix('backbone.'), inside if of_backbone else beside, last)
         if name is None:
             dropped[f'{STYLES[style]} have no place for it'].append(key)
             continue
-        value = _patch_major(value) if '.downsample.' in name else value
-        reverted[_timm_of_official(name) if style == 'timm' else name] = value
+        if style == 'timm':
+            name = _timm_of_official(name)
+        if of_backbone or kind == 'Swin':
+            name = prefix + name
+        reverted[name] = _patch_major(value) if '.downsample.' in name else value
     return reverted, dict(dropped)
 
 
@@ -297,6 +302,10 @@ def _timm_of_official(name: str) -> str:
 
 def _channel_major(weight: Tensor) -> Tensor:
     """Patch merging, last dimension 4*C: four patches of C channels to C times four patches."""
+    if weight.shape[-1] % 4:
+        raise UserError(
+            f'patch merging weights of shape {tuple(weight.shape)} join no four patches'
+        )
     patches = weight.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :]
     return patches.transpose(-1, -2).flatten(-2)
 

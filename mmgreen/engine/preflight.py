@@ -182,7 +182,8 @@ def _check_datasets(cfg: Config, splits: list[str]) -> None:
         if not osp.isfile(ann_file):
             raise UserError(f'annotation file {ann_file} does not exist ({where}.ann_file)')
         if dataset.type == 'mmgreen.CocoDataset':
-            classes[split] = _check_annotations(dataset, ann_file, osp.join(root, prefixes['img']))
+            folder = osp.join(root, (prefixes or {}).get('img', ''))
+            classes[split] = _check_annotations(dataset, ann_file, folder)
             evaluator = cfg.get(f'{split}_evaluator')
             if isinstance(evaluator, dict) and 'ann_file' in evaluator:
                 evaluator.ann_file = ann_file

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint
+from safetensors.torch import save_file
 
 from mmgreen.engine import ALLOW_PICKLE, PlainCheckpointHook, read_checkpoint
 from mmgreen.errors import UserError
@@ -64,6 +65,15 @@ def test_a_torn_file_is_named(tmp_path, share):
     (tmp_path / 'c.pth').write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match=r'c.pth is truncated or not a checkpoint'):
         read_checkpoint(str(tmp_path / 'c.pth'))
+
+
+def test_safetensors_are_read(tmp_path):
+    save_file({'a': torch.ones(2)}, tmp_path / 'c.safetensors')
+    assert torch.equal(read_checkpoint(str(tmp_path / 'c.safetensors'))['a'], torch.ones(2))
+    content = (tmp_path / 'c.safetensors').read_bytes()
+    (tmp_path / 'c.safetensors').write_bytes(content[:-4])
+    with pytest.raises(UserError, match=r'c.safetensors is truncated or not a checkpoint'):
+        read_checkpoint(str(tmp_path / 'c.safetensors'))
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path):

@@ -78,6 +78,17 @@ def test_outputs_of_timm_equal_ours_in_both_directions(size, options):
     assert all(torch.equal(back[key], value) for key, value in source.state_dict().items())
 
 
+@pytest.mark.parametrize('style', ['timm', 'official'])
+def test_a_classifier_within_another_module_comes_back(style):
+    """As training frameworks save it, under model. or net."""
+    state = {f'model.{k}': v for k, v in revert(classifier(), style)[0].items()}
+    converted = convert(state)
+    assert (converted.style, converted.prefix) == (style, 'model.')
+    assert converted.weights['head.fc.weight'].shape == (5, 128)
+    back, _ = revert(converted.weights, style, 'model.', converted.kind)
+    assert back.keys() == state.keys()
+
+
 def test_official_names_are_those_that_timm_converts():
     weights = classifier()
     official, _ = revert(weights, 'official')
