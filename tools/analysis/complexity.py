@@ -3,9 +3,9 @@
 
 Operations are those of a forward pass over one image, a multiplication and an
 addition counted as two: for pre-training the loss on what the pipeline gives, for
-classification the logits, for detection (1280x800 pixels) and segmentation (512x512)
-everything up to the heads' outputs. The counts of operators that are not matrix
-products are left out, as usual.
+classification the logits, for detection (1280x800 pixels, 1,000 proposals) and
+segmentation (512x512) everything up to the heads' outputs. Operators that are not
+matrix products are left out, as usual.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from argparse import Namespace
 
 import torch
 from benchmark import make_batch
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models import BaseSelfSupervisor, ImageClassifier
 from terminaltables import GithubFlavoredMarkdownTable
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -37,20 +37,17 @@ def complexity(config: str) -> tuple[tuple[int, int], int, int]:
         UserError: If it is of no kind that can be counted.
     """
     cfg = load_config(config)
-    init_default_scope(cfg.default_scope)
-    settings = dict(cfg.model)
-    settings.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    model = MODELS.build(settings)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(dict(dict(data_preprocessor=cfg.get('data_preprocessor')) | cfg.model))
     model.eval()
     parameters = sum(p.numel() for p in model.parameters())
     if isinstance(model, BaseSelfSupervisor):
         data = make_batch(cfg, model, Namespace(batch_size=1))
-        samples = data['data_samples']
         inputs = data['inputs'][0] if isinstance(data['inputs'], list) else data['inputs']
         size = tuple(inputs.shape[-2:])
 
         def forward() -> None:
-            model.loss(data['inputs'], samples)
+            model.loss(data['inputs'], data['data_samples'])
     elif isinstance(model, ImageClassifier):
         crop = next(t for t in cfg.val_dataloader.dataset.pipeline if 'crop_size' in t).crop_size
         size = (crop, crop)
