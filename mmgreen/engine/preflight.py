@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.registry import DATASETS, HOOKS, MODELS
+from mmengine.registry import DATASETS, HOOKS, MODELS, DefaultScope
 
 from mmgreen.errors import UserError
+
+from .pretrained import read_backbone
 
 
 def load_config(filename: str, options: dict | None = None, work_dir: str | None = None) -> Config:
@@ -82,14 +84,16 @@ def prepare_config(cfg: Config, mode: str) -> None:
 
     Raises:
         UserError: If a dataset is not there, its categories disagree, a module
-            of this project is given a setting that it does not have, or there
-            is nothing to test.
+            of this project is given a setting that it does not have, the
+            checkpoint to start from does not fit, or there is nothing to test.
     """
     if mode == 'test' and not cfg.get('test_dataloader'):
         raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
     _check_settings(cfg)
     splits = ('train', 'val') if mode == 'train' else ('test',)
     _check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
+    if mode == 'train':
+        _check_start(cfg)
 
     if not torch.cuda.is_available():
         if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
@@ -150,6 +154,19 @@ def _settings(module: type) -> set[str]:
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
                 break
     return names - {'self'}
+
+
+def _check_start(cfg: Config) -> None:
+    """Read the checkpoint that the backbone starts from, before anything is written."""
+    backbone = cfg.model.get('backbone') or {}
+    start = backbone.get('init_cfg')
+    if not isinstance(start, dict) or start.get('type') != 'Pretrained':
+        return
+    if backbone.get('type') != 'mmgreen.GreenSwinTransformer':
+        return
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
+        model = MODELS.build(backbone)
+    read_backbone(model, start.get('checkpoint', ''), start.get('prefix'))
 
 
 def _check_datasets(cfg: Config, splits: list[str]) -> None:

@@ -15,14 +15,7 @@ from .formats import convert, unwrap, window_side
 
 
 def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None) -> None:
-    """Load every weight of a backbone from a checkpoint of any known format.
-
-    It may be of GreenMIM, SimMIM or Swin, by the names of this project and
-    mmpretrain, of the official projects or of timm, alone or within an
-    algorithm or a detector (see :func:`mmgreen.engine.formats.convert`).
-    Relative position bias tables of other windows are resized. Output norms of
-    stages that the checkpoint's backbone did not have (a detector reads four
-    stages, pre-training one) keep their initial values. The log says all of it.
+    """Load every weight of a backbone from a checkpoint, and say so in the log.
 
     Args:
         backbone: A :class:`GreenSwinTransformer`.
@@ -30,10 +23,37 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
         prefix: Read only what stands under this name, such as ``'teacher.'``.
 
     Raises:
+        UserError: As :func:`read_backbone`. The backbone is unchanged then.
+    """
+    weights, said = read_backbone(backbone, filename, prefix)
+    backbone.load_state_dict(weights, strict=False)
+    print_log(said, logger='current')
+
+
+def read_backbone(
+    backbone: nn.Module, filename: str, prefix: str | None = None
+) -> tuple[dict[str, Tensor], str]:
+    """Weights of a backbone from a checkpoint of any known format.
+
+    It may be of GreenMIM, SimMIM or Swin, by the names of this project and
+    mmpretrain, of the official projects or of timm, alone or within an
+    algorithm or a detector (see :func:`mmgreen.engine.formats.convert`).
+    Relative position bias tables of other windows are resized. Output norms of
+    stages that the checkpoint's backbone did not have (a detector reads four
+    stages, pre-training one) are left out.
+
+    Args:
+        backbone: What the weights are for; not changed.
+        filename: File or URL, as mmengine takes it.
+        prefix: Read only what stands under this name, such as ``'teacher.'``.
+
+    Returns:
+        The weights by the backbone's names, and in words what they are.
+
+    Raises:
         UserError: If the checkpoint cannot be read or is of no known format,
             lacks weights of the backbone, holds them in other shapes, or more
-            of them. The message names the file and both architectures. The
-            backbone is unchanged then.
+            of them. The message names the file and both architectures.
     """
     if not filename:
         raise UserError(
@@ -41,7 +61,7 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
             'model.backbone.init_cfg.checkpoint=FILE, or train from scratch with '
             'model.backbone.init_cfg=None'
         )
-    state = unwrap(CheckpointLoader.load_checkpoint(filename, map_location='cpu'))
+    state = unwrap(CheckpointLoader.load_checkpoint(filename, map_location='cpu', logger='silent'))
     if prefix is not None:
         prefix = prefix.rstrip('.') + '.'
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -54,17 +74,16 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
     except UserError as error:
         raise UserError(f'cannot start from checkpoint {filename}: {error}') from error
 
-    backbone.load_state_dict({k: weights[k] for k in wanted if k in weights}, strict=False)
-    message = f'loaded {len(wanted) - len(new_norms)} of {len(wanted)} backbone tensors'
+    said = f'loaded {len(wanted) - len(new_norms)} of {len(wanted)} backbone tensors'
     if new_norms:
-        message += f' (new output norms: {", ".join(new_norms)})'
+        said += f' (new output norms: {", ".join(new_norms)})'
     if resized:
-        message += f'; {resized}'
+        said += f'; {resized}'
     unused = [key for key in weights if key not in wanted]
     if unused:
-        message += f'; not used: {", ".join(unused)}'
-    source = f'{filename} ({converted.kind} by {converted.style} names)'
-    print_log(f'{message} from {source}', logger='current')
+        said += f'; not used: {", ".join(unused)}'
+    said += f' from {filename} ({converted.kind} by {converted.style} names)'
+    return {key: weights[key] for key in wanted if key in weights}, said
 
 
 def resize_bias_table(table: Tensor, window: int) -> Tensor:

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+import torch
+from helpers import ROOT, small_swin
 
 from mmgreen.engine import load_config, prepare_config
 from mmgreen.errors import UserError
@@ -15,6 +16,7 @@ DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 
 
 def prepared(config, mode='train', **options):
+    options = {'model.backbone.init_cfg': None, **options}
     cfg = load_config(str(ROOT / config), options)
     prepare_config(cfg, mode)
     return cfg
@@ -189,6 +191,27 @@ def test_boxes_without_masks_are_refused_where_masks_are_learnt(own):
         'val_dataloader.dataset.pipeline.2.with_mask': False,
     }
     prepared(DETECT, data_root=str(own), **without)
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (lambda path: None, 'c.pth does not exist'),
+        (lambda path: path.write_text('hello'), 'c.pth is truncated or not a checkpoint'),
+        (lambda path: torch.save({'a': torch.ones(1)}, path), 'is of no known format'),
+        (
+            lambda path: torch.save(small_swin().state_dict(), path),
+            'it is of 16 channels, .* the backbone of 32 channels',
+        ),
+        (lambda path: torch.save({'trap': Path('x')}, path), 'holds pickled objects'),
+    ],
+)
+def test_a_checkpoint_to_start_from_is_read_beforehand(demo, tmp_path, make, words):
+    make(tmp_path / 'c.pth')
+    start = dict(type='Pretrained', checkpoint=str(tmp_path / 'c.pth'))
+    with pytest.raises(UserError, match=words) as caught:
+        prepared(DETECT, data_root=str(demo), **{'model.backbone.init_cfg': start})
+    assert '\n' not in str(caught.value)
 
 
 CLASSIFY = 'configs/quickstart/green-swin-nano_imagenette.py'

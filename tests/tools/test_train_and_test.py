@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 
 import pytest
 import torch
@@ -142,6 +143,48 @@ def test_what_is_wrong_is_said_in_one_sentence(demo, tmp_path, command, words):
     assert not list(tmp_path.rglob('*.pth'))
 
 
+def spoil_start(own):
+    (own / 'start.pth').write_text('hello')
+
+
+def spoil_images(own):
+    (own / 'train/000003.jpg').unlink()
+
+
+def spoil_categories(own):
+    path = own / 'annotations/val.json'
+    content = json.loads(path.read_text())
+    content['categories'].reverse()
+    path.write_text(json.dumps(content))
+
+
+def spoil_annotations(own):
+    (own / 'annotations/train.json').write_text('{"pictures": []}')
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'words'),
+    [
+        (spoil_start, 'start.pth is truncated or not a checkpoint'),
+        (spoil_images, '1 of 24 images named in'),
+        (spoil_categories, 'train and val data disagree on their categories'),
+        (spoil_annotations, 'train.json is not in COCO format'),
+    ],
+)
+def test_faults_of_data_and_start_leave_nothing_behind(demo, tmp_path, spoil, words):
+    own = shutil.copytree(demo, tmp_path / 'own')
+    spoil(own)
+    done = run_tool(
+        *('tools/train.py', DETECT, '--work-dir', tmp_path / 'work', '--cfg-options'),
+        *(f'data_root={own}/', f'model.backbone.init_cfg.checkpoint={own / "start.pth"}'),
+    )
+    assert done.returncode == 1
+    (last,) = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
+    assert words in last
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'work').exists()
+
+
 def test_a_checkpoint_with_code_is_refused_until_the_user_opts_in(demo, detector, tmp_path):
     import pathlib
 
@@ -188,3 +231,15 @@ def test_every_script_has_help_with_an_example(tool):
     done = run_tool(tool, '--help')
     assert done.returncode == 0
     assert re.search(r'examples?:', done.stdout)
+
+
+def test_the_learning_rate_follows_the_total_batch(demo, tmp_path):
+    done = run_tool(
+        *('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--auto-scale-lr', '--cfg-options'),
+        *(f'data_root={demo}/', *FAST, ARCH, 'model.neck.embed_dim=128', 'param_scheduler=[]'),
+        *('train_dataloader.batch_size=8', 'train_cfg.max_epochs=1'),
+        'default_hooks.logger.interval=1',
+    )
+    assert done.returncode == 0, done.stderr
+    # The config is made for 32 images a step.
+    assert scalars(tmp_path, 'lr') == [pytest.approx(1e-3 * 8 / 32)] * 4
