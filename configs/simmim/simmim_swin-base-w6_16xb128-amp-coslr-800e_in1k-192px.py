@@ -5,7 +5,7 @@ custom_imports = dict(imports=['mmgreen'])
 # Labels are not read: any tree of images under data_root/train will do.
 data_root = 'data/imagenet/'
 train_dataloader = dict(
-    batch_size=128,
+    batch_size=128,  # as the name says; the file of mmpretrain has 256
     dataset=dict(
         _delete_=True,
         type='mmgreen.UnlabelledDataset',

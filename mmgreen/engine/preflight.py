@@ -103,9 +103,11 @@ def prepare_config(cfg: Config, mode: str) -> None:
             for key in ('loss_scale', 'dtype', 'use_fsdp'):
                 cfg.optim_wrapper.pop(key, None)
             print_log('No GPU: training in float32 instead of mixed precision.')
-        for _, node in _walk(cfg.model):
-            if node.get('type') == 'SyncBN':
-                node.type = 'BN'
+        synchronised = [node for _, node in _walk(cfg.model) if node.get('type') == 'SyncBN']
+        for node in synchronised:
+            node.type = 'BN'
+        if synchronised:
+            print_log('No GPU: batch norm is not synchronised between processes.')
 
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
     cfg.custom_hooks += [

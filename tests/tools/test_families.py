@@ -26,8 +26,8 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
     model = timm.create_model('swin_base_patch4_window7_224', num_classes=10).half()
     torch.save(model.state_dict(), folder / 'timm.pth')
 
-    official, _ = revert(convert(model.state_dict()).weights, 'official', 'encoder.')
-    simmim = {k: v for k, v in official.items() if not k.startswith('head')}
+    weights = convert(model.state_dict()).weights
+    simmim, _ = revert(weights, 'official', 'encoder.', 'SimMIM')
     for key, table in simmim.items():
         if key.endswith('relative_position_bias_table'):
             simmim[key] = table[: 11 * 11]
