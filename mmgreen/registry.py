@@ -5,6 +5,7 @@ From any scope a module is reached by its prefix, ``type='mmgreen.GreenMIM'``.
 
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import Registry
@@ -14,6 +15,9 @@ DATASETS = Registry(
     'dataset', parent=ROOT_DATASETS, scope='mmgreen', locations=['mmgreen.datasets']
 )
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='mmgreen', locations=['mmgreen.engine'])
+METRICS = Registry(
+    'metric', parent=ROOT_METRICS, scope='mmgreen', locations=['mmgreen.evaluation.coco_metric']
+)
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     parent=ROOT_OPTIM_WRAPPER_CONSTRUCTORS,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Evaluate a checkpoint: prints the COCO tables of a detector."""
+"""Evaluate a checkpoint: prints the COCO tables of a detector, and writes a report."""
 
 import argparse
 import os
@@ -7,11 +7,10 @@ import os.path as osp
 
 from mmengine.config import DictAction
 from mmengine.evaluator import DumpResults
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import ALLOW_PICKLE, load_config, prepare_config
+from mmgreen.apis.testing import run_test
+from mmgreen.engine import ALLOW_PICKLE, build_runner, load_config, prepare_config
 from mmgreen.errors import UserError, one_sentence
 
 
@@ -26,6 +25,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for the log and the metrics')
     parser.add_argument('--out', metavar='FILE.pkl', help='save all predictions to this file')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument(
+        '--no-report', action='store_true', help='write no report of a COCO evaluation'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -69,14 +71,16 @@ def main() -> None:
             hook['draw' if detection else 'enable'] = True
             hook['test_out_dir' if detection else 'out_dir'] = osp.abspath(args.show_dir)
         prepare_config(cfg, 'test')
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
         if args.out:
             if cfg.default_scope == 'mmdet':
                 from mmdet.evaluation import DumpDetResults as Dump
             else:
                 Dump = DumpResults
             runner.test_evaluator.metrics.append(Dump(out_file_path=args.out))
-        runner.test()
+        path = run_test(runner, report=not args.no_report).report
+    if path:
+        print(f'Report: {path}')
 
 
 if __name__ == '__main__':

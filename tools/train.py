@@ -5,11 +5,16 @@ import argparse
 import os
 
 from mmengine.config import DictAction
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import ALLOW_PICKLE, load_config, prepare_config
+from mmgreen.engine import (
+    ALLOW_PICKLE,
+    BACKENDS,
+    build_runner,
+    load_config,
+    log_to,
+    prepare_config,
+)
 from mmgreen.errors import UserError, one_sentence
 
 
@@ -33,6 +38,13 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         help='go on from a checkpoint, by default from the last one in the work dir',
+    )
+    parser.add_argument(
+        '--log-to',
+        nargs='+',
+        choices=list(BACKENDS),
+        default=[],
+        help='log to TensorBoard or Weights & Biases, too',
     )
     parser.add_argument(
         '--cfg-options',
@@ -77,9 +89,9 @@ def main() -> None:
         if args.resume:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
+        log_to(cfg, args.log_to)
         prepare_config(cfg, 'train')
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        runner.train()
+        build_runner(cfg).train()
 
 
 if __name__ == '__main__':

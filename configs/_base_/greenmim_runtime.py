@@ -4,3 +4,6 @@ default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))
 
 # Every process draws masks of its own.
 randomness = dict(seed=0, diff_rank_seed=True)
+
+# Masked, predicted, original: the same images under the same masks, epoch by epoch.
+custom_hooks = [dict(type='mmgreen.ReconstructionHook', images='data/imagenet/val')]

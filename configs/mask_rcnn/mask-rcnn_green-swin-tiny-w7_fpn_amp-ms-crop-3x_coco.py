@@ -22,6 +22,8 @@ model = dict(
 train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 val_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 test_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
+val_evaluator = dict(type='mmgreen.CocoMetric')
+test_evaluator = dict(type='mmgreen.CocoMetric')
 
 # All layers learn at one rate; optim_wrapper.paramwise_cfg.layer_decay_rate=0.9 slows early ones.
 optim_wrapper = dict(

@@ -50,4 +50,5 @@ default_hooks = dict(
     logger=dict(interval=25),
     checkpoint=dict(interval=5, max_keep_ckpts=1),
 )
+custom_hooks = [dict(type='mmgreen.ReconstructionHook', images=data_root + 'val')]
 auto_scale_lr = dict(base_batch_size=32)

@@ -17,3 +17,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=max_epochs)
 default_hooks = dict(checkpoint=dict(interval=20))
+custom_hooks = [dict(type='mmgreen.ReconstructionHook', images=data_root + 'val')]

@@ -81,8 +81,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(num_workers=1, dataset=val_dataset)
 test_dataloader = dict(num_workers=1, dataset=val_dataset)
-val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
-test_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+val_evaluator = dict(type='mmgreen.CocoMetric', ann_file=data_root + 'annotations/val.json')
+test_evaluator = dict(type='mmgreen.CocoMetric', ann_file=data_root + 'annotations/val.json')
 
 max_epochs = 8
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)

@@ -1,4 +1,4 @@
-"""From a config file to a config that can run, or one sentence saying why not."""
+"""From a config file to a runner, or one sentence saying why not."""
 
 import inspect
 import logging
@@ -9,19 +9,22 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.registry import DATASETS, HOOKS, MODELS, DefaultScope
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS, DefaultScope
+from mmengine.runner import Runner
 
 from mmgreen.errors import UserError
 
 from .pretrained import read_backbone
 
 
-def load_config(filename: str, options: dict | None = None, work_dir: str | None = None) -> Config:
+def load_config(
+    filename: str | Config, options: dict | None = None, work_dir: str | None = None
+) -> Config:
     """Read a config file and apply what the command line says.
 
     Args:
         filename: Config file, or ``package::path`` of one that an installed
-            OpenMMLab package ships.
+            OpenMMLab package ships; or a config, of which a copy is made.
         options: ``--cfg-options``. A new ``data_root`` reaches every dataset
             and evaluator that used the old one.
         work_dir: Folder for what a run writes; by default the one of the
@@ -30,11 +33,15 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
     Raises:
         UserError: If the file is missing or cannot be read.
     """
+    given = filename if isinstance(filename, Config) else None
+    filename = (given.filename or 'config') if given else str(filename)
     shipped = '::' in filename
-    if not shipped and not osp.isfile(filename):
+    if not given and not shipped and not osp.isfile(filename):
         raise UserError(f'config file {filename} does not exist')
     try:
-        if shipped:
+        if given:
+            cfg = given.copy()
+        elif shipped:
             cfg = Config.fromstring(f'_base_ = {filename!r}', '.py')
         else:
             cfg = Config.fromfile(filename)
@@ -52,7 +59,7 @@ def load_config(filename: str, options: dict | None = None, work_dir: str | None
         raise UserError(f'--cfg-options do not fit the config {filename}: {error}') from error
     if 'data_root' in (options or {}) and old_root:
         for _, node in _walk(cfg._cfg_dict):
-            for key in ('data_root', 'ann_file'):
+            for key in ('data_root', 'ann_file', 'images'):
                 value = node.get(key)
                 if isinstance(value, str) and value.startswith(old_root):
                     node[key] = osp.join(cfg.data_root, value[len(old_root) :])
@@ -113,7 +120,17 @@ def prepare_config(cfg: Config, mode: str) -> None:
     cfg.custom_hooks += [
         dict(type='mmgreen.PlainCheckpointHook'),
         dict(type='mmgreen.StrictLoadHook'),
+        dict(type='mmgreen.RunRecordHook'),
+        dict(type='mmgreen.ProgressBarHook'),
     ]
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config that :func:`prepare_config` has completed."""
+    # Under the config's name, mmengine would hand out the visualizer of an earlier run.
+    if cfg.get('visualizer'):
+        cfg.visualizer.pop('name', None)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def _walk(node: Any, path: str = '') -> Iterator[tuple[str, ConfigDict]]:
@@ -135,7 +152,7 @@ def _check_settings(cfg: Config) -> None:
         kind = node.get('type')
         if not isinstance(kind, str) or not kind.startswith('mmgreen.'):
             continue
-        module = next((m for r in (MODELS, DATASETS, HOOKS) if (m := r.get(kind))), None)
+        module = next((m for r in (MODELS, DATASETS, HOOKS, METRICS) if (m := r.get(kind))), None)
         if module is None:
             raise UserError(f"{path}: there is no '{kind}'")
         settings = _settings(module)
@@ -216,11 +233,16 @@ def _check_datasets(cfg: Config, splits: list[str]) -> None:
                 f'{first} and {split} data disagree on their categories: '
                 f'{_difference(names, other)}'
             )
+    set_num_classes(cfg, len(names))
+
+
+def set_num_classes(cfg: Config, number: int) -> None:
+    """Let every part of a model have the number of classes that the data have."""
     for part in ('model', 'data_preprocessor'):
         for path, node in _walk(cfg.get(part), part):
-            if 'num_classes' in node and node.num_classes != len(names):
-                print_log(f'{path}.num_classes is {len(names)}, as the data say.')
-                node.num_classes = len(names)
+            if 'num_classes' in node and node.num_classes != number:
+                print_log(f'{path}.num_classes is {number}, as the data say.')
+                node.num_classes = number
 
 
 def _class_folders(folder: str) -> tuple[str, ...]:

@@ -4,10 +4,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
-from mmgreen.errors import UserError
 from mmgreen.registry import HOOKS
 
-from .checkpoint import is_derived
+from .checkpoint import check_fit
 
 
 @HOOKS.register_module()
@@ -27,18 +26,5 @@ class StrictLoadHook(Hook):
         if training and not runner._resume:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        wanted = {k: v.shape for k, v in model.state_dict().items() if not is_derived(k)}
-        found = checkpoint.get('state_dict', checkpoint)
-        found = {k.removeprefix('module.'): v for k, v in found.items() if not is_derived(k)}
-
-        missing = [k for k in wanted if k not in found]
-        left_over = [k for k in found if k not in wanted]
-        shapes = [k for k in wanted if k in found and found[k].shape != wanted[k]]
-        if missing or left_over or shapes:
-            faults = {'missing': missing, 'left over': left_over, 'of another shape': shapes}
-            said = ', '.join(f'{len(v)} {k} (such as {v[0]})' for k, v in faults.items() if v)
-            source = runner._load_from or f'last saved in {runner.work_dir}'
-            raise UserError(
-                f'checkpoint {source} is of another architecture than the config '
-                f'{runner.cfg.filename}: weights {said}'
-            )
+        source = runner._load_from or f'last saved in {runner.work_dir}'
+        check_fit(model, checkpoint, source, runner.cfg.filename)

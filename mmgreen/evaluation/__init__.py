@@ -1,5 +1,27 @@
 """What mmpretrain and mmdet do not evaluate."""
 
+from .bootstrap import confidence_interval, draw_resamples, resampled_figures
+from .calibration import Calibration, calibrate
+from .coco import CATEGORY_FIGURES, FIGURES, CocoFigures, coco_evaluator, coco_figures
 from .knn import knn_predict
+from .matching import Matches, match_detections
+from .tide import KINDS, Errors, find_errors
 
-__all__ = ['knn_predict']
+__all__ = [
+    'CATEGORY_FIGURES',
+    'FIGURES',
+    'KINDS',
+    'Calibration',
+    'CocoFigures',
+    'Errors',
+    'Matches',
+    'calibrate',
+    'coco_evaluator',
+    'coco_figures',
+    'confidence_interval',
+    'draw_resamples',
+    'find_errors',
+    'knn_predict',
+    'match_detections',
+    'resampled_figures',
+]

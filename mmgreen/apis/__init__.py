@@ -1,0 +1,13 @@
+"""From Python: pre-train, fine-tune, evaluate, reconstruct, detect.
+
+Configs are paths, ``package::path`` of one that a package ships, or
+:class:`mmengine.Config`. Images are paths, or arrays as OpenCV reads them:
+uint8, (height, width, 3), BGR. Pictures that come back are RGB. What is wrong
+is a :class:`~mmgreen.errors.UserError` of one sentence.
+"""
+
+from .inference import detect, reconstruct
+from .testing import Evaluation, evaluate
+from .training import finetune, pretrain
+
+__all__ = ['Evaluation', 'detect', 'evaluate', 'finetune', 'pretrain', 'reconstruct']

@@ -1,0 +1,134 @@
+"""Trained models on images."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, DefaultScope
+from torch import nn
+
+import mmgreen  # noqa: F401
+from mmgreen.engine import check_fit, load_config, read_checkpoint, set_num_classes
+from mmgreen.errors import UserError
+from mmgreen.visualization import draw_reconstructions
+
+if TYPE_CHECKING:
+    from mmdet.structures import DetDataSample
+
+Image = str | os.PathLike | np.ndarray
+
+
+def reconstruct(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike,
+    images: Image | Sequence[Image],
+    size: int | None = None,
+    seed: int = 0,
+    cfg_options: dict | None = None,
+) -> np.ndarray:
+    """Mask images and let a pre-trained model fill them in.
+
+    Args:
+        config: GreenMIM config.
+        checkpoint: Its checkpoint.
+        images: One or several, of any size each.
+        size: Side in pixels to which they are resized; by default the backbone's.
+        seed: Decides the masks.
+        cfg_options: Settings to change, by dotted names.
+
+    Returns:
+        A picture with a column for each image: masked, predicted, original.
+        RGB, uint8, (height, width, 3).
+
+    Raises:
+        UserError: If an image cannot be read, the config is of another method,
+            or the checkpoint does not fit.
+    """
+    cfg = load_config(config, cfg_options)
+    if cfg.model.type != 'mmgreen.GreenMIM':
+        raise UserError(f'{cfg.filename} describes {cfg.model.type}, not mmgreen.GreenMIM')
+    rgb = [_read(image)[..., ::-1] for image in _as_list(images)]
+    model = _load_model(cfg, checkpoint)
+    return draw_reconstructions(model, rgb, size or cfg.model.backbone.get('img_size', 224), seed)
+
+
+def detect(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike,
+    images: Image | Sequence[Image],
+    cfg_options: dict | None = None,
+) -> list['DetDataSample']:
+    """Detect objects.
+
+    Args:
+        config: Detector config. Its datasets need not be there.
+        checkpoint: Its checkpoint, which says the number of categories.
+        images: One or several.
+        cfg_options: Settings to change, by dotted names.
+
+    Returns:
+        For each image an mmdet sample with ``pred_instances`` of ``bboxes`` (N, 4)
+        as x1, y1, x2, y2 in pixels of the image, ``labels`` (N,), ``scores``
+        (N,) and, of Mask R-CNN, ``masks`` (N, height, width); the names of
+        categories are in its ``metainfo['classes']``.
+
+    Raises:
+        UserError: If an image cannot be read, or the checkpoint does not fit.
+    """
+    from mmdet.apis import inference_detector  # slow to import
+
+    cfg = load_config(config, cfg_options)
+    arrays = [_read(image) for image in _as_list(images)]
+    model = _load_model(cfg, checkpoint)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
+        samples = inference_detector(model, arrays)
+    for sample in samples:
+        sample.set_metainfo(dict(classes=model.dataset_meta.get('classes')))
+    return samples
+
+
+def _as_list(images: Image | Sequence[Image]) -> list[Image]:
+    return [images] if isinstance(images, Image) else list(images)
+
+
+def _read(image: Image) -> np.ndarray:
+    """An image as BGR, uint8, (height, width, 3)."""
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise UserError(
+                'an image array must be uint8 of shape (height, width, 3), not '
+                f'{image.dtype} of shape {image.shape}'
+            )
+        return image
+    if not os.path.isfile(image):
+        raise UserError(f'image {image} does not exist')
+    try:
+        return mmcv.imread(str(image), backend='pillow')
+    except Exception as error:  # Pillow raises what the format's decoder raises
+        raise UserError(f'image {image} cannot be read: {error}') from error
+
+
+def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:
+    """A config's model with all weights of a checkpoint, on the GPU if there is one."""
+    loaded = read_checkpoint(str(checkpoint))
+    meta = loaded.get('meta', {}).get('dataset_meta') or {}
+    if 'backbone' in cfg.model:
+        cfg.model.backbone.pop('init_cfg', None)  # all weights are in the checkpoint
+    if meta.get('classes'):
+        set_num_classes(cfg, len(meta['classes']))
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
+        parts = dict(cfg.model)
+        if 'data_preprocessor' not in parts:
+            parts['data_preprocessor'] = cfg.get('data_preprocessor')
+        model = revert_sync_batchnorm(MODELS.build(parts))
+    check_fit(model, loaded, str(checkpoint), cfg.filename)
+    model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
+    model.to('cuda' if torch.cuda.is_available() else 'cpu')
+    model.eval()
+    model.cfg, model.dataset_meta = cfg, meta
+    return model

@@ -1,0 +1,69 @@
+"""Testing from Python, by the same way as ``tools/test.py``."""
+
+import os
+import os.path as osp
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+import mmgreen  # noqa: F401
+from mmgreen.engine import build_runner, load_config, prepare_config
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a test gives.
+
+    Attributes:
+        metrics: By the names of the evaluator, such as ``'coco/bbox_mAP'``.
+        log_dir: Folder of the test's log, record and detections.
+        report: The report's HTML file; None where there is none.
+    """
+
+    metrics: dict[str, float]
+    log_dir: Path
+    report: Path | None
+
+
+def evaluate(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: dict | None = None,
+    report: bool = True,
+) -> Evaluation:
+    """Test a checkpoint, and write a report where there are COCO figures.
+
+    Args:
+        config: The config it was trained with.
+        checkpoint: Checkpoint.
+        work_dir: Folder for log, detections and report; by default the config's.
+        cfg_options: Settings to change, by dotted names.
+        report: Whether to write a report.
+
+    Raises:
+        UserError: If config, data or checkpoint are not right.
+    """
+    cfg = load_config(config, cfg_options, work_dir and str(work_dir))
+    cfg.load_from = str(checkpoint)
+    prepare_config(cfg, 'test')
+    return run_test(build_runner(cfg), report)
+
+
+def run_test(runner: Runner, report: bool = True) -> Evaluation:
+    """Test with a runner, and write a report into the folder of its log."""
+    # mmdet is slow to import, and not needed where no detector is tested
+    from mmgreen.evaluation.coco_metric import CocoMetric
+    from mmgreen.report import write_report
+
+    coco = [m for m in runner.test_evaluator.metrics if isinstance(m, CocoMetric)]
+    for metric in coco:
+        metric.outfile_prefix = metric.outfile_prefix or osp.join(runner.log_dir, 'detections')
+    metrics = runner.test()
+    path = None
+    if report and coco and not coco[0].format_only and is_main_process():
+        path = write_report([runner.log_dir], Path(runner.log_dir))
+    return Evaluation(metrics=metrics, log_dir=Path(runner.log_dir), report=path)

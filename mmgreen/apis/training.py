@@ -1,0 +1,75 @@
+"""Training from Python, by the same way as ``tools/train.py``."""
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+import mmgreen  # noqa: F401
+from mmgreen.engine import build_runner, load_config, prepare_config
+from mmgreen.errors import UserError
+
+
+def pretrain(
+    config: str | os.PathLike | Config,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: dict | None = None,
+    resume: bool = False,
+) -> Path:
+    """Pre-train a backbone.
+
+    Args:
+        config: Pre-training config.
+        work_dir: Folder for logs and checkpoints; by default the config's.
+        cfg_options: Settings to change, by dotted names, such as
+            ``{'data_root': 'images/', 'train_cfg.max_epochs': 10}``.
+        resume: Go on from the last checkpoint in the work dir, if there is one.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        UserError: If config, data or checkpoint are not right.
+    """
+    cfg = load_config(config, cfg_options, work_dir and str(work_dir))
+    cfg.resume = resume
+    prepare_config(cfg, 'train')
+    runner = build_runner(cfg)
+    runner.train()
+    last = Path(runner.work_dir, 'last_checkpoint')
+    if not last.is_file():
+        raise UserError(
+            f'the run of {cfg.filename} has saved no checkpoint: lower '
+            'default_hooks.checkpoint.interval'
+        )
+    return Path(last.read_text())
+
+
+def finetune(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike | None = None,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: dict | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train a detector, or any other model with a backbone, from a pre-trained one.
+
+    Args:
+        config: Its config.
+        checkpoint: What the backbone starts from, in any format that
+            ``model.backbone.init_cfg`` takes; by default as the config says.
+        work_dir: As of :func:`pretrain`.
+        cfg_options: As of :func:`pretrain`.
+        resume: As of :func:`pretrain`.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        UserError: If config, data or checkpoint are not right.
+    """
+    options = dict(cfg_options or {})
+    if checkpoint is not None:
+        options['model.backbone.init_cfg.type'] = 'Pretrained'
+        options['model.backbone.init_cfg.checkpoint'] = str(checkpoint)
+    return pretrain(config, work_dir, options, resume)

@@ -1,0 +1,73 @@
+"""Reconstructions of the same images under the same masks, epoch by epoch."""
+
+import logging
+import os.path as osp
+from collections.abc import Sequence
+
+import mmcv
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmgreen.registry import HOOKS
+from mmgreen.visualization import draw_reconstructions
+
+#: The picture's name, for all of mmengine's visualization backends.
+PICTURE = 'reconstruction'
+
+
+@HOOKS.register_module()
+class ReconstructionHook(Hook):
+    """Give the visualizer a picture of reconstructions, before training and every few epochs.
+
+    The local backend writes it to ``vis_data/vis_image/reconstruction_EPOCH.png``;
+    TensorBoard and Weights & Biases show it where they are on.
+
+    Args:
+        images: Folder of validation images, looked through to its depths; of
+            training images where it is not there.
+        num_images: How many of them, evenly spaced.
+        interval: Epochs between two pictures.
+    """
+
+    def __init__(self, images: str, num_images: int = 4, interval: int = 1) -> None:
+        self.images = images
+        self.num_images = num_images
+        self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        if not is_main_process():
+            return
+        paths = self._paths(runner)
+        step = max(1, len(paths) // self.num_images)
+        self._loaded = [
+            mmcv.imread(path, channel_order='rgb', backend='pillow')
+            for path in paths[::step][: self.num_images]
+        ]
+        if runner.iter == 0:
+            self._draw(runner, 0)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if is_main_process() and self.every_n_epochs(runner, self.interval):
+            self._draw(runner, runner.epoch + 1)
+
+    def _paths(self, runner: Runner) -> Sequence[str]:
+        from mmgreen.datasets import UnlabelledDataset  # mmpretrain is slow to import
+
+        if osp.isdir(self.images):
+            dataset = UnlabelledDataset(data_root=self.images, pipeline=[])
+            return [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+        runner.logger.log(
+            logging.WARNING,
+            f'{self.images} is not there: reconstructions are drawn of training images',
+        )
+        dataset = runner.train_dataloader.dataset
+        chosen = range(0, len(dataset), max(1, len(dataset) // self.num_images))
+        return [dataset.get_data_info(i)['img_path'] for i in chosen]
+
+    def _draw(self, runner: Runner, epoch: int) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        size = runner.cfg.model.backbone.get('img_size', 224)
+        picture = draw_reconstructions(model, self._loaded, size)
+        runner.visualizer.add_image(PICTURE, picture, step=epoch)

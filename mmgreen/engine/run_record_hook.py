@@ -1,0 +1,179 @@
+"""What a run was made with, and what it cost: logged while it runs, and kept beside it."""
+
+import datetime
+import json
+import os
+import os.path as osp
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmgreen.registry import HOOKS
+
+#: The file's name, in the folder of a run's log.
+RECORD = 'run.json'
+
+_PACKAGES = ('mmgreen', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'mmseg', 'torch', 'torchvision')
+
+
+@HOOKS.register_module()
+class RunRecordHook(Hook):
+    """Log images/s and memory, and write ``run.json`` beside the log.
+
+    The record holds config, checkpoint, commit, versions and device, and the
+    images, seconds and memory that training or testing took. Reports read it.
+    ``tools/train.py`` and ``tools/test.py`` add the hook to every run.
+
+    Memory is the peak of what PyTorch allocates on the GPU, or of the process
+    where there is none, in MiB, of the main process.
+    """
+
+    # After the timer, before the logger.
+    priority = 'NORMAL'
+
+    def before_train(self, runner: Runner) -> None:
+        self._begin(runner, 'train')
+        self._record['first_iteration'] = runner.iter
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._last = time.perf_counter()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        images = self._count(data_batch)
+        hub = runner.message_hub
+        seconds = hub.get_scalar('train/time').mean(runner.log_processor.window_size)
+        hub.update_scalar('train/images_per_s', images / seconds)
+        if not torch.cuda.is_available():  # there mmengine logs it
+            hub.update_scalar('train/memory', int(self._record['memory_mib']))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        self._last = time.perf_counter()  # between two steps, validation is not training
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self._write(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        self._write(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        self._begin(runner, 'test')
+        dataset = runner.cfg.test_dataloader.dataset
+        root = dataset.get('data_root') or ''
+        if dataset.get('ann_file'):
+            prefix = dataset.get('data_prefix') or {}
+            self._record |= dict(
+                annotations=osp.abspath(osp.join(root, dataset.ann_file)),
+                images_folder=osp.abspath(osp.join(root, prefix.get('img', ''))),
+                categories=list(runner.test_dataloader.dataset.metainfo['classes']),
+            )
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        self._last = time.perf_counter()
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence | None = None,
+    ) -> None:
+        self._count(data_batch)
+
+    def after_test(self, runner: Runner) -> None:
+        self._write(runner)
+
+    def _begin(self, runner: Runner, mode: str) -> None:
+        cfg = runner.cfg
+        backbone = cfg.model.get('backbone') or {}
+        start = (backbone.get('init_cfg') or {}) if mode == 'train' else {}
+        self._record = dict(
+            mode=mode,
+            config=cfg.filename,
+            model=cfg.model.type,
+            checkpoint=_absolute(cfg.get('load_from')),
+            start=_absolute(start.get('checkpoint') if isinstance(start, dict) else None),
+            work_dir=osp.abspath(runner.work_dir),
+            commit=_commit(cfg.filename),
+            versions=_versions(),
+            device=_device(),
+            processes=get_world_size(),
+            started=datetime.datetime.now().isoformat(timespec='seconds'),
+            iterations=0,
+            images=0,
+            seconds=0.0,
+            memory_mib=0.0,
+        )
+        self._last = time.perf_counter()
+
+    def _count(self, data_batch: Any) -> int:
+        """Add a step to the record; returns its images, of all processes."""
+        now = time.perf_counter()
+        images = len(data_batch['inputs']) * get_world_size()
+        self._record['iterations'] += 1
+        self._record['images'] += images
+        self._record['seconds'] += now - self._last
+        self._record['memory_mib'] = max(self._record['memory_mib'], _memory())
+        self._last = now
+        return images
+
+    def _write(self, runner: Runner) -> None:
+        if not is_main_process():
+            return
+        self._record['finished'] = datetime.datetime.now().isoformat(timespec='seconds')
+        path = osp.join(runner.log_dir, RECORD)
+        with open(f'{path}.part', 'w', encoding='utf-8') as file:
+            json.dump(self._record, file, indent=2, ensure_ascii=False)
+        os.replace(f'{path}.part', path)
+
+
+def _absolute(path: str | None) -> str | None:
+    """Where a file is from any folder; what is no file here stays as it is."""
+    return osp.abspath(path) if path and osp.exists(path) else path
+
+
+def _memory() -> float:
+    """Peak memory in MiB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    if osp.exists('/proc/cpuinfo'):
+        with open('/proc/cpuinfo') as file:
+            found = [line.split(':')[1].strip() for line in file if line.startswith('model name')]
+        name = found[0] if found else name
+    return f'{name}, {torch.get_num_threads()} threads'
+
+
+def _versions() -> dict[str, str]:
+    found = {name: sys.modules[name].__version__ for name in _PACKAGES if name in sys.modules}
+    return dict(python=platform.python_version()) | found
+
+
+def _commit(config: str | None) -> str | None:
+    """Commit of the folder that a config is in, with a mark where it was changed since."""
+    if not config:
+        return None
+    command = ['git', 'describe', '--always', '--dirty', '--abbrev=12', '--exclude=*']
+    try:
+        done = subprocess.run(
+            command, cwd=osp.dirname(osp.abspath(config)), capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,43 @@
+"""Whether a score of 0.8 is right eight times in ten."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .matching import IGNORED, MATCHED, Matches
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores against how often they are right, at IoU 0.5.
+
+    Attributes:
+        count: (B,) int64, detections in each bin of scores, from 0 to 1.
+        score: (B,) float64, their mean score, NaN in an empty bin.
+        precision: (B,) float64, the share of them that finds an object.
+        error: Expected calibration error: |score - precision|, weighted by
+            count; NaN if there is no detection.
+    """
+
+    count: np.ndarray
+    score: np.ndarray
+    precision: np.ndarray
+    error: float
+
+
+def calibrate(matches: Matches, bins: int = 10) -> Calibration:
+    """Put detections into bins of equal width by score; ignored ones are left out.
+
+    The error is that of `On Calibration of Modern Neural Networks
+    <https://arxiv.org/abs/1706.04599>`_, equation 3.
+    """
+    state = matches.state[0, 0]
+    kept = state != IGNORED
+    score, right = matches.score[kept], state[kept] == MATCHED
+    where = np.minimum((score * bins).astype(np.int64), bins - 1).clip(min=0)
+    count = np.bincount(where, minlength=bins)
+    divisor = np.where(count, count, np.nan)
+    mean = np.bincount(where, weights=score, minlength=bins) / divisor
+    precision = np.bincount(where, weights=right, minlength=bins) / divisor
+    error = np.nansum(np.abs(mean - precision) * count) / len(score) if len(score) else np.nan
+    return Calibration(count, mean, precision, float(error))

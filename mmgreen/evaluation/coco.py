@@ -1,0 +1,93 @@
+"""COCO's figures, computed by faster-coco-eval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+
+#: COCO's twelve figures, in COCO's order.
+FIGURES = (
+    *('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large'),
+    *('AR@1', 'AR@10', 'AR@100', 'AR_small', 'AR_medium', 'AR_large'),
+)
+#: Figures of one category.
+CATEGORY_FIGURES = ('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large', 'AR@100')
+
+
+@dataclass(frozen=True)
+class CocoFigures:
+    """What COCO's protocol says of one set of boxes or masks; NaN where there is nothing to say.
+
+    T IoU thresholds (0.50:0.95), R recall thresholds (0:0.01:1), K categories.
+
+    Attributes:
+        figures: The twelve of ``FIGURES``.
+        categories: ``CATEGORY_FIGURES`` of every category, (K,) float64 each.
+        precision: (T, R, K) float64, of all sizes and up to 100 detections an image.
+        summary: COCO's twelve lines.
+    """
+
+    figures: dict[str, float]
+    categories: dict[str, np.ndarray]
+    precision: np.ndarray
+    summary: str
+
+
+def coco_evaluator(
+    truth: COCO, detections: list[dict], iou_type: str, cat_ids: Sequence[int] | None = None
+) -> COCOeval_faster:
+    """Evaluate detections of all images of an annotation file.
+
+    Args:
+        truth: Annotations.
+        detections: COCO results: ``image_id``, ``category_id``, ``score``, and
+            ``bbox`` (x, y, width, height) or ``segmentation`` (compressed RLE).
+        iou_type: ``'bbox'`` or ``'segm'``.
+        cat_ids: Categories to look at; all of them by default.
+
+    Returns:
+        The evaluator after its run, for :func:`coco_figures` and
+        :func:`~mmgreen.evaluation.match_detections`.
+    """
+    shape = 'bbox' if iou_type == 'bbox' else 'segmentation'
+    # Copies with what counts: beside a box, COCO would not take a mask's own area.
+    kept = [
+        {key: found[key] for key in ('image_id', 'category_id', 'score', shape)}
+        for found in detections
+    ]
+    evaluator = COCOeval_faster(truth, truth.loadRes(kept), iou_type)
+    if cat_ids is not None:
+        evaluator.params.catIds = sorted(cat_ids)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    return evaluator
+
+
+def coco_figures(evaluator: COCOeval_faster) -> CocoFigures:
+    """Read the figures off an evaluator after its run."""
+    lines: list[str] = []
+    evaluator.print_function = lines.append
+    evaluator.summarize()
+    precision = np.array(evaluator.eval['precision'])  # [T, R, K, areas, maxDets]
+    recall = np.array(evaluator.eval['recall'])  # [T, K, areas, maxDets]
+    precision[precision < 0] = np.nan
+    recall[recall < 0] = np.nan
+    size = dict(AP=0, AP_small=1, AP_medium=2, AP_large=3)
+    categories = {name: _mean(precision[:, :, :, area, -1], (0, 1)) for name, area in size.items()}
+    categories['AP50'] = _mean(precision[0, :, :, 0, -1], 0)
+    categories['AP75'] = _mean(precision[5, :, :, 0, -1], 0)
+    categories['AR@100'] = _mean(recall[:, :, 0, -1], 0)
+    stats = [value if value >= 0 else float('nan') for value in map(float, evaluator.stats)]
+    return CocoFigures(
+        figures=dict(zip(FIGURES, stats, strict=True)),
+        categories={name: categories[name] for name in CATEGORY_FIGURES},
+        precision=precision[:, :, :, 0, -1],
+        summary='\n'.join(lines[: len(FIGURES)]),  # it adds two of its own
+    )
+
+
+def _mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """Mean without NaN; NaN where there is nothing else."""
+    count = np.isfinite(values).sum(axis)
+    return np.nansum(values, axis) / np.where(count, count, np.nan)

@@ -1,0 +1,89 @@
+"""What pre-training shows: loss, reconstructions over time, throughput."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mmgreen.engine import PICTURE
+
+from .charts import line
+from .document import Picture, Report, Row, Section
+from .provenance import Training, describe_training
+
+#: Pictures of reconstructions over time.
+_SHOWN = 4
+
+
+def scalars_of(training: Training, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of a logged scalar; what was resumed from a step takes over from it."""
+    logged: dict[int, float] = {}
+    for folder in training.folders:
+        path = folder / 'vis_data/scalars.json'
+        rows = [json.loads(row) for row in path.read_text().splitlines()] if path.is_file() else []
+        rows = [row for row in rows if key in row and 'step' in row and 'epoch' in row]
+        if rows:
+            logged = {step: value for step, value in logged.items() if step < rows[0]['step']}
+        logged |= {row['step']: row[key] for row in rows}
+    return np.array(list(logged), dtype=np.int64), np.array(list(logged.values()))
+
+
+def reconstructions_of(training: Training) -> dict[int, Path]:
+    """The picture of every epoch that has one, in order."""
+    found = {
+        int(path.stem.rsplit('_', 1)[1]): path
+        for folder in training.folders
+        for path in (folder / 'vis_data/vis_image').glob(f'{PICTURE}_*.png')
+    }
+    return dict(sorted(found.items()))
+
+
+def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
+    """Sections on a pre-training run, and what report.json holds of it."""
+    record = training.record
+    steps, losses = scalars_of(training, 'loss')
+    speed_steps, speed = scalars_of(training, 'images_per_s')
+    memory_steps, memory = scalars_of(training, 'memory')
+    charts = [
+        line(title, x, y, 'step', label)
+        for title, label, x, y in (
+            ('Pre-training loss', 'loss', steps, losses),
+            ('Pre-training throughput', 'images/s', speed_steps, speed),
+            ('Pre-training memory', 'MiB', memory_steps, memory),
+        )
+        if len(x)
+    ]
+    said = ''
+    if len(losses):
+        said = f'The loss went from {losses[0]:.4f} to {losses[-1]:.4f} in {steps[-1]:,} steps. '
+    if record['seconds']:
+        said += f'{record["images"] / record["seconds"]:,.1f} images/s on average.'
+    sections = [Section('Pre-training', said, charts)]
+
+    pictures = reconstructions_of(training)
+    if pictures:
+        epochs = list(pictures)
+        wanted = np.linspace(0, len(epochs) - 1, min(_SHOWN, len(epochs))).round().astype(int)
+        shown = [
+            Picture(
+                'data:image/png;base64,' + base64.b64encode(pictures[e].read_bytes()).decode(),
+                f'After epoch {e}: masked, predicted, original' if e else 'Before training',
+            )
+            for e in (epochs[i] for i in wanted)
+        ]
+        text = 'The same images under the same masks over time. Visible patches are not predicted.'
+        sections.append(Section('Reconstructions', text, [Row(shown)]))
+    data = dict(
+        record=record,
+        loss=[dict(step=s, loss=v) for s, v in zip(steps.tolist(), losses.tolist(), strict=True)],
+        reconstructions={epoch: str(path) for epoch, path in pictures.items()},
+    )
+    return sections, data
+
+
+def pretraining_report(training: Training, name: str) -> Report:
+    """A report of pre-training alone."""
+    sections, data = describe_pretraining(training)
+    sections.append(Section('How it was made', '', [describe_training(training)]))
+    return Report('Pre-training report', name, sections, dict(pretraining=data))

@@ -1,0 +1,146 @@
+"""The method in one picture: visible units, windows, and the groups they are packed into."""
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from mmgreen.models import GreenSwinTransformer
+from mmgreen.sparse import Layout, Windows, attention_cost
+
+_EMPTY = '#d9d9d9'
+_COLOURS = np.delete(np.array(colormaps['tab20'].colors), [14, 15], axis=0)  # without its greys
+
+
+def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Layout) -> Figure:
+    """Draw the windows and groups of every stage, plain and shifted.
+
+    On the left of each pair the visible tokens in the colour of their group,
+    with the borders of the windows; on the right the groups, a row each,
+    windows divided by white lines, padding in grey.
+
+    Args:
+        image: RGB, uint8, (height, width, 3), of the size the layout is for.
+        backbone: Its stages, patch size and stride.
+        layout: Of one mask.
+    """
+    height, width = image.shape[:2]
+    stride, patch = backbone.stride, backbone.patch_embed.projection.stride[0]
+    visible = np.zeros((height // stride, width // stride), dtype=bool)
+    visible.flat[layout.visible[0].numpy()] = True
+    seen = visible.repeat(stride, 0).repeat(stride, 1)
+
+    patterns: dict[int, list[tuple[int, int]]] = {}
+    for stage, side, shift in layout.windows:
+        patterns.setdefault(stage, []).append((side, shift))
+    figure = Figure(figsize=(13, 3.1 * (1 + len(patterns))), layout='constrained')
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.12)
+    cells = figure.add_gridspec(1 + len(patterns), 4)
+
+    def panel(row: int, column: int, columns: int = 1) -> Axes:
+        axes = figure.add_subplot(cells[row, column : column + columns])
+        axes.set_axis_off()
+        return axes
+
+    masked = np.where(seen[..., None], image, 128)
+    for column, picture, words in (
+        (0, image, f'image, {height}x{width}'),
+        (1, masked, f'{visible.sum()} of {visible.size} units of {stride} pixels visible'),
+    ):
+        axes = panel(0, column)
+        axes.imshow(picture)
+        axes.set_title(words, fontsize=10)
+
+    told = []
+    for row, (stage, pairs) in enumerate(patterns.items(), start=1):
+        grid = tuple(size // patch >> stage for size in (height, width))
+        # Tokens of a later stage are runs of 4 of the one before.
+        tokens = [c[0, :: 4**stage].numpy() >> stage for c in (layout.rows, layout.cols)]
+        for place, (side, shift) in enumerate(sorted(pairs, key=lambda pair: pair[1])):
+            windows = layout.windows[stage, side, shift]
+            name = f'stage {stage + 1}, {"shifted" if shift else "plain"}'
+            map_axes, group_axes = panel(row, 2 * place), panel(row, 2 * place + 1)
+            _draw_map(map_axes, masked, windows, grid, tokens, shift)
+            _draw_groups(group_axes, windows)
+            held = windows.num_tokens + len(windows.beyond)
+            slots = windows.num_groups * windows.group_size
+            map_axes.set_title(f'{name}: {grid[0]}x{grid[1]}, windows of {side}', fontsize=10)
+            group_axes.set_title(
+                f'{windows.num_groups} group{"s" * (windows.num_groups > 1)} of '
+                f'{windows.group_size}, '
+                f'{1 - held / slots:.0%} padding',
+                fontsize=10,
+            )
+            told.append((name, *_costs(windows, grid)))
+    _draw_costs(panel(0, 2, columns=2), told)
+    return figure
+
+
+def _colours(windows: Windows) -> np.ndarray:
+    """(G, 3) RGB in 0..1."""
+    return _COLOURS[np.arange(windows.num_groups) % len(_COLOURS)]
+
+
+def _draw_map(
+    axes: Axes,
+    image: np.ndarray,
+    windows: Windows,
+    grid: tuple[int, int],
+    tokens: list[np.ndarray],
+    shift: int,
+) -> None:
+    colour = np.full((*grid, 4), 0.0)
+    group = windows.inverse.numpy() // windows.group_size
+    colour[tokens[0], tokens[1], :3] = _colours(windows)[group]
+    colour[tokens[0], tokens[1], 3] = 0.62
+    extent = (0, grid[1], grid[0], 0)
+    axes.imshow(
+        cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), extent=extent
+    )
+    axes.imshow(colour, extent=extent, interpolation='nearest')
+    first = shift if shift else 0
+    axes.hlines(range(first, grid[0] + 1, windows.side), 0, grid[1], color='black', lw=0.8)
+    axes.vlines(range(first, grid[1] + 1, windows.side), 0, grid[0], color='black', lw=0.8)
+    axes.set(xlim=(0, grid[1]), ylim=(grid[0], 0))
+
+
+def _draw_groups(axes: Axes, windows: Windows) -> None:
+    colours = _colours(windows)
+    size = windows.group_size
+    owner = windows.window.view(windows.num_groups, size).numpy()
+    for g, row in enumerate(owner):
+        starts = np.flatnonzero(np.diff(row, prepend=-2))
+        for start, end in zip(starts, [*starts[1:], size], strict=True):
+            face = _EMPTY if row[start] < 0 else colours[g]
+            axes.add_patch(
+                Rectangle((start, g + 0.08), end - start, 0.84, facecolor=face, edgecolor='white')
+            )
+    axes.set(xlim=(0, size), ylim=(windows.num_groups, 0))
+
+
+def _costs(windows: Windows, grid: tuple[int, int]) -> tuple[int, int, int]:
+    """Attention pairs in groups, with a padded group for each window, and of the dense model."""
+    owner = windows.window[windows.window >= 0].numpy()
+    counts = np.bincount(owner)
+    counts = counts[counts > 0]
+    dense = int(np.prod([-(-size // windows.side) for size in grid])) * windows.side**4
+    return (
+        attention_cost(windows.num_groups, windows.group_size),
+        attention_cost(len(counts), int(counts.max())),
+        dense,
+    )
+
+
+def _draw_costs(axes: Axes, told: list[tuple[str, int, int, int]]) -> None:
+    axes.set_title('attention pairs a head and block', fontsize=10)
+    rows = [[f'{value:,}' for value in values] for _, *values in told]
+    table = axes.table(
+        cellText=rows,
+        rowLabels=[name for name, *_ in told],
+        colLabels=['groups', 'padded', 'dense'],
+        bbox=(0.25, 0.0, 0.75, 0.95),
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)

@@ -1,0 +1,216 @@
+"""Reports from runs and result files: sound in every case, or refused in a sentence."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from faster_coco_eval.core import mask as mask_api
+from helpers import run_tool
+from PIL import Image
+from synthetic import make_coco
+
+from mmgreen.errors import UserError
+from mmgreen.report import write_report
+
+
+def save(folder, truth, detections, name='run.segm.json'):
+    folder.mkdir(exist_ok=True)
+    (folder / 'annotations.json').write_text(json.dumps(truth, ensure_ascii=False))
+    (folder / name).write_text(json.dumps(detections))
+    return folder / name, folder / 'annotations.json'
+
+
+def report_of(folder, truth, detections, **kwargs):
+    results, ann_file = save(folder, truth, detections)
+    path = write_report([results], folder / 'report', ann_file=ann_file, **kwargs)
+    data = json.loads((path.parent / 'report.json').read_text())
+    return path.read_text(), data
+
+
+def test_one_run_has_all_its_parts(tmp_path):
+    truth, detections = make_coco(12, 80, 4)
+    html, data = report_of(tmp_path, truth, detections)
+    assert (data['images'], data['categories']) == (12, 4)
+    (run,) = data['runs']
+    for part in ('bbox', 'segm'):
+        low, high = run[part]['intervals']['AP']
+        assert low < run[part]['figures']['AP'] < high
+        assert len(run[part]['figures']) == 12
+        assert [c['name'] for c in run[part]['categories']] == [f'category {k}' for k in range(4)]
+        assert set(run[part]['errors']['lost']) == set(run[part]['errors']['count'])
+        assert f'{run[part]["figures"]["AP"]:.3f}' in html
+    assert html.count('<svg') == 10  # categories, curves, sizes, calibration, errors; twice
+    # Opens from disk, without network
+    assert not re.search(r'(src|href)="(?!data:|#)', html)
+    assert not re.search(r'url\((?!#)', html)
+    markdown = (tmp_path / 'report/report.md').read_text()
+    assert f'| AP | {run["bbox"]["figures"]["AP"]:.3f}' in markdown
+
+
+def test_runs_side_by_side_with_differences_and_pictures(tmp_path):
+    truth, detections = make_coco(6, 40, 3, size=(120, 160))
+    images = tmp_path / 'images'
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    for image in truth['images']:
+        pixels = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(images / image['file_name'])
+    best = [
+        dict(
+            image_id=a['image_id'],
+            category_id=a['category_id'],
+            bbox=a['bbox'],
+            score=0.9,
+            segmentation=a['segmentation']
+            if isinstance(a['segmentation'], dict)
+            else encode(a['segmentation']),
+        )
+        for a in truth['annotations']
+        if not a['iscrowd']
+    ]
+    a, ann_file = save(tmp_path, truth, detections, 'a.segm.json')
+    b, _ = save(tmp_path, truth, best, 'b.segm.json')
+    done = run_tool(
+        *('tools/analysis/coco_report.py', a, b, '--ann-file', ann_file, '--images', images),
+        *('--names', 'früher', '後', '--out', tmp_path / 'report'),
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / 'report/report.json').read_text())
+    assert [run['name'] for run in data['runs']] == ['früher', '後']
+    (difference,) = data['differences']
+    figures = [run['bbox']['figures']['AP'] for run in data['runs']]
+    assert figures[1] == pytest.approx(1, abs=0.01)
+    assert difference['bbox']['AP']['difference'] == pytest.approx(figures[1] - figures[0])
+    assert difference['bbox']['AP']['interval'][0] > 0
+    html = (tmp_path / 'report/report.html').read_text()
+    assert '後 gains' in html
+    assert html.count('data:image/jpeg;base64,') == 9  # three images: objects, and both runs
+    assert 'class="number better"' in html
+
+
+def encode(polygons):
+    rle = mask_api.frPyObjects(polygons, 120, 160)[0]
+    return dict(size=[120, 160], counts=rle['counts'].decode())
+
+
+def test_no_detections_at_all(tmp_path):
+    truth, _ = make_coco(4, 20, 2)
+    html, data = report_of(tmp_path, truth, [])
+    figures = data['runs'][0]['bbox']['figures']
+    assert figures['AP'] == 0
+    assert data['runs'][0]['bbox']['errors']['count']['missed'] == data['objects']
+    assert 'nan' not in html.lower().replace('nanometre', '')
+
+
+def test_a_category_without_objects_and_images_without_any(tmp_path):
+    truth, detections = make_coco(4, 12, 2)
+    truth['categories'].append(dict(id=50, name='unseen'))
+    truth['images'].append(dict(id=9999, file_name='empty.jpg', height=480, width=640))
+    html, data = report_of(tmp_path, truth, detections)
+    unseen = data['runs'][0]['bbox']['categories'][-1]
+    assert (unseen['name'], unseen['objects'], unseen['AP']) == ('unseen', 0, None)
+    assert '–' in html
+
+
+def test_one_image(tmp_path):
+    truth, detections = make_coco(1, 6, 2)
+    _, data = report_of(tmp_path, truth, detections)
+    run = data['runs'][0]['bbox']
+    # There is only one way to draw one image.
+    assert run['intervals']['AP'] == pytest.approx([run['figures']['AP']] * 2)
+
+
+def test_names_of_any_script_and_with_markup(tmp_path):
+    truth, detections = make_coco(4, 30, 4)
+    names = ['Żółw $x_1$', '自転車', '<script>alert(1)</script>', 'a|b & "c"']
+    for category, name in zip(truth['categories'], names, strict=True):
+        category['name'] = name
+    html, data = report_of(tmp_path, truth, detections)
+    assert [c['name'] for c in data['runs'][0]['segm']['categories']] == names
+    assert '自転車' in html
+    assert 'Żółw $x_1$' in html
+    assert '<script>alert' not in html
+    rows = (tmp_path / 'report/report.md').read_text().splitlines()
+    (row,) = {line.count('|') - line.count('\\|') for line in rows if line.startswith('| a\\|b')}
+    assert row == 10  # nine columns, whatever a name holds
+
+
+def test_thousands_of_categories(tmp_path):
+    truth, detections = make_coco(40, 3000, 2500)
+    html, data = report_of(tmp_path, truth, detections)
+    assert len(data['runs'][0]['bbox']['categories']) == 2500
+    assert 'best and worst 20' in html
+
+
+@pytest.mark.parametrize('part', ['images', 'annotations', 'categories'])
+def test_runs_over_different_datasets_are_refused(tmp_path, part):
+    truth, detections = make_coco(4, 20, 2)
+    paths = []
+    for name in 'ab':
+        if name == 'b':  # the last one leaves
+            gone = truth[part].pop()['id']
+            keys = dict(images='image_id', categories='category_id').get(part, 'id')
+            kept = [a for a in truth['annotations'] if a[keys] != gone]
+            truth['annotations'] = kept
+            detections = [d for d in detections if d.get(keys) != gone]
+        folder = tmp_path / name / '20260101_000000'
+        folder.mkdir(parents=True)
+        save(folder, truth, detections, 'detections.segm.json')
+        record = dict(mode='test', annotations=str(folder / 'annotations.json'), seconds=1.0)
+        record |= dict(images=4, memory_mib=1, device='x', started='2026-01-01T00:00:00')
+        (folder / 'run.json').write_text(json.dumps(record))
+        paths.append(tmp_path / name)
+    with pytest.raises(UserError, match='a and b were tested on different') as error:
+        write_report(paths, tmp_path / 'report')
+    assert '1 only in' in str(error.value)
+    assert not (tmp_path / 'report').exists()
+    assert write_report(paths[:1], tmp_path / 'report').is_file()
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        ('[{"image_id": 3, "category_id": 1, "bbox": [1, 1, 5, 5]}]', "entry 0 .* lacks 'score'"),
+        ('[{"image_id": 3}]', "has neither 'bbox' nor 'segmentation'"),
+        (
+            '[{"image_id": 3, "category_id": 1, "bbox": [1, 1, NaN, 5], "score": 0.5}]',
+            'entry 0 .* is not a detection by COCO',
+        ),
+        (
+            '[{"image_id": 3, "category_id": 1, "segmentation": [[1, 1, 5, 5]], "score": 0.5}]',
+            'a mask as compressed RLE',
+        ),
+        ('{"annotations": []}', 'holds no list of detections'),
+        ('[{', 'is not JSON'),
+        (
+            '[{"image_id": 77, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}]',
+            'of another dataset .* image_id .*such as 77',
+        ),
+    ],
+)
+def test_results_that_are_not_sound_are_refused(tmp_path, content, words):
+    truth, _ = make_coco(2, 4, 1)
+    _, ann_file = save(tmp_path, truth, [])
+    bad = tmp_path / 'bad.json'
+    bad.write_text(content)
+    with pytest.raises(UserError, match=words):
+        write_report([bad], tmp_path / 'report', ann_file=ann_file)
+
+
+def test_what_is_not_there_or_not_to_be_read_is_refused(tmp_path):
+    truth, detections = make_coco(2, 4, 1)
+    results, ann_file = save(tmp_path, truth, detections)
+    (tmp_path / 'out.pkl').write_bytes(b'')
+    (tmp_path / 'empty').mkdir()
+    for path, kwargs, words in (
+        (tmp_path / 'none.json', {}, 'none.json does not exist'),
+        (results, {}, 'name its annotations with --ann-file'),
+        (results, dict(ann_file=tmp_path / 'no.json'), 'annotation file .*no.json .* not exist'),
+        (tmp_path / 'out.pkl', dict(ann_file=ann_file), 'pickled objects, which can run code'),
+        (tmp_path / 'empty', {}, 'holds no COCO test: run tools/test.py'),
+    ):
+        with pytest.raises(UserError, match=words):
+            write_report([path], tmp_path / 'report', **kwargs)
+    with pytest.raises(UserError, match='need as many different names'):
+        write_report([results, results], tmp_path / 'report', names=['a', 'a'], ann_file=ann_file)
