@@ -14,7 +14,12 @@ MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgr
 DATASETS = Registry(
     'dataset', parent=ROOT_DATASETS, scope='mmgreen', locations=['mmgreen.datasets']
 )
-HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='mmgreen', locations=['mmgreen.engine'])
+HOOKS = Registry(
+    'hook',
+    parent=ROOT_HOOKS,
+    scope='mmgreen',
+    locations=['mmgreen.engine', 'mmgreen.visualization'],
+)
 METRICS = Registry(
     'metric', parent=ROOT_METRICS, scope='mmgreen', locations=['mmgreen.evaluation.coco_metric']
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The whole way on a demo dataset: make it, pre-train, fine-tune, test, draw.
+"""The whole way on a demo dataset: make it, pre-train, fine-tune, test, report.
 
 Every step is a command that is printed before it runs. Ends with status 1 if
 the pre-training loss did not fall or AP50 is below 0.5.
@@ -33,10 +33,9 @@ def losses(work_dir: Path) -> list[float]:
     return [row['loss'] for row in rows if 'loss' in row]
 
 
-def metrics(work_dir: Path) -> dict[str, float]:
-    """Metrics of the last test in a work dir."""
-    newest = max(work_dir.glob('*/*.json'), key=lambda p: p.stat().st_mtime)
-    return json.loads(newest.read_text())
+def last_report(work_dir: Path) -> Path:
+    """The report of the last test in a work dir."""
+    return max(work_dir.glob('*/report.html'), key=lambda p: p.stat().st_mtime)
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,20 +70,23 @@ def main() -> None:
         *('--out', reconstruction),
     )
 
-    loss, result = losses(pretrain), metrics(test)
+    loss, report = losses(pretrain), last_report(test)
+    (tested,) = json.loads(report.with_name('report.json').read_text())['runs']
+    result = {kind: tested[kind]['figures'] for kind in ('bbox', 'segm')}
     minutes = (time.time() - start) / 60
     print(f'\nDone in {minutes:.1f} minutes.')
     print(f'Pre-training loss: {loss[0]:.3f} at first, {loss[-1]:.3f} at last')
     print(f'{"":6}{"AP":>8}{"AP50":>8}{"AP75":>8}')
     for name, key in (('box', 'bbox'), ('mask', 'segm')):
-        values = (result[f'coco/{key}_mAP{suffix}'] for suffix in ('', '_50', '_75'))
+        values = (result[key][figure] for figure in ('AP', 'AP50', 'AP75'))
         print(f'{name:6}' + ''.join(f'{value:8.3f}' for value in values))
+    print(f'Report: {report}')
     print(f'Detections (truth | prediction): {pictures}')
     print(f'Reconstructions (masked | predicted | original): {reconstruction}')
 
     if loss[-1] > 0.8 * loss[0]:
         sys.exit('error: the pre-training loss did not fall by a fifth')
-    if min(result['coco/bbox_mAP_50'], result['coco/segm_mAP_50']) < 0.5:
+    if min(figures['AP50'] for figures in result.values()) < 0.5:
         sys.exit('error: AP50 is below 0.5')
 
 

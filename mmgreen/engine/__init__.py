@@ -8,19 +8,16 @@ from .plain_checkpoint_hook import PlainCheckpointHook
 from .preflight import build_runner, load_config, prepare_config, set_num_classes
 from .pretrained import load_backbone
 from .progress_bar_hook import ProgressBarHook
-from .reconstruction_hook import PICTURE, ReconstructionHook
 from .run_record_hook import RECORD, RunRecordHook
 from .strict_load_hook import StrictLoadHook
 
 __all__ = [
     'ALLOW_PICKLE',
     'BACKENDS',
-    'PICTURE',
     'RECORD',
     'LayerDecayOptimWrapperConstructor',
     'PlainCheckpointHook',
     'ProgressBarHook',
-    'ReconstructionHook',
     'RunRecordHook',
     'StrictLoadHook',
     'SwinArchitecture',

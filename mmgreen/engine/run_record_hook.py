@@ -69,9 +69,9 @@ class RunRecordHook(Hook):
     def before_test(self, runner: Runner) -> None:
         self._begin(runner, 'test')
         dataset = runner.cfg.test_dataloader.dataset
-        root = dataset.get('data_root') or ''
-        if dataset.get('ann_file'):
-            prefix = dataset.get('data_prefix') or {}
+        prefix = dataset.get('data_prefix')
+        if dataset.get('ann_file') and isinstance(prefix, dict):  # COCO, for reports
+            root = dataset.get('data_root') or ''
             self._record |= dict(
                 annotations=osp.abspath(osp.join(root, dataset.ann_file)),
                 images_folder=osp.abspath(osp.join(root, prefix.get('img', ''))),

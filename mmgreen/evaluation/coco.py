@@ -56,6 +56,9 @@ def coco_evaluator(
         {key: found[key] for key in ('image_id', 'category_id', 'score', shape)}
         for found in detections
     ]
+    if iou_type == 'bbox':
+        for found in kept:
+            found['segmentation'] = ()  # else a polygon is made of every box
     evaluator = COCOeval_faster(truth, truth.loadRes(kept), iou_type)
     if cat_ids is not None:
         evaluator.params.catIds = sorted(cat_ids)

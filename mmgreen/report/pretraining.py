@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgreen.engine import PICTURE
+from mmgreen.visualization import PICTURE
 
 from .charts import line
 from .document import Picture, Report, Row, Section

@@ -33,7 +33,7 @@ class Run:
     record: dict = field(default_factory=dict)
 
     def detections(self, iou_type: str) -> list[dict]:
-        """Read the results.
+        """Read the results: what counts of them, so without the masks where boxes are wanted.
 
         Raises:
             UserError: If the file does not hold COCO results.
@@ -50,6 +50,7 @@ class Run:
                     f'entry {i} of the results {path} is not a detection by COCO: a score and '
                     'four numbers as box, or a mask as compressed RLE'
                 )
+            found[i] = {key: entry[key] for key in (*needed, 'bbox') if key in entry}
         return found
 
 

@@ -2,5 +2,6 @@
 
 from .grouping import draw_grouping
 from .reconstruction import draw_reconstructions, join_tiles
+from .reconstruction_hook import PICTURE, ReconstructionHook
 
-__all__ = ['draw_grouping', 'draw_reconstructions', 'join_tiles']
+__all__ = ['PICTURE', 'ReconstructionHook', 'draw_grouping', 'draw_reconstructions', 'join_tiles']

@@ -11,7 +11,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmgreen.registry import HOOKS
-from mmgreen.visualization import draw_reconstructions
+
+from .reconstruction import draw_reconstructions
 
 #: The picture's name, for all of mmengine's visualization backends.
 PICTURE = 'reconstruction'

@@ -1,0 +1,106 @@
+"""The same from Python."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmgreen.apis import detect, evaluate, finetune, pretrain, reconstruct
+from mmgreen.errors import UserError
+
+PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
+DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
+WORKERS = {
+    f'{split}_dataloader.{key}': value
+    for split in ('train', 'val', 'test')
+    for key, value in (('num_workers', 0), ('persistent_workers', False))
+}
+ARCH = {'model.backbone.arch.embed_dims': 16}
+NARROW = ARCH | {'model.neck.in_channels': [16, 32, 64, 128]}
+WIDE = ARCH | {'model.neck.embed_dim': 128}
+
+
+@pytest.fixture(scope='module')
+def made(demo, tmp_path_factory):
+    """A pre-training checkpoint, a detector, and its evaluation; in one process."""
+    folder = tmp_path_factory.mktemp('apis')
+    data = {'data_root': f'{demo}/'}
+    train = {key: value for key, value in WORKERS.items() if key.startswith('train')}
+    options = data | train | WIDE
+    options |= {'train_dataloader.batch_size': 8, 'train_cfg.max_epochs': 1}
+    backbone = pretrain(
+        PRETRAIN, folder / 'pretrain', options | {'default_hooks.checkpoint.interval': 1}
+    )
+    detector = finetune(
+        Config.fromfile(DETECT),
+        backbone,
+        folder / 'detect',
+        data | WORKERS | NARROW | {'train_cfg.max_epochs': 1},
+    )
+    result = evaluate(DETECT, detector, folder / 'test', data | WORKERS | NARROW)
+    return backbone, detector, result
+
+
+def test_each_run_writes_into_its_own_folder(made):
+    backbone, detector, result = made
+    assert backbone.name == 'epoch_1.pth'
+    assert detector.parent.name == 'detect'
+    assert list(detector.parent.glob('*/vis_data/scalars.json'))
+    assert {'coco/bbox_mAP', 'coco/segm_mAP'} <= set(result.metrics)
+    assert result.report.parent == result.log_dir
+    assert 'Pre-training loss' in result.report.read_text()
+
+
+def test_paths_and_arrays_are_reconstructed_alike(demo, made):
+    paths = sorted((demo / 'val').glob('*.jpg'))[:2]
+    arrays = [cv2.imread(str(path)) for path in paths]
+    first = reconstruct(PRETRAIN, made[0], paths, cfg_options=WIDE)
+    second = reconstruct(PRETRAIN, made[0], arrays, cfg_options=WIDE)
+    assert first.shape == (3 * 192 + 8, 2 * 192 + 4, 3)
+    # Two decoders of the same file may differ by a little.
+    assert np.abs(first.astype(int) - second).mean() < 3
+    other = reconstruct(PRETRAIN, made[0], paths, seed=1, cfg_options=WIDE)
+    assert (other != first).any()
+
+
+def test_detection_needs_no_dataset_and_boxes_are_in_pixels_of_the_image(demo, made, tmp_path):
+    image = cv2.imread(str(next((demo / 'val').glob('*.jpg'))))
+    large = cv2.resize(image, None, fx=3, fy=3)
+    checkpoint = shutil.copy(made[1], tmp_path / 'detector.pth')
+    nowhere = NARROW | {'data_root': 'nowhere/', 'model.test_cfg.rcnn.score_thr': 0.0}
+    small_found, large_found = detect(DETECT, checkpoint, [image, large], nowhere)
+    instances = large_found.pred_instances
+    assert instances.masks.shape[1:] == large.shape[:2]
+    assert instances.bboxes.max() > image.shape[1]
+    assert len(large_found.metainfo['classes']) == 5
+    assert torch.isfinite(small_found.pred_instances.scores).all()
+
+
+def test_a_detector_of_other_categories_takes_their_number_from_its_checkpoint(made, demo):
+    image = next((demo / 'val').glob('*.jpg'))
+    heads = {f'model.roi_head.{head}.num_classes': 80 for head in ('bbox_head', 'mask_head')}
+    (found,) = detect(DETECT, made[1], image, NARROW | heads)
+    assert (found.pred_instances.labels < 5).all()
+
+
+def test_what_is_wrong_is_one_sentence(made, tmp_path):
+    bad = tmp_path / 'bad.jpg'
+    bad.write_bytes(b'no image')
+    grey = np.zeros((5, 5), dtype=np.uint8)
+    for call, words in (
+        (lambda: pretrain('none.py'), 'config file none.py does not exist'),
+        (lambda: reconstruct(DETECT, made[1], grey), 'describes MaskRCNN'),
+        (lambda: reconstruct(PRETRAIN, made[0], 'none.jpg'), 'image none.jpg does not exist'),
+        (lambda: reconstruct(PRETRAIN, made[0], bad), 'bad.jpg cannot be read'),
+        (lambda: reconstruct(PRETRAIN, made[0], grey), r'must be uint8 of shape .* not uint8'),
+        (lambda: detect(DETECT, 'none.pth', grey[..., None].repeat(3, 2)), 'none.pth does not'),
+        (
+            lambda: detect(DETECT, made[1], grey[..., None].repeat(3, 2)),
+            'is of another architecture than the config',
+        ),
+    ):
+        with pytest.raises(UserError, match=words):
+            call()

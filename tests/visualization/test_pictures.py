@@ -1,0 +1,108 @@
+"""Pictures show what they say."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import greenmim_config, mask_with, run_tool, small_greenmim
+
+from mmgreen.registry import MODELS
+from mmgreen.sparse import attention_cost
+from mmgreen.visualization import draw_grouping, draw_reconstructions
+
+
+def drawn_model():
+    preprocessor = dict(
+        type='mmpretrain.SelfSupDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        to_rgb=True,
+    )
+    model = MODELS.build(greenmim_config(data_preprocessor=preprocessor))
+    model.init_weights()
+    return model
+
+
+def test_a_reconstruction_has_columns_of_masked_predicted_original():
+    model = drawn_model()
+    model.train()
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (90, 120, 3), dtype=np.uint8) for _ in range(3)]
+    state = torch.get_rng_state()
+    picture = draw_reconstructions(model, images, 224)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert picture.shape == (3 * 224 + 8, 3 * 224 + 8, 3)
+    for i, image in enumerate(images):
+        masked, predicted, original = (
+            picture[row * 228 : row * 228 + 224, i * 228 : i * 228 + 224] for row in range(3)
+        )
+        np.testing.assert_array_equal(original, cv2.resize(image, (224, 224)))
+        grey = (masked.reshape(7, 32, 7, 32, 3) == 128).all((1, 3, 4))
+        assert grey.sum() == 37  # of 49 units, 12 are visible
+        seen = ~grey.repeat(32, 0).repeat(32, 1)
+        np.testing.assert_array_equal(masked[seen], original[seen])
+        # Visible units are kept, up to rounding; masked ones are predicted, not copied.
+        assert np.abs(predicted[seen].astype(int) - original[seen]).max() <= 1
+        assert np.abs(predicted[~seen].astype(int) - original[~seen]).mean() > 10
+
+
+def test_grouping_draws_every_token_in_its_group_and_tells_the_cost():
+    model = small_greenmim()
+    mask = mask_with(7, 7, [0, 1, 8, 9, 24, 30, 31, 40, 41, 46, 47, 48])
+    layout = model.backbone.build_layout((224, 224), mask)
+    image = np.full((224, 224, 3), 200, dtype=np.uint8)
+    figure = draw_grouping(image, model.backbone, layout)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert '12 of 49 units of 32 pixels visible' in titles
+    for (stage, side, shift), windows in layout.windows.items():
+        name = f'stage {stage + 1}, {"shifted" if shift else "plain"}'
+        (place,) = [i for i, title in enumerate(titles) if title.startswith(name)]
+        assert f'windows of {side}' in titles[place]
+        assert titles[place + 1].startswith(
+            f'{windows.num_groups} group{"s" * (windows.num_groups > 1)} of {windows.group_size}, '
+        )
+        # As many coloured tokens as there are, where visible units are.
+        colours = figure.axes[place].images[1].get_array()
+        cell = colours.shape[0] // 7
+        seen = np.repeat(np.repeat(~mask[0].numpy(), cell, 0), cell, 1)
+        np.testing.assert_array_equal(colours[..., 3] > 0, seen)
+        # Parts of the bars: all windows and what is padding, to the full width.
+        width = sum(patch.get_width() for patch in figure.axes[place + 1].patches)
+        assert width == windows.num_groups * windows.group_size
+    (table,) = [axes.tables[0] for axes in figure.axes if axes.tables]
+    first = next(iter(layout.windows.values()))
+    told = table[1, 0].get_text().get_text()
+    assert told == f'{attention_cost(first.num_groups, first.group_size):,}'
+
+
+def test_show_grouping_writes_a_picture(coco_tiny, tmp_path):
+    image = sorted((coco_tiny / 'val2017').glob('*.jpg'))[0]
+    out = tmp_path / 'new/grouping.png'
+    done = run_tool('tools/analysis/show_grouping.py', image, '--out', out, '--mask-ratio', 0.6)
+    assert done.returncode == 0, done.stderr
+    picture = cv2.imread(str(out))
+    assert picture.std() > 20
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['none.jpg'], 'image none.jpg does not exist'),
+        (['{image}', '--size', 200], 'images of 200x200 pixels'),
+        (['{image}', '--mask-ratio', 1.5], 'mask_ratio must lie between 0 and 1'),
+        (['{image}', '--out', '{folder}/a.gif2'], 'cannot be written'),
+        (
+            ['{image}', '--config', 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'],
+            'describes MaskRCNN, not mmgreen.GreenMIM',
+        ),
+    ],
+)
+def test_show_grouping_says_what_is_wrong(tmp_path, arguments, words):
+    image = tmp_path / 'image.png'
+    cv2.imwrite(str(image), np.zeros((50, 50, 3), dtype=np.uint8))
+    arguments = [str(a).format(image=image, folder=tmp_path) for a in arguments]
+    done = run_tool('tools/analysis/show_grouping.py', *arguments)
+    assert done.returncode == 1
+    assert words in done.stderr.strip().splitlines()[-1]
+    assert 'Traceback' not in done.stderr
