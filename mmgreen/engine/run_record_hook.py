@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmgreen.registry import HOOKS
@@ -42,7 +43,12 @@ class RunRecordHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._begin(runner, 'train')
-        self._record['first_iteration'] = runner.iter
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        bases = {base.__name__ for base in type(model).__mro__}
+        self._record |= dict(
+            first_iteration=runner.iter,
+            self_supervised='BaseSelfSupervisor' in bases,  # mmpretrain's
+        )
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._last = time.perf_counter()

@@ -44,7 +44,7 @@ def write_report(
         raise UserError(f'{len(paths)} runs need as many different names, not {", ".join(names)}')
     if len(paths) == 1 and paths[0].is_dir() and not records_below(paths[0], 'test'):
         training = training_in(paths[0])
-        if training is not None and 'GreenMIM' in training.record['model']:
+        if training is not None and training.is_pretraining:
             return pretraining_report(training, names[0]).write(Path(out))
     read = [
         read_run(path, name, ann_file and Path(ann_file), images and Path(images))
@@ -57,7 +57,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """The last parts of paths, as many as tell them apart; of a log folder, its work dir's."""
     resolved = [path.resolve() for path in paths]
     resolved = [
-        path.parent if path.is_dir() and (path / 'vis_data').is_dir() else path for path in resolved
+        path.parent
+        if (path / 'vis_data').is_dir()
+        else path.with_name(path.name.removesuffix('.json').removesuffix('.segm'))
+        for path in resolved
     ]
     for length in range(1, 1 + max(len(path.parts) for path in resolved)):
         names = ['/'.join(path.parts[-length:]) for path in resolved]

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -39,7 +39,7 @@ _STYLE = {
 }
 
 
-def _draw(label: str, size: tuple[float, float], paint: callable) -> Chart:
+def _draw(label: str, size: tuple[float, float], paint: Callable[[Axes], None]) -> Chart:
     """Paint on fresh axes of a size in inches."""
     buffer = io.StringIO()
     # Without the fonts of a script its width is a guess; the browser has them.
@@ -87,12 +87,10 @@ def bars(
         for i, (name, value) in enumerate(values.items()):
             at = np.arange(len(ticks)) + (i - (len(values) - 1) / 2) * width
             axes.bar(at, value, width * 0.92, color=COLOURS[i % 6], label=shorten(name))
-            if intervals is not None:
-                low, high = intervals[name]
-                axes.vlines(at, low, high, color=_INK, linewidth=1.2)
-            for x, y in zip(at, value, strict=True):
+            low, high = (value, value) if intervals is None else intervals[name]
+            axes.vlines(at, low, high, color=_INK, linewidth=1.2)
+            for x, y, top in zip(at, value, high, strict=True):
                 if np.isfinite(y) and len(values) == 1:
-                    top = y if intervals is None else np.nanmax([y, high[list(at).index(x)]])
                     axes.annotate(
                         f'{y:.3f}',
                         (x, top),
@@ -112,7 +110,7 @@ def bars(
 
 
 def category_bars(
-    label: str, names: Sequence[str], values: Mapping[str, np.ndarray], most: int = 40
+    label: str, names: Sequence[str], values: Mapping[str, np.ndarray], most: int = 80
 ) -> Chart:
     """Lying bars, the best category on top; of very many the best and the worst.
 

@@ -1,12 +1,13 @@
 """What a COCO test shows, of one run or of several side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from faster_coco_eval import COCO
 from mmengine.logging import print_log
 
+from mmgreen.errors import UserError
 from mmgreen.evaluation import (
     FIGURES,
     KINDS,
@@ -29,7 +30,13 @@ from . import charts
 from .document import Cell, Chart, Report, Row, Section, Table, number
 from .examples import SCORE, draw_example
 from .pretraining import describe_pretraining
-from .provenance import describe_efficiency, describe_making, making_data, trainings_of
+from .provenance import (
+    Training,
+    describe_efficiency,
+    describe_making,
+    making_data,
+    trainings_of,
+)
 from .run import Run, check_results, read_truth
 
 #: Boxes and masks, in words.
@@ -88,18 +95,20 @@ def image_f1(matches: Matches, score: float = SCORE) -> np.ndarray:
     return np.mean(values, axis=0)
 
 
-def evaluate_run(run: Run, truth: COCO, weights: np.ndarray) -> dict[str, Part]:
-    """All that is computed of a run, for boxes and masks.
+def evaluate_run(
+    run: Run, truth: COCO, kinds: Sequence[str], cat_ids: Sequence[int], weights: np.ndarray
+) -> dict[str, Part]:
+    """All that is computed of a run.
 
     Args:
         run: Run.
         truth: Its annotations.
+        kinds: Of ``PARTS``.
+        cat_ids: Categories to look at.
         weights: Resamples of the images, (I, N).
     """
-    chosen = set(run.record.get('categories') or [])
-    cat_ids = [i for i, cat in truth.cats.items() if not chosen or cat['name'] in chosen]
     parts = {}
-    for kind in run.results:
+    for kind in kinds:
         print_log(f'Report: {PARTS[kind]} of {run.name}')
         detections = run.detections(kind)
         check_results(run, detections, truth)
@@ -131,12 +140,16 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     """
     truth = read_truth(runs)
     kinds = [kind for kind in PARTS if all(kind in run.results for run in runs)]
+    if not kinds:
+        raise UserError(
+            'the runs have neither boxes nor masks in common, so they cannot be compared: '
+            + ', '.join(f'{run.name} has {PARTS[kind]}' for run in runs for kind in run.results)
+        )
+    chosen = runs[0].record.get('categories')  # those that were tested on
+    cat_ids = [i for i, cat in sorted(truth.cats.items()) if not chosen or cat['name'] in chosen]
+    names = [truth.cats[i]['name'] for i in cat_ids]
     weights = draw_resamples(len(truth.imgs), resamples)
-    parts = [evaluate_run(run, truth, weights) for run in runs]
-    chosen = set(runs[0].record.get('categories') or [])
-    names = [
-        cat['name'] for _, cat in sorted(truth.cats.items()) if not chosen or cat['name'] in chosen
-    ]
+    parts = [evaluate_run(run, truth, kinds, cat_ids, weights) for run in runs]
 
     objects = int(parts[0][kinds[0]].objects.sum())
     sections = [_figures(runs, parts, kinds, resamples), describe_efficiency(runs)]
@@ -182,16 +195,13 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
             for run, part in zip(runs[1:], parts[1:], strict=True)
         ],
     )
-    for run in runs:
-        trainings = trainings_of(run.record.get('checkpoint'))
-        for training in trainings:
-            if 'GreenMIM' in training.record['model']:
-                more, found = describe_pretraining(training)
-                if len(runs) > 1:
-                    for section in more:
-                        section.title += f' of {run.name}'
-                sections += more
-                data.setdefault('pretraining', {})[run.name] = found
+    for training, those in _pretrainings(runs):
+        more, found = describe_pretraining(training)
+        if len(runs) > 1:
+            for section in more:
+                section.title += f' of {" and ".join(those)}'
+        sections += more
+        data.setdefault('pretraining', {}).update(dict.fromkeys(those, found))
     sections.append(describe_making(runs))
     title = 'Detection report' if len(runs) == 1 else 'Comparison of detectors'
     subtitle = (
@@ -201,7 +211,18 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     return Report(title, subtitle, [s for s in sections if s.text or s.blocks], data)
 
 
-def _marked(cell: Cell, interval: tuple[float, float], less_is_better: bool = False) -> Cell:
+def _pretrainings(runs: Sequence[Run]) -> list[tuple[Training, list[str]]]:
+    """Every pre-training once, and the names of the runs that go back to it."""
+    found: dict[tuple, tuple[Training, list[str]]] = {}
+    for run in runs:
+        for training in trainings_of(run.record.get('checkpoint')):
+            if training.is_pretraining:
+                key = tuple(training.folders)
+                found.setdefault(key, (training, []))[1].append(run.name)
+    return list(found.values())
+
+
+def _marked(cell: Cell, interval: tuple[float, float]) -> Cell:
     """Mark a difference whose interval leaves out zero."""
     low, high = interval
     if not (low > 0 or high < 0):
@@ -290,7 +311,14 @@ def _categories(
     return Section('Categories', text, blocks)
 
 
-def _each(title, text, runs, parts, kinds, draw) -> Section:
+def _each(
+    title: str,
+    text: str,
+    runs: Sequence[Run],
+    parts: Sequence[dict[str, Part]],
+    kinds: Sequence[str],
+    draw: Callable[[str, dict[str, Part]], list[Chart | Table]],
+) -> Section:
     """A section with a chart, or more, for boxes and for masks."""
     blocks = []
     for kind in kinds:
@@ -363,46 +391,44 @@ def _examples(
         text = 'The images are not at hand: name their folder with --images to see them.'
         return Section('Images', text)
     print_log('Report: pictures')
-    image_ids = sorted(truth.imgs)
-    detections = [run.detections(kind) for run in runs]
-    first, blocks = parts[0][kind].image_f1, []
+    first = parts[0][kind].image_f1
+    chosen: list[tuple[int, list[int], str]] = []  # image, runs, what is said of it
+    if len(runs) == 1:
+        order = np.argsort(first, kind='stable')
+        order = order[np.isfinite(first[order])]
+        best = order[::-1][:_EXAMPLES]
+        chosen += [(i, [0], 'Best') for i in best]
+        chosen += [(i, [0], 'Worst') for i in order[:_EXAMPLES] if i not in best]
+    for r in range(1, len(runs)):
+        gain = np.nan_to_num(parts[r][kind].image_f1) - np.nan_to_num(first)
+        order = np.argsort(-gain, kind='stable')
+        name = runs[r].name
+        for i in order[:_EXAMPLES][gain[order[:_EXAMPLES]] > 0]:
+            chosen.append((i, [0, r], f'{name} gains {gain[i]:.2f}'))
+        for i in order[::-1][:_EXAMPLES][gain[order[::-1][:_EXAMPLES]] < 0]:
+            chosen.append((i, [0, r], f'{name} loses {-gain[i]:.2f}'))
 
-    def row(i: int, others: Sequence[int], what: str) -> None:
+    image_ids = sorted(truth.imgs)
+    wanted = {image_ids[i] for i, _, _ in chosen}
+    detections = [
+        [found for found in run.detections(kind) if found['image_id'] in wanted] for run in runs
+    ]
+    blocks = []
+    for i, those, what in chosen:
         image_id = image_ids[i]
-        name = truth.imgs[image_id]['file_name']
-        if not (folder / name).is_file():
-            return
-        pictures = [
-            draw_example(truth, image_id, folder, None, f'{what}: {name}, objects that are there')
-        ]
-        for r in others:
+        file_name = truth.imgs[image_id]['file_name']
+        if not (folder / file_name).is_file():
+            continue
+        caption = f'{what}: {file_name}, objects that are there'
+        pictures = [draw_example(truth, image_id, folder, None, caption)]
+        for r in those:
             value = parts[r][kind].image_f1[i]
             said = 'no object, none found' if np.isnan(value) else f'F1 {value:.2f}'
             caption = f'{runs[r].name}: {said}'
             pictures.append(draw_example(truth, image_id, folder, detections[r], caption))
         blocks.append(Row(pictures))
-
-    if len(runs) == 1:
-        order = np.argsort(first, kind='stable')
-        order = order[np.isfinite(first[order])]
-        best = list(order[::-1][:_EXAMPLES])
-        for i in best:
-            row(i, [0], 'Best')
-        for i in order[:_EXAMPLES]:
-            if i not in best:
-                row(i, [0], 'Worst')
-        return Section('Best and worst images', measure, blocks)
-
-    for r in range(1, len(runs)):
-        gain = np.nan_to_num(parts[r][kind].image_f1) - np.nan_to_num(first)
-        order = np.argsort(-gain, kind='stable')
-        for i in order[:_EXAMPLES]:
-            if gain[i] > 0:
-                row(i, [0, r], f'{runs[r].name} gains {gain[i]:.2f}')
-        for i in order[::-1][:_EXAMPLES]:
-            if gain[i] < 0:
-                row(i, [0, r], f'{runs[r].name} loses {-gain[i]:.2f}')
-    return Section('Images that gain and lose most', measure, blocks)
+    title = 'Best and worst images' if len(runs) == 1 else 'Images that gain and lose most'
+    return Section(title, measure, blocks)
 
 
 def _run_data(run: Run, parts: dict[str, Part], names: Sequence[str]) -> dict:

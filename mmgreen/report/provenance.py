@@ -22,6 +22,11 @@ class Training:
     folders: list[Path]
     record: dict
 
+    @property
+    def is_pretraining(self) -> bool:
+        """Whether it learnt without labels."""
+        return bool(self.record.get('self_supervised'))
+
 
 def training_in(work_dir: Path) -> Training | None:
     """The last training run in a work dir, if there is a record of it."""
@@ -62,7 +67,7 @@ def describe_making(runs: Sequence[Run]) -> Section:
             facts |= {'tested': _cost(run.record)}
         facts['annotations'] = _shown(str(run.annotations))
         for training in trainings_of(run.record.get('checkpoint')):
-            name = 'pre-trained' if 'GreenMIM' in training.record['model'] else 'trained'
+            name = 'pre-trained' if training.is_pretraining else 'trained'
             facts[name] = _cost(training.record)
             facts[f'{name} with'] = _shown(training.record['config'])
         columns.append(facts)
@@ -97,13 +102,10 @@ def describe_efficiency(runs: Sequence[Run]) -> Section:
     """Time, images/s and memory of pre-training, training and testing, beside each other."""
     columns = []
     for run in runs:
-        made = [training.record for training in trainings_of(run.record.get('checkpoint'))]
-        stages = {
-            'pre-training': next((r for r in made if 'GreenMIM' in r['model']), None),
-            'training': next((r for r in made if 'GreenMIM' not in r['model']), None),
-            'test': run.record or None,
-        }
-        columns.append({stage: record for stage, record in stages.items() if record})
+        stages = {'test': run.record} if run.record else {}
+        for training in reversed(trainings_of(run.record.get('checkpoint'))):  # the last counts
+            stages['pre-training' if training.is_pretraining else 'training'] = training.record
+        columns.append(stages)
     rows = [
         [f'{stage}, {unit}', *(_cost_cell(column.get(stage), unit) for column in columns)]
         for stage in ('pre-training', 'training', 'test')

@@ -119,7 +119,9 @@ def read_run(
             raise UserError(f"entry 0 of the results {path} has neither 'bbox' nor 'segmentation'")
         record = {}
     if not ann_file.is_file():
-        raise UserError(f'annotation file {ann_file} of {path} does not exist: name it')
+        raise UserError(
+            f'annotation file {ann_file} of {path} does not exist: name it with --ann-file'
+        )
     return Run(name, ann_file, results, images if images and images.is_dir() else None, record)
 
 

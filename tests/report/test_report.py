@@ -140,7 +140,40 @@ def test_thousands_of_categories(tmp_path):
     truth, detections = make_coco(40, 3000, 2500)
     html, data = report_of(tmp_path, truth, detections)
     assert len(data['runs'][0]['bbox']['categories']) == 2500
-    assert 'best and worst 20' in html
+    assert 'best and worst 40' in html
+
+
+def work_dir_of(folder, truth, detections, **record):
+    """A work dir as a test leaves it."""
+    log_dir = folder / '20260101_000000'
+    log_dir.mkdir(parents=True)
+    save(log_dir, truth, detections, 'detections.segm.json')
+    known = dict(mode='test', annotations=str(log_dir / 'annotations.json'), seconds=1.0, images=4)
+    known |= dict(memory_mib=1, device='x', started='2026-01-01T00:00:00')
+    (log_dir / 'run.json').write_text(json.dumps(known | record))
+    return folder
+
+
+def test_only_the_categories_that_were_tested_count(tmp_path):
+    truth, detections = make_coco(6, 60, 4)
+    chosen = ['category 1', 'category 3']
+    folder = work_dir_of(tmp_path / 'a', truth, detections, categories=chosen)
+    path = write_report([folder], tmp_path / 'report')
+    (run,) = json.loads(path.with_name('report.json').read_text())['runs']
+    assert [category['name'] for category in run['segm']['categories']] == chosen
+    other = work_dir_of(tmp_path / 'b', truth, detections, categories=chosen[:1])
+    with pytest.raises(UserError, match='tested on different categories'):
+        write_report([folder, other], tmp_path / 'report')
+
+
+def test_boxes_and_masks_cannot_be_compared(tmp_path):
+    truth, detections = make_coco(4, 20, 2)
+    boxes = [{k: v for k, v in found.items() if k != 'segmentation'} for found in detections]
+    masks = [{k: v for k, v in found.items() if k != 'bbox'} for found in detections]
+    a, ann_file = save(tmp_path, truth, boxes, 'a.json')
+    b, _ = save(tmp_path, truth, masks, 'b.json')
+    with pytest.raises(UserError, match='in common.* a has boxes, b has masks'):
+        write_report([a, b], tmp_path / 'report', ann_file=ann_file)
 
 
 @pytest.mark.parametrize('part', ['images', 'annotations', 'categories'])
@@ -154,13 +187,7 @@ def test_runs_over_different_datasets_are_refused(tmp_path, part):
             kept = [a for a in truth['annotations'] if a[keys] != gone]
             truth['annotations'] = kept
             detections = [d for d in detections if d.get(keys) != gone]
-        folder = tmp_path / name / '20260101_000000'
-        folder.mkdir(parents=True)
-        save(folder, truth, detections, 'detections.segm.json')
-        record = dict(mode='test', annotations=str(folder / 'annotations.json'), seconds=1.0)
-        record |= dict(images=4, memory_mib=1, device='x', started='2026-01-01T00:00:00')
-        (folder / 'run.json').write_text(json.dumps(record))
-        paths.append(tmp_path / name)
+        paths.append(work_dir_of(tmp_path / name, truth, detections))
     with pytest.raises(UserError, match='a and b were tested on different') as error:
         write_report(paths, tmp_path / 'report')
     assert '1 only in' in str(error.value)

@@ -123,6 +123,7 @@ def test_the_record_says_what_made_a_run_and_what_it_cost(pretrained):
     record = json.loads(path.read_text())
     assert (record['mode'], record['model']) == ('train', 'mmgreen.GreenMIM')
     assert record['config'] == PRETRAIN
+    assert record['self_supervised']
     assert (record['iterations'], record['images'], record['first_iteration']) == (8, 64, 0)
     assert record['seconds'] > 0
     assert set(record['versions']) >= {'python', 'torch', 'mmengine', 'mmgreen'}
