@@ -32,7 +32,7 @@ def pretrain(
         UserError: If config, data or checkpoint are not right.
     """
     cfg = load_config(config, cfg_options, work_dir and str(work_dir))
-    cfg.resume = resume
+    cfg.resume = resume or cfg.get('resume', False)
     prepare_config(cfg, 'train')
     runner = build_runner(cfg)
     runner.train()

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,8 @@ class RunRecordHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._begin(runner, 'train')
+        # As many steps as mmengine takes the mean of its times over.
+        self._recent: deque[tuple[int, float]] = deque(maxlen=runner.log_processor.window_size)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         bases = {base.__name__ for base in type(model).__mro__}
         self._record |= dict(
@@ -56,9 +59,9 @@ class RunRecordHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        images = self._count(data_batch)
+        self._recent.append(self._count(data_batch))
+        images, seconds = map(sum, zip(*self._recent, strict=True))
         hub = runner.message_hub
-        seconds = hub.get_scalar('train/time').mean(runner.log_processor.window_size)
         hub.update_scalar('train/images_per_s', images / seconds)
         if not torch.cuda.is_available():  # there mmengine logs it
             hub.update_scalar('train/memory', int(self._record['memory_mib']))
@@ -122,16 +125,16 @@ class RunRecordHook(Hook):
         )
         self._last = time.perf_counter()
 
-    def _count(self, data_batch: Any) -> int:
-        """Add a step to the record; returns its images, of all processes."""
+    def _count(self, data_batch: Any) -> tuple[int, float]:
+        """Add a step to the record; returns its images, of all processes, and its seconds."""
         now = time.perf_counter()
-        images = len(data_batch['inputs']) * get_world_size()
+        images, seconds = len(data_batch['inputs']) * get_world_size(), now - self._last
         self._record['iterations'] += 1
         self._record['images'] += images
-        self._record['seconds'] += now - self._last
+        self._record['seconds'] += seconds
         self._record['memory_mib'] = max(self._record['memory_mib'], _memory())
         self._last = now
-        return images
+        return images, seconds
 
     def _write(self, runner: Runner) -> None:
         if not is_main_process():

