@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import MODELS
 from torch import nn
 
 import mmgreen  # noqa: F401
 from mmgreen.engine import check_fit, load_config, read_checkpoint, set_num_classes
 from mmgreen.errors import UserError
 from mmgreen.visualization import draw_reconstructions
+
+from .scope import own_scope
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
@@ -85,7 +87,7 @@ def detect(
     cfg = load_config(config, cfg_options)
     arrays = [_read(image) for image in _as_list(images)]
     model = _load_model(cfg, checkpoint)
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
+    with own_scope(cfg):
         samples = inference_detector(model, arrays)
     for sample in samples:
         sample.set_metainfo(dict(classes=model.dataset_meta.get('classes')))
@@ -121,7 +123,7 @@ def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:
         cfg.model.backbone.pop('init_cfg', None)  # all weights are in the checkpoint
     if meta.get('classes'):
         set_num_classes(cfg, len(meta['classes']))
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
+    with own_scope(cfg):
         parts = dict(cfg.model)
         if 'data_preprocessor' not in parts:
             parts['data_preprocessor'] = cfg.get('data_preprocessor')

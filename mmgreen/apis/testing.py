@@ -12,6 +12,8 @@ from mmengine.runner import Runner
 import mmgreen  # noqa: F401
 from mmgreen.engine import build_runner, load_config, prepare_config
 
+from .scope import own_scope
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -50,7 +52,8 @@ def evaluate(
     cfg = load_config(config, cfg_options, work_dir and str(work_dir))
     cfg.load_from = str(checkpoint)
     prepare_config(cfg, 'test')
-    return run_test(build_runner(cfg), report)
+    with own_scope(cfg):
+        return run_test(build_runner(cfg), report)
 
 
 def run_test(runner: Runner, report: bool = True) -> Evaluation:

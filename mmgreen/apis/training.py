@@ -9,6 +9,8 @@ import mmgreen  # noqa: F401
 from mmgreen.engine import build_runner, load_config, prepare_config
 from mmgreen.errors import UserError
 
+from .scope import own_scope
+
 
 def pretrain(
     config: str | os.PathLike | Config,
@@ -34,8 +36,9 @@ def pretrain(
     cfg = load_config(config, cfg_options, work_dir and str(work_dir))
     cfg.resume = resume or cfg.get('resume', False)
     prepare_config(cfg, 'train')
-    runner = build_runner(cfg)
-    runner.train()
+    with own_scope(cfg):
+        runner = build_runner(cfg)
+        runner.train()
     last = Path(runner.work_dir, 'last_checkpoint')
     if not last.is_file():
         raise UserError(

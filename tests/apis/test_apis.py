@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mmgreen.apis import detect, evaluate, finetune, pretrain, reconstruct
 from mmgreen.errors import UserError
@@ -27,6 +28,7 @@ WIDE = ARCH | {'model.neck.embed_dim': 128}
 def made(demo, tmp_path_factory):
     """A pre-training checkpoint, a detector, and its evaluation; in one process."""
     folder = tmp_path_factory.mktemp('apis')
+    scope = DefaultScope.get_current_instance()
     data = {'data_root': f'{demo}/'}
     train = {key: value for key, value in WORKERS.items() if key.startswith('train')}
     options = data | train | WIDE
@@ -41,6 +43,8 @@ def made(demo, tmp_path_factory):
         data | WORKERS | NARROW | {'train_cfg.max_epochs': 1},
     )
     result = evaluate(DETECT, detector, folder / 'test', data | WORKERS | NARROW)
+    left = DefaultScope.get_current_instance()  # modules are looked up where they were before
+    assert (left and left.scope_name) == (scope and scope.scope_name)
     return backbone, detector, result
 
 
