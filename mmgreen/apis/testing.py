@@ -58,8 +58,8 @@ def evaluate(
 
 def run_test(runner: Runner, report: bool = True) -> Evaluation:
     """Test with a runner, and write a report into the folder of its log."""
-    # mmdet is slow to import, and not needed where no detector is tested
-    from mmgreen.evaluation.coco_metric import CocoMetric
+    from mmdet.evaluation import CocoMetric  # slow to import; mmgreen's is one of them
+
     from mmgreen.report import write_report
 
     coco = [m for m in runner.test_evaluator.metrics if isinstance(m, CocoMetric)]

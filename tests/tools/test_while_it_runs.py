@@ -192,6 +192,20 @@ def test_the_report_is_made_by_itself_and_says_what_was_printed(tested, pretrain
         assert words in html
 
 
+def test_mmdets_own_metric_has_a_report_too(demo, tested, tmp_path):
+    checkpoint = tested[0].parent.parent / 'detect/epoch_1.pth'
+    done = run_tool(
+        *('tools/test.py', DETECT, checkpoint, '--work-dir', tmp_path, '--cfg-options'),
+        *(f'data_root={demo}/', *WORKERS, ARCH, 'model.neck.in_channels=[16,32,64,128]'),
+        'test_evaluator.type=CocoMetric',
+    )
+    assert done.returncode == 0, done.stderr
+    (report,) = tmp_path.glob('*/report.json')
+    (metrics,) = [json.loads(p.read_text()) for p in tmp_path.glob('*/2*.json')]
+    figures = json.loads(report.read_text())['runs'][0]['bbox']['figures']
+    assert metrics['coco/bbox_mAP'] == pytest.approx(figures['AP'], abs=5e-4)  # it rounds
+
+
 def test_no_report_on_request_and_none_of_what_is_no_coco_test(demo, tested, tmp_path):
     checkpoint = tested[0].parent.parent / 'detect/epoch_1.pth'
     done = run_tool(

@@ -1,5 +1,9 @@
 """Pictures show what they say."""
 
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ from helpers import greenmim_config, mask_with, run_tool, small_greenmim
 
 from mmgreen.registry import MODELS
 from mmgreen.sparse import attention_cost
-from mmgreen.visualization import draw_grouping, draw_reconstructions
+from mmgreen.visualization import ReconstructionHook, draw_grouping, draw_reconstructions
 
 
 def drawn_model():
@@ -106,3 +110,17 @@ def test_show_grouping_says_what_is_wrong(tmp_path, arguments, words):
     assert done.returncode == 1
     assert words in done.stderr.strip().splitlines()[-1]
     assert 'Traceback' not in done.stderr
+
+
+def test_without_validation_images_training_images_are_drawn(tmp_path):
+    from mmgreen.datasets import UnlabelledDataset
+
+    for i in range(9):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), np.zeros((40, 40, 3), dtype=np.uint8))
+    dataset = UnlabelledDataset(data_root=str(tmp_path), pipeline=[])
+    logger = logging.getLogger('test')
+    runner = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset), logger=logger)
+    hook = ReconstructionHook(images=str(tmp_path / 'val'), num_images=3)
+    assert [Path(path).name for path in hook._paths(runner)] == ['0.png', '3.png', '6.png']
+    there = ReconstructionHook(images=str(tmp_path))
+    assert len(there._paths(runner)) == 9
