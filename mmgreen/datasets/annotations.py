@@ -98,7 +98,7 @@ def read_annotations(ann_file: str) -> Annotations:
     for annotation in content['annotations']:
         number = annotation['id']
         for key, known in (('image_id', sizes), ('category_id', categories)):
-            if annotation[key] not in known:
+            if not isinstance(annotation[key], int) or annotation[key] not in known:
                 raise UserError(
                     f'annotation {number} of {ann_file} has {key} {annotation[key]}, which is not '
                     'in the file'
@@ -141,6 +141,11 @@ def _check_structure(content: object, ann_file: str) -> None:
                 raise UserError(
                     f'annotation file {ann_file} is not in COCO format: entry {i} of {part} lacks '
                     f"'{lacks[0]}'"
+                )
+            if not isinstance(entry['id'], int):
+                raise UserError(
+                    f'annotation file {ann_file} is not in COCO format: entry {i} of {part} has the '
+                    f'id {entry["id"]!r}, where COCO has whole numbers'
                 )
             if entry['id'] in seen:
                 raise UserError(f'annotation file {ann_file} has id {entry["id"]} twice in {part}')

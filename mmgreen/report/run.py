@@ -47,8 +47,8 @@ class Run:
                 raise UserError(f"entry {i} of the results {path} lacks '{lacks[0]}'")
             if not _is_sound(entry, iou_type):
                 raise UserError(
-                    f'entry {i} of the results {path} is not a detection by COCO: a score and '
-                    'four numbers as box, or a mask as compressed RLE'
+                    f'entry {i} of the results {path} is not a detection by COCO: whole numbers as '
+                    'ids, a score, and four numbers as box or a mask as compressed RLE'
                 )
             found[i] = {key: entry[key] for key in (*needed, 'bbox') if key in entry}
         return found
@@ -114,7 +114,8 @@ def read_run(
             raise UserError(f'{path} is a result file: name its annotations with --ann-file')
         found = _read_results(path)
         first = found[0] if found else dict(bbox=None)
-        results = {kind: path for kind, key in _SHAPES.items() if key in first}
+        keys = first if isinstance(first, dict) else ()
+        results = {kind: path for kind, key in _SHAPES.items() if key in keys}
         if not results:
             raise UserError(f"entry 0 of the results {path} has neither 'bbox' nor 'segmentation'")
         record = {}
@@ -131,6 +132,8 @@ def _results_in(folder: Path) -> dict[str, Path]:
 
 
 def _is_sound(entry: dict, iou_type: str) -> bool:
+    if not all(isinstance(entry[key], int) for key in ('image_id', 'category_id')):
+        return False
     numbers = [entry['score']]
     if iou_type == 'segm':
         shape = entry['segmentation']

@@ -117,6 +117,9 @@ def edited(change):
         (edited(lambda c: c['images'][0].pop('width')), "entry 0 of images lacks 'width'"),
         (edited(lambda c: c['images'].append('a.jpg')), "entry 1 of images lacks 'id'"),
         (edited(lambda c: c['images'].append(c['images'][0])), 'has id 1 twice in images'),
+        (edited(lambda c: c['images'][0].update(id=['a'])), 'COCO has whole numbers'),
+        (edited(lambda c: c['images'][0].update(id='a')), "entry 0 of images has the id 'a'"),
+        (edited(lambda c: c['annotations'][0].update(image_id=[1])), r'has image_id \[1\]'),
         (edited(lambda c: c['annotations'][0].update(image_id=9)), 'annotation 1 of .* image_id 9'),
         (
             edited(lambda c: c['annotations'][0].update(category_id=9)),

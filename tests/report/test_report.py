@@ -208,6 +208,11 @@ def test_runs_over_different_datasets_are_refused(tmp_path, part):
             '[{"image_id": 3, "category_id": 1, "segmentation": [[1, 1, 5, 5]], "score": 0.5}]',
             'a mask as compressed RLE',
         ),
+        (
+            '[{"image_id": [3], "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}]',
+            'entry 0 .* whole numbers as ids',
+        ),
+        ('[3]', "has neither 'bbox' nor 'segmentation'"),
         ('{"annotations": []}', 'holds no list of detections'),
         ('[{', 'is not JSON'),
         (
