@@ -3,7 +3,6 @@
 import atexit
 import logging
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -56,9 +55,21 @@ class ProgressBarHook(Hook):
     def before_train(self, runner: Runner) -> None:
         self._show('train', runner.max_iters, runner.iter)
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    def _before_epoch(self, runner: Runner, mode: str = 'train') -> None:
+        if mode != 'train':
+            self._show(mode, len(getattr(runner, f'{mode}_dataloader')))
+
+    def _after_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+        mode: str = 'train',
     ) -> None:
+        if mode != 'train':
+            self._advance(mode)
+            return
         scalars = runner.message_hub.log_scalars
         parts = []
         for key, words in (
@@ -70,35 +81,9 @@ class ProgressBarHook(Hook):
                 parts.append(words.format(scalars[f'train/{key}'].current()))
         self._advance(f'epoch {runner.epoch + 1}/{runner.max_epochs}', '  '.join(parts))
 
-    def before_val_epoch(self, runner: Runner) -> None:
-        self._show('validate', len(runner.val_dataloader))
-
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence | None = None,
-    ) -> None:
-        self._advance('validate')
-
-    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        self._hide()
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        self._show('test', len(runner.test_dataloader))
-
-    def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence | None = None,
-    ) -> None:
-        self._advance('test')
-
-    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        self._hide()
+    def _after_epoch(self, runner: Runner, mode: str = 'train') -> None:
+        if mode != 'train' and self._progress is not None:
+            self._progress.remove_task(self._progress.task_ids[-1])
 
     def after_run(self, runner: Runner) -> None:
         self._stop()
@@ -111,10 +96,6 @@ class ProgressBarHook(Hook):
         if self._progress is not None:
             task = self._progress.task_ids[-1]
             self._progress.update(task, advance=1, description=name, state=state)
-
-    def _hide(self) -> None:
-        if self._progress is not None:
-            self._progress.remove_task(self._progress.task_ids[-1])
 
     def _stop(self) -> None:
         if self._progress is not None:

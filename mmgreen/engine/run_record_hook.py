@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,8 +43,6 @@ class RunRecordHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._begin(runner, 'train')
-        # As many steps as mmengine takes the mean of its times over.
-        self._recent: deque[tuple[int, float]] = deque(maxlen=runner.log_processor.window_size)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         bases = {base.__name__ for base in type(model).__mro__}
         self._record |= dict(
@@ -53,18 +50,26 @@ class RunRecordHook(Hook):
             self_supervised='BaseSelfSupervisor' in bases,  # mmpretrain's
         )
 
-    def before_train_epoch(self, runner: Runner) -> None:
+    def _before_epoch(self, runner: Runner, mode: str = 'train') -> None:
         self._last = time.perf_counter()
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    def _after_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+        mode: str = 'train',
     ) -> None:
+        if mode == 'val':
+            return
         self._recent.append(self._count(data_batch))
-        images, seconds = map(sum, zip(*self._recent, strict=True))
-        hub = runner.message_hub
-        hub.update_scalar('train/images_per_s', images / seconds)
-        if not torch.cuda.is_available():  # there mmengine logs it
-            hub.update_scalar('train/memory', int(self._record['memory_mib']))
+        if mode == 'train':
+            images, seconds = map(sum, zip(*self._recent, strict=True))
+            hub = runner.message_hub
+            hub.update_scalar('train/images_per_s', images / seconds)
+            if not torch.cuda.is_available():  # there mmengine logs it
+                hub.update_scalar('train/memory', int(self._record['memory_mib']))
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         self._last = time.perf_counter()  # between two steps, validation is not training
@@ -87,22 +92,12 @@ class RunRecordHook(Hook):
                 categories=list(runner.test_dataloader.dataset.metainfo['classes']),
             )
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        self._last = time.perf_counter()
-
-    def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence | None = None,
-    ) -> None:
-        self._count(data_batch)
-
     def after_test(self, runner: Runner) -> None:
         self._write(runner)
 
     def _begin(self, runner: Runner, mode: str) -> None:
+        # As many steps as mmengine takes the mean of its times over.
+        self._recent: deque[tuple[int, float]] = deque(maxlen=runner.log_processor.window_size)
         cfg = runner.cfg
         backbone = cfg.model.get('backbone') or {}
         start = (backbone.get('init_cfg') or {}) if mode == 'train' else {}
