@@ -47,7 +47,9 @@ def draw_example(
         entries = truth.imgToAnns[image_id]
     else:
         entries = [e for e in found if e['image_id'] == image_id and e['score'] >= SCORE]
-    boxes = np.array([entry['bbox'] for entry in entries], dtype=np.float32).reshape(-1, 4)
+    # Results may be masks alone.
+    boxes = [entry.get('bbox') or mask_api.toBbox(entry['segmentation']) for entry in entries]
+    boxes = np.array(boxes, dtype=np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     instances = InstanceData(
         bboxes=torch.from_numpy((boxes * scale).clip(0, [*size, *size])),
