@@ -5,6 +5,7 @@ From any scope a module is reached by its prefix, ``type='mmgreen.GreenMIM'``.
 
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
@@ -20,6 +21,7 @@ HOOKS = Registry(
     scope='mmgreen',
     locations=['mmgreen.engine', 'mmgreen.visualization'],
 )
+LOOPS = Registry('loop', parent=ROOT_LOOPS, scope='mmgreen', locations=['mmgreen.engine'])
 METRICS = Registry(
     'metric', parent=ROOT_METRICS, scope='mmgreen', locations=['mmgreen.evaluation.coco_metric']
 )

@@ -14,6 +14,7 @@ from mmgreen.engine import (
     load_config,
     log_to,
     prepare_config,
+    restarted,
 )
 from mmgreen.errors import UserError, one_sentence
 
@@ -86,9 +87,11 @@ def main() -> None:
             if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
                 raise UserError(f'{args.config} has no auto_scale_lr.base_batch_size to scale from')
             cfg.auto_scale_lr.enable = True
-        if args.resume:
-            cfg.resume = True
-            cfg.load_from = None if args.resume == 'auto' else args.resume
+        # A launcher that starts a run once more gives the same arguments.
+        if restarted() or args.resume == 'auto':
+            cfg.resume = 'auto'
+        elif args.resume:
+            cfg.resume, cfg.load_from = True, args.resume
         log_to(cfg, args.log_to)
         prepare_config(cfg, 'train')
         build_runner(cfg).train()

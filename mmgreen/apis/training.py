@@ -34,7 +34,8 @@ def pretrain(
         UserError: If config, data or checkpoint are not right.
     """
     cfg = load_config(config, cfg_options, work_dir and str(work_dir))
-    cfg.resume = resume or cfg.get('resume', False)
+    if resume:
+        cfg.resume = 'auto'
     prepare_config(cfg, 'train')
     with own_scope(cfg):
         runner = build_runner(cfg)

@@ -3,6 +3,7 @@
 import inspect
 import logging
 import os.path as osp
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,18 @@ from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS, Default
 from mmengine.runner import Runner
 
 from mmgreen.errors import UserError
+from mmgreen.files import explain
 
 from .pretrained import read_backbone
+from .processes import join_processes
+from .resume import settle_start
+
+# What makes a run go on as if it had never stopped, for what of mmengine's.
+_RESUMABLE = dict(
+    EpochBasedTrainLoop='mmgreen.ResumableEpochLoop',
+    IterBasedTrainLoop='mmgreen.ResumableIterLoop',
+    CheckpointHook='mmgreen.CheckpointHook',
+)
 
 
 def load_config(
@@ -101,10 +112,12 @@ def prepare_config(cfg: Config, mode: str) -> None:
     _check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
     if mode == 'train':
         _check_start(cfg)
+        _check_work_dir(cfg.work_dir)
+        _make_resumable(cfg)
 
     if not torch.cuda.is_available():
-        if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
-            cfg.env_cfg.dist_cfg.backend = 'gloo'
+        if cfg.get('launcher', 'none') != 'none':
+            _wrap_on_cpu(cfg)
         if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
             cfg.optim_wrapper.type = 'OptimWrapper'
             for key in ('loss_scale', 'dtype', 'use_fsdp'):
@@ -117,6 +130,8 @@ def prepare_config(cfg: Config, mode: str) -> None:
             print_log('No GPU: batch norm is not synchronised between processes.')
 
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
+    if mode == 'train':
+        cfg.custom_hooks += [dict(type='mmgreen.WatchHook'), dict(type='mmgreen.PreemptionHook')]
     cfg.custom_hooks += [
         dict(type='mmgreen.PlainCheckpointHook'),
         dict(type='mmgreen.StrictLoadHook'),
@@ -126,11 +141,57 @@ def prepare_config(cfg: Config, mode: str) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config that :func:`prepare_config` has completed."""
+    """The runner of a config that :func:`prepare_config` has completed.
+
+    Joins the processes of a distributed run, and decides what it goes on from.
+
+    Raises:
+        UserError: As :func:`join_processes` and :func:`settle_start`.
+    """
+    join_processes(cfg)
+    settle_start(cfg)
     # Under the config's name, mmengine would hand out the visualizer of an earlier run.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def _make_resumable(cfg: Config) -> None:
+    """Put the loop and the checkpoint hook of this project in the place of mmengine's."""
+    loop = cfg.train_cfg
+    if 'type' not in loop:
+        loop.type = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
+    loop.type = _RESUMABLE.get(loop.type, loop.type)
+    cfg.setdefault('default_hooks', {})
+    checkpoint = cfg.default_hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
+    checkpoint.type = _RESUMABLE.get(checkpoint.type, checkpoint.type)
+
+
+def _wrap_on_cpu(cfg: Config) -> None:
+    """Let no wrapper of the model ask for a GPU, as mmengine's defaults do."""
+    if cfg.get('runner_type') == 'FlexibleRunner':
+        wrapper = cfg.strategy.setdefault('model_wrapper', {})
+        wrapper['device_id' if cfg.strategy.type == 'FSDPStrategy' else 'device_ids'] = None
+        return
+    unused = cfg.get('find_unused_parameters', False)
+    wrapper = dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=unused
+    )
+    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {}) | dict(device_ids=None)
+
+
+def _check_work_dir(folder: str) -> None:
+    """Refuse a work dir that cannot be written to, and leave no trace of the attempt."""
+    existing = osp.abspath(folder)
+    while not osp.exists(existing):
+        existing = osp.dirname(existing)
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(b'mmgreen')
+    except OSError as error:
+        raise UserError(
+            f'nothing can be written to the work dir {folder}: {explain(error)} (--work-dir)'
+        ) from error
 
 
 def _walk(node: Any, path: str = '') -> Iterator[tuple[str, ConfigDict]]:

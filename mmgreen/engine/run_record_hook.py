@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import os.path as osp
 import platform
 import resource
@@ -18,6 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgreen.files import write_whole
 from mmgreen.registry import HOOKS
 
 #: The file's name, in the folder of a run's log.
@@ -135,10 +135,8 @@ class RunRecordHook(Hook):
         if not is_main_process():
             return
         self._record['finished'] = datetime.datetime.now().isoformat(timespec='seconds')
-        path = osp.join(runner.log_dir, RECORD)
-        with open(f'{path}.part', 'w', encoding='utf-8') as file:
-            json.dump(self._record, file, indent=2, ensure_ascii=False)
-        os.replace(f'{path}.part', path)
+        content = json.dumps(self._record, indent=2, ensure_ascii=False)
+        write_whole(osp.join(runner.log_dir, RECORD), content)
 
 
 def _absolute(path: str | None) -> str | None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -11,6 +10,8 @@ from typing import ClassVar
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
+
+from mmgreen.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -122,19 +123,12 @@ class Report:
         }
         for name in ('report.html', 'report.md'):
             text = environment.get_template(f'{name}.j2').render(report=self, **inlined)
-            _replace(folder / name, text)
-        _replace(
+            write_whole(folder / name, text)
+        write_whole(
             folder / 'report.json',
             json.dumps(_plain(self.data), indent=1, allow_nan=False, ensure_ascii=False),
         )
         return folder / 'report.html'
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole, or leave the earlier one."""
-    part = path.with_name(f'{path.name}.part')
-    part.write_text(text, encoding='utf-8')
-    os.replace(part, path)
 
 
 def _markdown_cell(cell: Cell | str) -> str:

@@ -10,6 +10,7 @@ where that is installed.
 
 import argparse
 import importlib.util
+import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ import mmgreen  # noqa: F401
 from mmgreen.engine import ALLOW_PICKLE, SwinArchitecture, read_checkpoint
 from mmgreen.engine.formats import STYLES, Converted, convert, revert, unwrap
 from mmgreen.errors import UserError, one_sentence
+from mmgreen.files import write_whole
 from mmgreen.models.necks.greenmim_decoder import sincos_positions
 from mmgreen.registry import MODELS
 
@@ -135,14 +137,9 @@ def check_positions(state: Mapping[str, Tensor]) -> None:
 
 
 def write(checkpoint: dict, path: Path) -> None:
-    """Write a checkpoint whole, or not at all."""
-    partial = path.with_name(f'{path.name}.partial')
-    try:
-        torch.save(checkpoint, partial)
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f'cannot write {path}: {error}') from error
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    write_whole(path, content.getvalue())
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,7 +13,6 @@ import base64
 import binascii
 import io
 import json
-import os
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ import mmgreen  # noqa: F401
 from mmgreen.datasets.annotations import read_annotations
 from mmgreen.datasets.folders import EXTENSIONS
 from mmgreen.errors import UserError, one_sentence
+from mmgreen.files import write_whole
 
 #: Corners of the polygon that stands for a circle.
 CIRCLE_CORNERS = 64
@@ -214,15 +214,7 @@ def coco(entries: list, categories: tuple[str, ...]) -> dict:
 
 
 def write(content: dict, path: Path) -> None:
-    """Write a file whole, or not at all."""
-    partial = path.with_name(f'{path.name}.partial')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(content))
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f'cannot write {path}: {error}') from error
+    write_whole(path, json.dumps(content))
     print(f'{path}: {len(content["images"])} images, {len(content["annotations"])} annotations')
 
 

@@ -1,0 +1,63 @@
+"""The processes of a distributed run find each other, with GPUs and without."""
+
+import datetime
+import os
+import subprocess
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
+
+from mmgreen.errors import UserError
+
+#: After how many seconds a collective gives a silent process up, unless the config says
+#: otherwise (``env_cfg.dist_cfg.timeout``). The evaluation of COCO, during which the others wait
+#: for one process, takes minutes.
+TIMEOUT = 1800
+
+
+def join_processes(cfg: Config) -> None:
+    """Join the process group of a run with a launcher, by NCCL, or by gloo without GPUs.
+
+    mmengine's runners do it by themselves, but with GPUs only.
+
+    Raises:
+        UserError: If the launcher has not set its variables.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or is_distributed():
+        return
+    settings = dict(timeout=TIMEOUT) | (cfg.get('env_cfg', {}).get('dist_cfg') or {})
+    if torch.cuda.is_available():
+        init_dist(launcher, **settings)
+        return
+    try:
+        if launcher == 'slurm':
+            _take_from_slurm()
+        elif launcher == 'mpi':
+            os.environ['RANK'] = os.environ['OMPI_COMM_WORLD_RANK']
+            os.environ['WORLD_SIZE'] = os.environ['OMPI_COMM_WORLD_SIZE']
+            os.environ['LOCAL_RANK'] = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']
+        dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=settings['timeout']))
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f'--launcher {launcher} needs variables that are not set ({error}): start the run by '
+            'tools/dist_train.sh or tools/slurm_train.sh'
+        ) from error
+
+
+def _take_from_slurm() -> None:
+    """Set PyTorch's variables from Slurm's, as mmengine does where there are GPUs."""
+    os.environ['RANK'] = os.environ['SLURM_PROCID']
+    os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
+    os.environ['LOCAL_RANK'] = os.environ['SLURM_LOCALID']
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        nodes = subprocess.run(
+            ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        os.environ['MASTER_ADDR'] = nodes.stdout.split()[0]

@@ -1,0 +1,44 @@
+"""Every random state of a process, as plain values."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def random_state() -> dict[str, Any]:
+    """States of Python's, NumPy's and PyTorch's generators, and of this process's GPU.
+
+    They are tensors and numbers, so that a checkpoint with them is read without
+    running code. No synchronisation with the GPU.
+    """
+    version, internal, gauss = random.getstate()
+    _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002, it is mmengine's
+    state = dict(
+        python=[version, torch.tensor(internal), gauss],
+        numpy=[torch.as_tensor(keys.astype(np.int64)), position, has_gauss, cached],
+        torch=torch.get_rng_state(),
+    )
+    if torch.cuda.is_initialized():
+        state['cuda'] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Set what :func:`random_state` gave; ``torch.initial_seed()`` is as it was, too."""
+    version, internal, gauss = state['python']
+    random.setstate((version, tuple(internal.tolist()), gauss))
+    keys, *rest = state['numpy']
+    np.random.set_state(('MT19937', keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(state['torch'].cpu())  # runners load checkpoints to the GPU
+    if 'cuda' in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
+
+
+def seed_all(*entropy: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's CPU generators with a function of some numbers."""
+    words = np.random.SeedSequence(entropy).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))  # noqa: NPY002
+    torch.default_generator.manual_seed(int(words[2]))

@@ -1,0 +1,115 @@
+"""Steps that would spoil the weights are named and skipped."""
+
+import math
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine.dist import all_gather_object, get_rank
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.optim import Optimizer
+
+from mmgreen.errors import UserError
+from mmgreen.registry import HOOKS
+
+#: How many steps in a row may be skipped before training stops.
+LIMIT = 10
+
+
+@HOOKS.register_module()
+class WatchHook(Hook):
+    """Skip steps whose loss or gradient is not finite, and stop after ten in a row.
+
+    A skipped step leaves weights and optimizer as they are. The log names the
+    step, and rank and images where the loss was not finite; where it was finite
+    everywhere, the images of all ranks. A gradient that overflows under a
+    dynamic loss scale is the scaler's affair, which lowers the scale, until the
+    scale is below 1.
+
+    Costs the largest magnitude of the gradients before each step.
+    ``tools/train.py`` adds the hook to every run.
+
+    Raises:
+        UserError: After ten steps in a row; the last good checkpoint is named.
+    """
+
+    # Before whatever saves.
+    priority = 'ABOVE_NORMAL'
+
+    def before_train(self, runner: Runner) -> None:
+        wrapper = runner.optim_wrapper
+        self._wrappers = (
+            list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+        )
+        self._sharded = isinstance(runner.model, FullyShardedDataParallel)
+        self._updated: list[bool] = []  # of each optimizer's step since the last look
+        self._suspects: list[tuple[int, int, float, list[str]]] = []
+        self._in_a_row = 0
+        for wrapper in self._wrappers:
+            wrapper.optimizer.register_step_pre_hook(self._before_step)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        loss = float(outputs['loss'])
+        here = (runner.iter + 1, get_rank(), loss, _images(data_batch))
+        if not math.isfinite(loss):
+            self._suspects.append(here)
+        if not any(wrapper.should_update() for wrapper in self._wrappers):
+            return  # gradients are being accumulated
+        updated, self._updated = self._updated, []
+        suspects, self._suspects = self._suspects, []
+        # Where a loss scaler found the gradient not finite, no optimizer took a step.
+        if updated and all(updated):
+            self._in_a_row = 0
+            return
+
+        # All processes come here together: what is not finite in one of them is not finite in
+        # any after the gradients are added up.
+        found = all_gather_object((suspects, here))
+        guilty = [suspect for suspects, _ in found for suspect in suspects]
+        if not guilty and self._is_scaled():
+            return
+        message = 'the loss is not finite' if guilty else 'the gradient is not finite'
+        message += ': ' + '; '.join(
+            f'step {step}, rank {rank}, loss {loss:g}, images {", ".join(images) or "unknown"}'
+            for step, rank, loss, images in guilty or [here for _, here in found]
+        )
+        self._in_a_row += 1
+        if self._in_a_row == LIMIT:
+            good = runner.message_hub.get_info('last_ckpt') or runner._load_from
+            raise UserError(
+                f'{message}; it is the {LIMIT}th step in a row, so training stops; '
+                + (f'the last good checkpoint is {good}' if good else 'no checkpoint was saved yet')
+                + '; lower the learning rate, clip gradients (optim_wrapper.clip_grad), or look at '
+                'the images'
+            )
+        runner.logger.warning(f'Step skipped ({self._in_a_row} in a row), since {message}')
+
+    def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+        gradients = [
+            parameter.grad
+            for group in optimizer.param_groups
+            for parameter in group['params']
+            if parameter.grad is not None
+        ]
+        # The largest magnitude: unlike the sum of squares, it does not overflow by itself.
+        largest = torch.nn.utils.get_total_norm(gradients, norm_type=torch.inf)
+        finite = torch.isfinite(largest).to(torch.int32)
+        if self._sharded:
+            dist.all_reduce(finite, dist.ReduceOp.MIN)
+        self._updated.append(bool(finite))
+        if not finite:
+            optimizer.zero_grad(set_to_none=True)  # an optimizer passes over what has none
+
+    def _is_scaled(self) -> bool:
+        scalers = [getattr(wrapper, 'loss_scaler', None) for wrapper in self._wrappers]
+        return any(s is not None and s.is_enabled() and s.get_scale() >= 1 for s in scalers)
+
+
+def _images(data_batch: Any) -> list[str]:
+    samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
+    return [str(getattr(sample, 'img_path', 'unknown')) for sample in samples or ()]

@@ -1,0 +1,65 @@
+"""Files that are written whole, or not at all."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from .errors import UserError
+
+_ADVICE = {
+    errno.ENOSPC: 'free some space on that disk',
+    errno.EDQUOT: 'your quota there is used up: free some space',
+    errno.EACCES: 'choose a folder that you may write to',
+    errno.EPERM: 'choose a folder that you may write to',
+    errno.EROFS: 'choose a folder on a disk that is not read-only',
+}
+
+
+def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
+    """Write a file so that whoever reads it finds the new content, or the earlier one.
+
+    It is written aside as ``PATH.part``, synced to the disk, and renamed; the
+    folder is synced, too, so that it is there after a power cut. A process that
+    is killed leaves at most the ``.part`` file behind.
+
+    Args:
+        path: Its folder is made where it is not there.
+        content: Text is written as UTF-8.
+
+    Raises:
+        UserError: If it cannot be written; the earlier file, if there is one,
+            is as it was.
+    """
+    path = Path(path)
+    part = path.with_name(f'{path.name}.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, 'wb') as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):  # the folder itself may be out of reach
+            part.unlink(missing_ok=True)
+        raise UserError(f'cannot write {path}: {explain(error)}') from error
+
+
+def explain(error: OSError) -> str:
+    """What the system says, and what to do about it where that is known."""
+    said = (error.strerror or str(error)).lower()
+    advice = _ADVICE.get(error.errno)
+    return f'{said}; {advice}' if advice else said
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems sync no folders
+            raise
+    finally:
+        os.close(descriptor)
