@@ -10,7 +10,13 @@ from mmengine.evaluator import DumpResults
 
 import mmgreen  # noqa: F401
 from mmgreen.apis.testing import run_test
-from mmgreen.engine import ALLOW_PICKLE, build_runner, load_config, prepare_config
+from mmgreen.engine import (
+    ALLOW_PICKLE,
+    build_runner,
+    leaving_at_once,
+    load_config,
+    prepare_config,
+)
 from mmgreen.errors import UserError, one_sentence
 
 
@@ -59,7 +65,7 @@ def main() -> None:
     args = parse_args()
     if args.allow_pickle:
         os.environ[ALLOW_PICKLE] = '1'
-    with one_sentence():
+    with leaving_at_once(), one_sentence():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint

@@ -11,6 +11,7 @@ from mmgreen.engine import (
     ALLOW_PICKLE,
     BACKENDS,
     build_runner,
+    leaving_at_once,
     load_config,
     log_to,
     prepare_config,
@@ -77,7 +78,7 @@ def main() -> None:
     args = parse_args()
     if args.allow_pickle:
         os.environ[ALLOW_PICKLE] = '1'
-    with one_sentence():
+    with leaving_at_once(), one_sentence():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         cfg.launcher = args.launcher
         if args.amp:

@@ -11,6 +11,7 @@ from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .preflight import build_runner, load_config, prepare_config, set_num_classes
 from .pretrained import load_backbone
+from .processes import leaving_at_once
 from .progress_bar_hook import ProgressBarHook
 from .resume import restarted
 from .run_record_hook import RECORD, RunRecordHook
@@ -38,6 +39,7 @@ __all__ = [
     'check_fit',
     'load_backbone',
     'load_config',
+    'leaving_at_once',
     'log_to',
     'prepare_config',
     'read_checkpoint',

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from mmgreen.registry import HOOKS
 
 from .checkpoint_hook import CheckpointHook
+from .processes import process_timeout
 
 #: Exit status of a run that has saved and wants to be started again with
 #: ``--resume``: EX_TEMPFAIL of sysexits.h. ``tools/slurm_train.sh`` requeues on it.
@@ -46,7 +47,9 @@ class PreemptionHook(Hook):
         self._told: tuple[dist.Work, torch.Tensor] | None = None
         self._previous = {number: signal.signal(number, self._receive) for number in SIGNALS}
         # On the CPU, beside NCCL: nothing waits for the GPU.
-        self._group = dist.new_group(backend='gloo') if get_world_size() > 1 else None
+        self._group = None
+        if get_world_size() > 1:
+            self._group = dist.new_group(timeout=process_timeout(runner.cfg), backend='gloo')
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None

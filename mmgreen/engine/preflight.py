@@ -116,6 +116,8 @@ def prepare_config(cfg: Config, mode: str) -> None:
         _make_resumable(cfg)
 
     if not torch.cuda.is_available():
+        if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
+            cfg.env_cfg.dist_cfg.backend = 'gloo'
         if cfg.get('launcher', 'none') != 'none':
             _wrap_on_cpu(cfg)
         if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':

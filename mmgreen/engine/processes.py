@@ -3,11 +3,16 @@
 import datetime
 import os
 import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
+from rich.console import Console
 
 from mmgreen.errors import UserError
 
@@ -28,9 +33,10 @@ def join_processes(cfg: Config) -> None:
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or is_distributed():
         return
-    settings = dict(timeout=TIMEOUT) | (cfg.get('env_cfg', {}).get('dist_cfg') or {})
+    timeout = process_timeout(cfg)
     if torch.cuda.is_available():
-        init_dist(launcher, **settings)
+        settings = cfg.get('env_cfg', {}).get('dist_cfg') or {}
+        init_dist(launcher, **{**settings, 'timeout': timeout.total_seconds()})
         return
     try:
         if launcher == 'slurm':
@@ -39,12 +45,43 @@ def join_processes(cfg: Config) -> None:
             os.environ['RANK'] = os.environ['OMPI_COMM_WORLD_RANK']
             os.environ['WORLD_SIZE'] = os.environ['OMPI_COMM_WORLD_SIZE']
             os.environ['LOCAL_RANK'] = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']
-        dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=settings['timeout']))
+        dist.init_process_group('gloo', timeout=timeout)
     except (KeyError, ValueError) as error:
         raise UserError(
             f'--launcher {launcher} needs variables that are not set ({error}): start the run by '
             'tools/dist_train.sh or tools/slurm_train.sh'
         ) from error
+
+
+def process_timeout(cfg: Config) -> datetime.timedelta:
+    """How long the collectives of a run wait (:data:`TIMEOUT`)."""
+    settings = cfg.get('env_cfg', {}).get('dist_cfg') or {}
+    return datetime.timedelta(seconds=settings.get('timeout', TIMEOUT))
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Let a process of several that ends early say why and leave, without goodbye.
+
+    The destructors of process groups wait for collectives that the others will
+    never join, and the launcher waits for the process.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not is_distributed():
+            raise
+        status = error.code if isinstance(error, SystemExit) else 1
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+            status = 1
+        elif not isinstance(error, SystemExit):
+            traceback.print_exc()
+        if sys.stdout.isatty():
+            Console().show_cursor()  # the progress bar may have hidden it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status or 0)
 
 
 def _take_from_slurm() -> None:
