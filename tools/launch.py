@@ -33,9 +33,9 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(os.EX_TEMPFAIL if error.sigval.name in ('SIGTERM', 'SIGUSR1') else 1)
     except ChildFailedError as error:
-        _, first = error.get_first_failure()
+        rank, first = error.get_first_failure()
         print(
-            f'The process of rank {first.global_rank()} was the first to fail, with status '
+            f'The process of rank {rank} was the first to fail, with status '
             f'{first.exitcode}: its own words are above.',
             file=sys.stderr,
         )

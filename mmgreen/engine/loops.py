@@ -1,8 +1,11 @@
 """mmengine's training loops, begun anywhere."""
 
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any
 
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
 from mmgreen.registry import LOOPS
@@ -28,8 +31,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.model.train()
         start, self.position = self.position, 0
         self.dataloader.seek(start, self._iter)
-        for idx, data_batch in enumerate(self.dataloader, start):
-            self.run_iter(idx, data_batch)
+        with closing(iter(self.dataloader)) as batches:
+            for idx, data_batch in enumerate(batches, start):
+                self.run_iter(idx, data_batch)
 
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -48,7 +52,14 @@ class ResumableIterLoop(IterBasedTrainLoop):
         self.dataloader = ResumableLoader(self.dataloader, runner.cfg.randomness.seed, endless=True)
         self.dataloader_iterator = self
         self.position: int | None = None
-        self._batches = None
+        self._batches: Generator | None = None
+
+    def run(self) -> nn.Module:
+        try:
+            return super().run()
+        finally:
+            if self._batches is not None:
+                self._batches.close()
 
     def skip_iter(self, num_iters: int) -> None:
         """In the place of mmengine's way to pass over what was trained on."""

@@ -151,11 +151,14 @@ def build_runner(cfg: Config) -> Runner:
         UserError: As :func:`join_processes` and :func:`settle_start`.
     """
     join_processes(cfg)
-    settle_start(cfg)
+    passed_over = settle_start(cfg)
     # Under the config's name, mmengine would hand out the visualizer of an earlier run.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    for message in passed_over:
+        runner.logger.warning(message)
+    return runner
 
 
 def _make_resumable(cfg: Config) -> None:

@@ -64,10 +64,14 @@ def leaving_at_once() -> Iterator[None]:
     """Let a process of several that ends early say why and leave, without goodbye.
 
     The destructors of process groups wait for collectives that the others will
-    never join, and the launcher waits for the process.
+    never join, and the launcher waits for the process. One that ends well says
+    goodbye: without it, those that are still there may be aborted.
     """
     try:
         yield
+        if is_distributed():
+            dist.barrier()
+            dist.destroy_process_group()
     except BaseException as error:
         if not is_distributed():
             raise

@@ -82,32 +82,39 @@ class ResumableLoader(DataLoader):
         steps = zip(count(step), islice(self._drawn(), batches, None), strict=False)
         pending: deque[tuple[int, list[int]]] = deque()
         deaths = 0
-        while True:
-            self._draws.begin(pending, steps)
-            try:
-                for batch in self._load():
-                    pending.popleft()
-                    deaths = 0
-                    yield batch
-                return
-            except RuntimeError as error:
-                if not str(error).startswith(_DEATHS):
-                    raise
+        done = False
+        try:
+            while not done:
+                self._draws.begin(pending, steps)
+                try:
+                    for batch in self._load():
+                        pending.popleft()
+                        deaths = 0
+                        yield batch
+                    done = True
+                except RuntimeError as error:
+                    if not str(error).startswith(_DEATHS):
+                        raise
+                    deaths += 1
+                    self._replace_workers(pending[0][0] if pending else step, deaths, error)
+        finally:
+            if not done:  # whoever iterates has stopped, or failed: no worker is to stay
                 self._loading = None
-                deaths += 1
-                at = pending[0][0] + 1 if pending else step + 1
-                if deaths == ATTEMPTS:
-                    raise UserError(
-                        f'worker processes of the dataloader have died {ATTEMPTS} times at step '
-                        f'{at}, the last time with: {str(error).splitlines()[0]} Lower num_workers '
-                        'if memory is short (train_dataloader.num_workers)'
-                    ) from error
-                print_log(
-                    f'A worker process of the dataloader has died before step {at}; others take '
-                    f'its place ({error})',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+
+    def _replace_workers(self, step: int, deaths: int, error: RuntimeError) -> None:
+        self._loading = None
+        if deaths == ATTEMPTS:
+            raise UserError(
+                f'worker processes of the dataloader have died {ATTEMPTS} times at step {step + 1}, '
+                f'the last time with: {str(error).splitlines()[0]}: lower num_workers if memory is '
+                'short (train_dataloader.num_workers)'
+            ) from error
+        print_log(
+            f'A worker process of the dataloader has died before step {step + 1}; others take its '
+            f'place ({error})',
+            logger='current',
+            level=logging.WARNING,
+        )
 
     def _drawn(self) -> Iterator[list[int]]:
         sampler = self.batch_sampler.sampler

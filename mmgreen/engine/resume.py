@@ -1,13 +1,11 @@
 """Where training goes on: the newest checkpoint that is sound and of this model."""
 
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process, sync_random_seed
-from mmengine.logging import print_log
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
@@ -24,27 +22,30 @@ def restarted() -> bool:
     return any(count not in (None, '', '0') for count in counts)
 
 
-def settle_start(cfg: Config) -> None:
+def settle_start(cfg: Config) -> list[str]:
     """Decide what a training run goes on from, and its seed, for all its processes.
 
     With ``resume='auto'``, or with ``resume`` and no ``load_from``, that is the
     checkpoint that ``last_checkpoint`` in the work dir names, or else the newest
-    one that can be resumed; those passed over are named in a warning. Where
-    there is none, training starts as if ``resume`` was not set.
+    one that can be resumed. Where there is none, training starts as if ``resume`` was not set.
 
     Args:
         cfg: Changed in place: ``resume``, ``load_from``, ``randomness.seed``.
+
+    Returns:
+        What the log should say of checkpoints that were passed over.
 
     Raises:
         UserError: If the checkpoint that ``load_from`` names cannot be resumed.
     """
     resume, given = cfg.get('resume'), cfg.get('load_from')
+    passed_over: list[str] = []
     found = [None, cfg.get('randomness', {}).get('seed')]
     if resume and is_main_process():
         if given and resume != 'auto':
             found[0], checkpoint = given, _read_resumable(given)
         else:
-            found[0], checkpoint = _newest(cfg)
+            found[0], checkpoint = _newest(cfg, passed_over)
         if checkpoint:
             seed = checkpoint['meta'].get('seed')
             found[1] = found[1] if seed is None else seed
@@ -55,28 +56,26 @@ def settle_start(cfg: Config) -> None:
         cfg.load_from = path or given
     cfg.setdefault('randomness', {})
     cfg.randomness.seed = sync_random_seed() if seed is None else seed
+    if passed_over:
+        passed_over.append(f'Going on from {path} instead')
+    return passed_over
 
 
-def _newest(cfg: Config) -> tuple[str | None, dict | None]:
+def _newest(cfg: Config, passed_over: list[str]) -> tuple[str | None, dict | None]:
     model = None
-    passed_over = []
     for path in _candidates(Path(cfg.work_dir)):
         try:
             checkpoint = _read_resumable(str(path))
             model = model or _build_model(cfg)
             check_fit(model, checkpoint, str(path), cfg.filename or 'of this run')
         except UserError as error:
-            passed_over.append(str(error))
-            continue
-        for reason in passed_over:
-            print_log(f'Passed over: {reason}', logger='current', level=logging.WARNING)
-        if passed_over:
-            print_log(f'Going on from {path} instead', logger='current', level=logging.WARNING)
-        return str(path), checkpoint
+            passed_over.append(f'Passed over: {error}')
+        else:
+            return str(path), checkpoint
     if passed_over:
         raise UserError(
-            f'no checkpoint in {cfg.work_dir} can be resumed ({"; ".join(passed_over)}): start '
-            'again with another --work-dir'
+            f'no checkpoint in {cfg.work_dir} can be resumed: start again with another --work-dir '
+            f'({"; ".join(passed_over)})'
         )
     return None, None
 

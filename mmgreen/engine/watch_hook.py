@@ -54,7 +54,7 @@ class WatchHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        loss = float(outputs['loss'])
+        loss = float(outputs['loss'].detach())
         here = (runner.iter + 1, get_rank(), loss, _images(data_batch))
         if not math.isfinite(loss):
             self._suspects.append(here)

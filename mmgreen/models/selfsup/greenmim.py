@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
@@ -18,8 +19,8 @@ class GreenMIM(BaseSelfSupervisor):
     `Green Hierarchical Vision Transformer for Masked Image Modeling
     <https://arxiv.org/abs/2205.13515>`_. Masks are drawn on the CPU, and all
     index tensors follow from them there; those of the next step are built while
-    the device works on this one. The masks of a step depend on the process's
-    seed and the number of the step alone.
+    the device works on this one. The masks of a step depend on seed, step and
+    rank of the process alone.
 
     Args:
         backbone: A :class:`GreenSwinTransformer` whose last ``out_indices`` is
@@ -127,7 +128,8 @@ class GreenMIM(BaseSelfSupervisor):
             step: Number of the training step.
             images: (B, 3, H, W); their shape and device matter.
         """
-        seed = np.random.SeedSequence((torch.initial_seed(), step)).generate_state(1, np.uint64)
+        entropy = torch.initial_seed(), step, get_rank()
+        seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(seed[0]))
         num_masks = len(images) if self.mask_sharing == 'sample' else 1
         image_size = tuple(images.shape[2:])

@@ -1,0 +1,118 @@
+"""Which checkpoint training goes on from."""
+
+import random
+
+import pytest
+import torch
+from toy import said, toy_config, train
+
+from mmgreen.errors import UserError
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """After iterations 3, 6, 9, 12 and 14."""
+    train(toy_config(tmp_path, by_epoch=False, interval=3))
+    return tmp_path
+
+
+def resume(work_dir, **changes):
+    cfg = toy_config(work_dir, by_epoch=False, interval=3)
+    cfg.train_cfg.max_iters = 15
+    cfg.resume = True
+    cfg.merge_from_dict(changes)
+    return train(cfg)
+
+
+def steps(runner):
+    return len(runner.model.losses)
+
+
+def tear(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: random.Random(0).randrange(len(content))])
+
+
+def test_the_last_one_is_resumed(work_dir):
+    assert steps(resume(work_dir)) == 1
+    assert 'Passed over' not in said(work_dir)
+
+
+def test_a_torn_one_is_passed_over(work_dir):
+    tear(work_dir / 'iter_14.pth')
+    assert steps(resume(work_dir)) == 3
+    assert 'Passed over: checkpoint' in said(work_dir)
+    assert 'iter_14.pth is truncated or not a checkpoint' in said(work_dir)
+    assert f'Going on from {work_dir}/iter_12.pth instead' in said(work_dir)
+
+
+def test_a_missing_one_is_passed_over(work_dir):
+    (work_dir / 'iter_14.pth').unlink()
+    assert steps(resume(work_dir)) == 3
+    assert 'iter_14.pth does not exist' in said(work_dir)
+
+
+def test_one_of_another_model_is_passed_over(work_dir):
+    checkpoint = torch.load(work_dir / 'iter_14.pth', weights_only=True)
+    checkpoint['state_dict']['layer.weight'] = torch.zeros(1, 4)
+    torch.save(checkpoint, work_dir / 'iter_14.pth')
+    assert steps(resume(work_dir)) == 3
+    assert 'iter_14.pth is of another architecture' in said(work_dir)
+
+
+def test_one_with_pickled_code_is_passed_over(work_dir):
+    checkpoint = torch.load(work_dir / 'iter_14.pth', weights_only=True)
+    torch.save(checkpoint | dict(code=random.Random()), work_dir / 'iter_14.pth')
+    assert steps(resume(work_dir)) == 3
+    assert 'iter_14.pth holds pickled objects' in said(work_dir)
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\xfe', b'elsewhere/iter_6.pth'])
+def test_where_last_checkpoint_is_of_no_use_the_newest_is_taken(work_dir, content):
+    (work_dir / 'last_checkpoint').write_bytes(content)
+    assert steps(resume(work_dir)) == 1
+
+
+def test_a_work_dir_that_was_moved_is_resumed(work_dir, tmp_path_factory):
+    moved = work_dir.rename(tmp_path_factory.mktemp('other') / 'moved')
+    assert steps(resume(moved)) == 1
+
+
+def test_where_none_is_sound_nothing_is_trained(work_dir):
+    for path in work_dir.glob('*.pth'):
+        tear(path)
+    with pytest.raises(UserError, match='no checkpoint in .* can be resumed'):
+        resume(work_dir)
+
+
+def test_without_any_training_starts(tmp_path):
+    assert steps(resume(tmp_path)) == 15
+
+
+def test_without_any_training_starts_from_load_from(work_dir, tmp_path_factory):
+    new = tmp_path_factory.mktemp('new')
+    runner = resume(new, resume='auto', load_from=f'{work_dir}/iter_14.pth')
+    assert steps(runner) == 15
+    assert runner._load_from == f'{work_dir}/iter_14.pth'
+
+
+def test_weights_alone_cannot_be_resumed(work_dir):
+    checkpoint = torch.load(work_dir / 'iter_14.pth', weights_only=True)
+    torch.save(dict(state_dict=checkpoint['state_dict']), work_dir / 'weights.pth')
+    with pytest.raises(
+        UserError, match=r'weights.pth cannot be resumed, since it has no meta, opt'
+    ):
+        resume(work_dir, load_from=str(work_dir / 'weights.pth'))
+
+
+def test_a_run_without_a_seed_is_resumed_with_its_own(tmp_path):
+    config = dict(by_epoch=False, interval=3)
+    cfg = toy_config(tmp_path, **config)
+    cfg.randomness.seed = None
+    whole = train(cfg).model.losses
+    for name in ('iter_14.pth', 'iter_12.pth'):
+        (tmp_path / name).unlink()
+    cfg = toy_config(tmp_path, **config)
+    cfg.randomness.seed = None
+    cfg.resume = True
+    assert train(cfg).model.losses == whole[9:]

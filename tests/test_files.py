@@ -1,0 +1,76 @@
+"""Files are there whole, or as they were."""
+
+import errno
+import os
+import subprocess
+
+import pytest
+from mmengine.fileio import dump, put_text
+
+import mmgreen.engine  # noqa: F401
+from mmgreen import files
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+
+
+def test_content_is_replaced(tmp_path):
+    path = tmp_path / 'new' / 'file'
+    write_whole(path, 'grün')
+    write_whole(path, b'two')
+    assert path.read_bytes() == b'two'
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('step', ['fsync', 'replace'])
+def test_what_fails_leaves_the_earlier_file_and_nothing_else(tmp_path, monkeypatch, step):
+    write_whole(tmp_path / 'file', 'old')
+
+    def fail(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(files.os, step, fail)
+    with pytest.raises(UserError, match='cannot write .*file: no space left on device; free some'):
+        write_whole(tmp_path / 'file', 'new')
+    assert (tmp_path / 'file').read_text() == 'old'
+    assert os.listdir(tmp_path) == ['file']
+
+
+def test_a_process_that_is_killed_while_writing_leaves_the_earlier_file(tmp_path, monkeypatch):
+    write_whole(tmp_path / 'file', 'old')
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*args):
+        raise Killed
+
+    monkeypatch.setattr(files.os, 'fsync', kill)
+    with pytest.raises(Killed):
+        write_whole(tmp_path / 'file', 'new')
+    assert (tmp_path / 'file').read_text() == 'old'
+
+
+def test_a_full_disk_is_said(small_disk):
+    write_whole(small_disk / 'file', 'old')
+    with pytest.raises(UserError, match='no space left on device; free some space'):
+        write_whole(small_disk / 'file', bytes(40 << 20))
+    assert (small_disk / 'file').read_text() == 'old'
+    assert os.listdir(small_disk) == ['file']
+
+
+def test_mmengine_writes_its_files_whole(tmp_path, monkeypatch):
+    dump({'a': 1}, tmp_path / 'a.json')
+    monkeypatch.setattr(files.os, 'replace', lambda *args: 1 / 0)
+    for write in (
+        lambda: dump({'a': 2}, tmp_path / 'a.json'),
+        lambda: put_text('b', f'{tmp_path}/a.json'),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            write()
+    assert (tmp_path / 'a.json').read_text() == '{"a": 1}'
+
+
+def test_a_read_only_folder_is_said():
+    with pytest.raises(UserError, match='cannot write /proc/mmgreen/file'):
+        write_whole('/proc/mmgreen/file', 'new')
+    assert subprocess.run(['ls', '/proc/mmgreen'], capture_output=True).returncode
