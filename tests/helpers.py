@@ -1,7 +1,13 @@
 """Small models with weights that leave nothing at zero."""
 
+import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -78,3 +84,59 @@ def run_tool(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.
     """Run a tool of this project as a user would; never raises on its status."""
     command = [sys.executable, *map(str, args)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+class Running:
+    """A tool that goes on while a test looks at it, in a session of its own."""
+
+    def __init__(self, log: Path, *args: object) -> None:
+        self.log = log
+        with open(log, 'w') as file:
+            self.process = subprocess.Popen(
+                list(map(str, args)),
+                cwd=ROOT,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}'),
+            )
+
+    def wait_for(self, pattern: str, timeout: float = 120) -> None:
+        """Wait for what it prints."""
+        end = time.monotonic() + timeout
+        while not re.search(pattern, self.log.read_text(errors='replace')):
+            assert self.process.poll() is None, self.log.read_text(errors='replace')[-3000:]
+            assert time.monotonic() < end, self.log.read_text(errors='replace')[-3000:]
+            time.sleep(0.02)
+
+    def children(self) -> list[int]:
+        """Ranks of a launcher, or workers of a dataloader, oldest first."""
+        command = ['pgrep', '-P', str(self.process.pid)]
+        found = subprocess.run(command, capture_output=True, text=True)
+        return sorted(int(number) for number in found.stdout.split())
+
+    def end(self, timeout: float = 240) -> int:
+        """Wait for the end; returns the exit status."""
+        try:
+            return self.process.wait(timeout)
+        finally:
+            for number in [*self.children(), self.process.pid]:
+                with suppress(ProcessLookupError):
+                    os.killpg(number, signal.SIGKILL)
+
+
+def assert_same_training(work_dir: Path, other: Path, checkpoint: str) -> None:
+    """Equal weights at the end, and equal losses in the logs, to the bit."""
+    one, two = (torch.load(d / checkpoint, weights_only=True) for d in (work_dir, other))
+    for name, value in one['state_dict'].items():
+        assert torch.equal(value, two['state_dict'][name]), name
+    assert logged_losses(work_dir) == logged_losses(other)
+
+
+def logged_losses(work_dir: Path) -> dict[int, float]:
+    """Losses by step; of a step that was done twice, the later one."""
+    found = {}
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        rows = (json.loads(line) for line in path.read_text().splitlines() if line.endswith('}'))
+        found |= {row['step']: row['loss'] for row in rows if 'loss' in row}
+    return found
