@@ -175,8 +175,12 @@ def _make_resumable(cfg: Config) -> None:
 def _wrap_on_cpu(cfg: Config) -> None:
     """Let no wrapper of the model ask for a GPU, as mmengine's defaults do."""
     if cfg.get('runner_type') == 'FlexibleRunner':
-        wrapper = cfg.strategy.setdefault('model_wrapper', {})
-        wrapper['device_id' if cfg.strategy.type == 'FSDPStrategy' else 'device_ids'] = None
+        if cfg.strategy.type == 'FSDPStrategy':
+            raise UserError(
+                f'{cfg.filename} splits the model over GPUs (strategy FSDPStrategy), and there is '
+                'none: use the config without fsdp in its name'
+            )
+        cfg.strategy.setdefault('model_wrapper', dict(broadcast_buffers=False)).device_ids = None
         return
     unused = cfg.get('find_unused_parameters', False)
     wrapper = dict(

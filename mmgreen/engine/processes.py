@@ -6,7 +6,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 import torch.distributed as dist
@@ -70,7 +70,8 @@ def leaving_at_once() -> Iterator[None]:
     try:
         yield
         if is_distributed():
-            dist.barrier()
+            with suppress(RuntimeError):  # another one was faster, and is gone
+                dist.barrier()
             dist.destroy_process_group()
     except BaseException as error:
         if not is_distributed():

@@ -12,7 +12,7 @@ if [ "$1" = --stop ]; then
     done
     exit
 fi
-FOLDER=$(realpath "$1") HOST=$(hostname -s) CPUS=$(nproc)
+FOLDER=$(realpath "$1") HOST=$(hostname -s) CPUS=$(nproc --all)
 mkdir -p "$FOLDER"/{state,spool,munge}
 chmod 755 "$FOLDER" "$FOLDER/munge"
 dd if=/dev/urandom of="$FOLDER/munge/key" bs=128 count=1 status=none
