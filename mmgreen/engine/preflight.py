@@ -180,7 +180,8 @@ def _wrap_on_cpu(cfg: Config) -> None:
                 f'{cfg.filename} splits the model over GPUs (strategy FSDPStrategy), and there is '
                 'none: use the config without fsdp in its name'
             )
-        cfg.strategy.setdefault('model_wrapper', dict(broadcast_buffers=False)).device_ids = None
+        wrapper = dict(broadcast_buffers=False) | (cfg.strategy.get('model_wrapper') or {})
+        cfg.strategy.model_wrapper = wrapper | dict(device_ids=None)
         return
     unused = cfg.get('find_unused_parameters', False)
     wrapper = dict(

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import torch
 from helpers import ROOT, Running, assert_same_training, logged_losses
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -111,3 +112,26 @@ def test_scripts_say_how_they_are_used(tmp_path, script):
     assert f'tools/{script}.sh' in run.log.read_text()
     assert 'GPUS' in run.log.read_text()
     assert (ROOT / f'tools/{script}.sh').stat().st_mode & 0o111
+
+
+def test_flexible_runner_is_resumed_like_the_other(demo, tmp_path):
+    """mmengine's runner of FSDP, whose order of loading and hooks is another one."""
+    options = ('runner_type=FlexibleRunner', 'strategy.type=DDPStrategy')
+    whole = start(demo, PRETRAIN, tmp_path / 'whole', *options)
+    assert whole.end() == 0, whole.log.read_text()[-3000:]
+    run = start(demo, PRETRAIN, tmp_path / 'run', *options)
+    run.wait_for(r'Epoch\(train\) +\[2\]\[3/')
+    os.kill(run.children()[-1], signal.SIGUSR1)
+    assert run.end() == 0, run.log.read_text()[-3000:]
+    assert 'Asked to stop by a signal: saved' in run.log.read_text()
+    assert_same_training(tmp_path / 'run', tmp_path / 'whole', 'epoch_3.pth')
+
+
+def test_fsdp_says_that_it_needs_gpus(demo, tmp_path):
+    run = start(
+        demo, PRETRAIN, tmp_path / 'run', 'runner_type=FlexibleRunner', 'strategy.type=FSDPStrategy'
+    )
+    if torch.cuda.is_available():
+        pytest.skip('there are GPUs')
+    assert run.end() == 1
+    assert 'splits the model over GPUs' in run.log.read_text()
