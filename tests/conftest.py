@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import run_tool
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 
 import mmgreen  # noqa: F401
 
@@ -35,8 +35,9 @@ def imagenette() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _fresh_start() -> None:
     torch.manual_seed(0)
+    MessageHub.get_current_instance().pop_info('iter')  # left behind by a run in this process
 
 
 @pytest.fixture(scope='session')

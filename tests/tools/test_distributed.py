@@ -127,7 +127,8 @@ def test_flexible_runner_is_resumed_like_the_other(demo, tmp_path):
     assert_same_training(tmp_path / 'run', tmp_path / 'whole', 'epoch_3.pth')
 
 
-def test_fsdp_says_that_it_needs_gpus(demo, tmp_path):
+def test_fsdp_says_that_it_needs_gpus(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv('MAX_RESTARTS', '0')
     run = start(
         demo, PRETRAIN, tmp_path / 'run', 'runner_type=FlexibleRunner', 'strategy.type=FSDPStrategy'
     )
