@@ -52,8 +52,9 @@ def test_builds(path):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_names_say_what_the_file_does(path):
     cfg = load_config(str(path))
-    for gpus, batch in ((8, 256), (16, 128), (8, 512), (8, 2048), (8, 2)):
-        if f'_{gpus}xb{batch}-' in path.stem:
+    for gpus, batch in ((8, 256), (16, 128), (8, 512), (8, 2048), (8, 2), (32, 64)):
+        machines = '4x8' if gpus == 32 else gpus
+        if f'_{machines}xb{batch}-' in path.stem:
             assert cfg.train_dataloader.batch_size == batch
             assert cfg.auto_scale_lr.base_batch_size == gpus * batch
     for epochs in (90, 100, 200, 800, 1600):
@@ -67,6 +68,8 @@ def test_names_say_what_the_file_does(path):
         for window in (7, 14):
             if f'-w{window}_' in path.stem:
                 assert cfg.model.backbone.window_size == window
+    if '-fsdp-' in path.stem:
+        assert cfg.strategy.type == 'FSDPStrategy'
     if '_1x_' in path.stem:
         assert cfg.train_cfg.max_epochs == 12
     if '-3x_' in path.stem:
