@@ -86,6 +86,16 @@ def run_tool(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
 
 
+class Malicious:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
 class Running:
     """A tool that goes on while a test looks at it, in a session of its own."""
 

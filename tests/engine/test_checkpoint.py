@@ -1,28 +1,18 @@
 """Checkpoints are read without running code."""
 
 import os
-import pathlib
 from argparse import Namespace
 
 import numpy as np
 import pytest
 import torch
+from helpers import Malicious
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint
 from safetensors.torch import save_file
 
 from mmgreen.engine import ALLOW_PICKLE, PlainCheckpointHook, read_checkpoint
 from mmgreen.errors import UserError
-
-
-class Malicious:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return pathlib.Path.touch, (self.path,)
 
 
 @pytest.fixture

@@ -309,6 +309,6 @@ def test_a_truncated_file_and_one_with_code_are_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     torch.save({'model': official_swin()}, tmp_path / 'c.pth')
-    done = run_tool(TOOL, tmp_path / 'c.pth', tmp_path / 'nowhere/out.pth')
+    done = run_tool(TOOL, tmp_path / 'c.pth', tmp_path / 'c.pth/out.pth')
     assert done.returncode == 1
     assert 'error: cannot write' in done.stderr

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 import torch
-from helpers import run_tool
+from helpers import Malicious, run_tool
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmgreen.engine  # noqa: F401
@@ -14,16 +14,6 @@ from mmgreen.errors import UserError
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
 DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 CLASSIFY = 'configs/quickstart/green-swin-nano_imagenette.py'
-
-
-class Malicious:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return pathlib.Path.touch, (self.path,)
 
 
 @pytest.fixture
