@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _ADVICE = {
 def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
     """Write a file so that whoever reads it finds the new content, or the earlier one.
 
-    It is written aside as ``PATH.part``, synced to the disk, and renamed; the
+    It is written aside as ``PATH.*.part``, synced to the disk, and renamed; the
     folder is synced, too, so that it is there after a power cut. A process that
     is killed leaves at most the ``.part`` file behind.
 
@@ -32,7 +33,8 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
             is as it was.
     """
     path = Path(path)
-    part = path.with_name(f'{path.name}.part')
+    # Processes that write the same file, as mmengine's may, each write one of their own aside.
+    part = path.with_name(f'{path.name}.{secrets.token_hex(4)}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, 'wb') as file:

@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from mmengine.fileio import dump, put_text
@@ -74,3 +75,16 @@ def test_a_read_only_folder_is_said():
     with pytest.raises(UserError, match='cannot write /proc/mmgreen/file'):
         write_whole('/proc/mmgreen/file', 'new')
     assert subprocess.run(['ls', '/proc/mmgreen'], capture_output=True).returncode
+
+
+def test_two_that_write_the_same_file_do_not_meet(tmp_path):
+    def write(number):
+        for _ in range(50):
+            write_whole(tmp_path / 'file', str(number) * 1000)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(4)))
+    content = (tmp_path / 'file').read_text()
+    assert len(content) == 1000
+    assert len(set(content)) == 1
+    assert os.listdir(tmp_path) == ['file']

@@ -67,7 +67,7 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
         super().before_train(runner)
         self._states = self._states or random_state()
         if is_main_process() and '://' not in self.out_dir:
-            for part in Path(self.out_dir).glob('*.pth.part'):  # of a save that was cut off
+            for part in Path(self.out_dir).glob('*.pth.*.part'):  # of a save that was cut off
                 part.unlink()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
