@@ -78,7 +78,8 @@ def test_the_python_interface_refuses_it(demo, bad, read):
 
 def test_the_nearest_neighbour_tool_refuses_it(imagenette, bad):
     done = run_tool(
-        *('tools/analysis/knn.py', CLASSIFY, bad, '--cfg-options', f'data_root={imagenette}/')
+        *('tools/analysis/knn.py', CLASSIFY, '--cfg-options', f'data_root={imagenette}/'),
+        f'model.backbone.init_cfg.checkpoint={bad}',
     )
     assert done.returncode == 1
     assert 'holds pickled objects besides weights' in done.stderr, done.stderr
