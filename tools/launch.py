@@ -8,10 +8,24 @@ torchrun's own otherwise. tools/dist_train.sh and tools/dist_test.sh use it.
 import argparse
 import os
 import sys
+import time
 
+import torch.distributed.launcher.api
+from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
+from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import get_args_parser, run
+
+
+class _Agent(LocalElasticAgent):
+    """Starts no run again whose fault a user must mend first: status 2."""
+
+    def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
+        result = super()._monitor_workers(worker_group)
+        if any(failure.exitcode == 2 for failure in result.failures.values()):
+            self._remaining_restarts = 0
+        return result
 
 
 def main() -> None:
@@ -27,6 +41,10 @@ def main() -> None:
     # With the store of the first attempt, groups of the next one wait for ever: it holds the
     # addresses of processes that are gone.
     os.environ.setdefault('TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
+    # What was saved before is of another run, unless Slurm has started this one again.
+    if os.environ.get('SLURM_RESTART_COUNT', '0') == '0':
+        os.environ['MMGREEN_LAUNCHED'] = str(time.time())
+    torch.distributed.launcher.api.LocalElasticAgent = _Agent
     try:
         run(parser.parse_args())
     except SignalException as error:

@@ -13,6 +13,8 @@ PARTITION=$1 JOB_NAME=$2 CONFIG=$3 WORK_DIR=$4
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
 mkdir -p "$WORK_DIR"
+# Tells what this run saves from what is there.
+export MMGREEN_LAUNCHED=$(date +%s)
 # shellcheck disable=SC2086 # SRUN_ARGS are several
 exec sbatch --partition "$PARTITION" --job-name "$JOB_NAME" \
     --gres "gpu:$GPUS_PER_NODE" --ntasks "$GPUS" --ntasks-per-node "$GPUS_PER_NODE" \

@@ -15,7 +15,6 @@ from mmgreen.engine import (
     load_config,
     log_to,
     prepare_config,
-    restarted,
 )
 from mmgreen.errors import UserError, one_sentence
 
@@ -88,14 +87,13 @@ def main() -> None:
             if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
                 raise UserError(f'{args.config} has no auto_scale_lr.base_batch_size to scale from')
             cfg.auto_scale_lr.enable = True
-        # A launcher that starts a run once more gives the same arguments.
-        if restarted() or args.resume == 'auto':
+        if args.resume == 'auto':
             cfg.resume = 'auto'
         elif args.resume:
             cfg.resume, cfg.load_from = True, args.resume
         log_to(cfg, args.log_to)
         prepare_config(cfg, 'train')
-        build_runner(cfg).train()
+        build_runner(cfg, restartable=True).train()
 
 
 if __name__ == '__main__':

@@ -9,15 +9,19 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS
 from torch import nn
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import check_fit, load_config, read_checkpoint, set_num_classes
+from mmgreen.engine import (
+    build_model,
+    check_fit,
+    load_config,
+    own_scope,
+    read_checkpoint,
+    set_num_classes,
+)
 from mmgreen.errors import UserError
 from mmgreen.visualization import draw_reconstructions
-
-from .scope import own_scope
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
@@ -123,11 +127,7 @@ def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:
         cfg.model.backbone.pop('init_cfg', None)  # all weights are in the checkpoint
     if meta.get('classes'):
         set_num_classes(cfg, len(meta['classes']))
-    with own_scope(cfg):
-        parts = dict(cfg.model)
-        if 'data_preprocessor' not in parts:
-            parts['data_preprocessor'] = cfg.get('data_preprocessor')
-        model = revert_sync_batchnorm(MODELS.build(parts))
+    model = revert_sync_batchnorm(build_model(cfg))
     check_fit(model, loaded, str(checkpoint), cfg.filename)
     model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
     model.to('cuda' if torch.cuda.is_available() else 'cpu')

@@ -10,9 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import build_runner, load_config, prepare_config
-
-from .scope import own_scope
+from mmgreen.engine import build_runner, load_config, own_scope, prepare_config
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import build_runner, load_config, prepare_config
+from mmgreen.engine import build_runner, load_config, own_scope, prepare_config
 from mmgreen.errors import UserError
-
-from .scope import own_scope
 
 
 def pretrain(

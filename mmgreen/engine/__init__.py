@@ -3,6 +3,7 @@
 from .architecture import SwinArchitecture
 from .atomic_backend import AtomicBackend
 from .backends import BACKENDS, log_to
+from .building import build_model, own_scope
 from .checkpoint import ALLOW_PICKLE, check_fit, read_checkpoint
 from .checkpoint_hook import CheckpointHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -13,7 +14,6 @@ from .preflight import build_runner, load_config, prepare_config, set_num_classe
 from .pretrained import load_backbone
 from .processes import leaving_at_once
 from .progress_bar_hook import ProgressBarHook
-from .resume import restarted
 from .run_record_hook import RECORD, RunRecordHook
 from .strict_load_hook import StrictLoadHook
 from .watch_hook import WatchHook
@@ -35,14 +35,15 @@ __all__ = [
     'StrictLoadHook',
     'SwinArchitecture',
     'WatchHook',
+    'build_model',
     'build_runner',
     'check_fit',
     'load_backbone',
-    'load_config',
     'leaving_at_once',
+    'load_config',
     'log_to',
+    'own_scope',
     'prepare_config',
     'read_checkpoint',
-    'restarted',
     'set_num_classes',
 ]

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS, DefaultScope
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS
 from mmengine.runner import Runner
 
 from mmgreen.errors import UserError
 from mmgreen.files import explain
 
+from .building import own_scope
 from .pretrained import read_backbone
 from .processes import join_processes
 from .resume import settle_start
@@ -142,16 +143,20 @@ def prepare_config(cfg: Config, mode: str) -> None:
     ]
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, restartable: bool = False) -> Runner:
     """The runner of a config that :func:`prepare_config` has completed.
 
     Joins the processes of a distributed run, and decides what it goes on from.
+
+    Args:
+        cfg: Completed.
+        restartable: As of :func:`settle_start`.
 
     Raises:
         UserError: As :func:`join_processes` and :func:`settle_start`.
     """
     join_processes(cfg)
-    passed_over = settle_start(cfg)
+    passed_over = settle_start(cfg, restartable)
     # Under the config's name, mmengine would hand out the visualizer of an earlier run.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
@@ -254,7 +259,7 @@ def _check_start(cfg: Config) -> None:
         return
     if backbone.get('type') != 'mmgreen.GreenSwinTransformer':
         return
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
+    with own_scope(cfg):
         model = MODELS.build(backbone)
     read_backbone(model, start.get('checkpoint', ''), start.get('prefix'))
 

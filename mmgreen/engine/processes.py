@@ -2,8 +2,10 @@
 
 import datetime
 import os
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +22,9 @@ from mmgreen.errors import UserError
 #: otherwise (``env_cfg.dist_cfg.timeout``). The evaluation of COCO, during which the others wait
 #: for one process, takes minutes.
 TIMEOUT = 1800
+
+# Seconds that the first process of a machine has to say what is wrong.
+_PATIENCE = 10
 
 
 def join_processes(cfg: Config) -> None:
@@ -66,6 +71,11 @@ def leaving_at_once() -> Iterator[None]:
     The destructors of process groups wait for collectives that the others will
     never join, and the launcher waits for the process. One that ends well says
     goodbye: without it, those that are still there may be aborted.
+
+    Where a user must mend something, the exit status is 2, as for a wrong command
+    line: ``tools/launch.py`` then starts nothing again. Mostly all processes
+    say the same, so the first of a machine speaks, and the launcher ends the
+    others; one that is still there after ten seconds speaks, too.
     """
     try:
         yield
@@ -74,12 +84,15 @@ def leaving_at_once() -> Iterator[None]:
                 dist.barrier()
             dist.destroy_process_group()
     except BaseException as error:
-        if not is_distributed():
+        if not is_distributed() and 'TORCHELASTIC_RUN_ID' not in os.environ:
             raise
         status = error.code if isinstance(error, SystemExit) else 1
         if isinstance(status, str):
+            if os.environ.get('LOCAL_RANK', '0') != '0':
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                time.sleep(_PATIENCE)
             print(status, file=sys.stderr)
-            status = 1
+            status = 2
         elif not isinstance(error, SystemExit):
             traceback.print_exc()
         if sys.stdout.isatty():

@@ -13,11 +13,10 @@ def random_state() -> dict[str, Any]:
     They are tensors and numbers, so that a checkpoint with them is read without
     running code. No synchronisation with the GPU.
     """
-    version, internal, gauss = random.getstate()
-    _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002, it is mmengine's
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002, it is mmengine's
     state = dict(
-        python=[version, torch.tensor(internal), gauss],
-        numpy=[torch.as_tensor(keys.astype(np.int64)), position, has_gauss, cached],
+        python=random.getstate(),
+        numpy=(kind, torch.from_numpy(keys), *rest),
         torch=torch.get_rng_state(),
     )
     if torch.cuda.is_initialized():
@@ -27,10 +26,9 @@ def random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Set what :func:`random_state` gave; ``torch.initial_seed()`` is as it was, too."""
-    version, internal, gauss = state['python']
-    random.setstate((version, tuple(internal.tolist()), gauss))
-    keys, *rest = state['numpy']
-    np.random.set_state(('MT19937', keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    random.setstate(state['python'])
+    kind, keys, *rest = state['numpy']
+    np.random.set_state((kind, keys.cpu().numpy(), *rest))  # noqa: NPY002
     torch.set_rng_state(state['torch'].cpu())  # runners load checkpoints to the GPU
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())

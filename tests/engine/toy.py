@@ -12,8 +12,7 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmgreen.apis.scope import own_scope
-from mmgreen.engine import build_runner, prepare_config
+from mmgreen.engine import build_runner, own_scope, prepare_config
 
 _NUMBERS = count()
 

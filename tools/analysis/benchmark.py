@@ -33,7 +33,6 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.logging import MMLogger
-from mmengine.registry import MODELS, DefaultScope
 from terminaltables import GithubFlavoredMarkdownTable
 from torch import Tensor, nn
 from torch.autograd import DeviceType
@@ -42,7 +41,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import load_config
+from mmgreen.engine import build_model, load_config, own_scope
 from mmgreen.errors import UserError, one_sentence
 
 WARM_UP = 2
@@ -90,11 +89,8 @@ def build(subject: Subject, args: argparse.Namespace) -> tuple[nn.Module, Config
             if key in part:
                 part[key] = size
     torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        config = dict(cfg.model)
-        config.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-        model = MODELS.build(config)
-        model.init_weights()
+    model = build_model(cfg)
+    model.init_weights()
     return model.train().to(args.device), cfg, crops[0].scale
 
 
@@ -102,7 +98,7 @@ def make_batch(cfg: Config, model: nn.Module, args: argparse.Namespace) -> dict:
     """Random images, taken through the pipeline and the preprocessor of a config."""
     rng = np.random.default_rng(0)
     pipeline = cfg.train_dataloader.dataset.pipeline
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with own_scope(cfg):
         transforms = Compose([t for t in pipeline if t.type != 'LoadImageFromFile'])
         samples = []
         for i in range(args.batch_size):
@@ -127,7 +123,7 @@ def mask_seconds(cfg: Config, model: nn.Module, inputs: Tensor) -> float | None:
         def make(step: int) -> None:
             model.build_layout(step, inputs)
     elif masking:
-        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        with own_scope(cfg):
             transforms = Compose(masking)
 
         def make(step: int) -> None:

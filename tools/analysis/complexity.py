@@ -13,14 +13,13 @@ from argparse import Namespace
 
 import torch
 from benchmark import make_batch
-from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models import BaseSelfSupervisor, ImageClassifier
 from terminaltables import GithubFlavoredMarkdownTable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import load_config
+from mmgreen.engine import build_model, load_config
 from mmgreen.errors import UserError, one_sentence
 
 #: Height and width by convention of the libraries.
@@ -37,8 +36,7 @@ def complexity(config: str) -> tuple[tuple[int, int], int, int]:
         UserError: If it is of no kind that can be counted.
     """
     cfg = load_config(config)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model = MODELS.build(dict(dict(data_preprocessor=cfg.get('data_preprocessor')) | cfg.model))
+    model = build_model(cfg)
     model.eval()
     parameters = sum(p.numel() for p in model.parameters())
     if isinstance(model, BaseSelfSupervisor):

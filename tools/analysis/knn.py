@@ -11,7 +11,7 @@ import os
 
 import torch
 from mmengine.config import DictAction
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import ProgressBar
 from mmpretrain.evaluation import Accuracy
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import ALLOW_PICKLE, load_config, prepare_config
+from mmgreen.engine import ALLOW_PICKLE, build_model, load_config, prepare_config
 from mmgreen.errors import UserError, one_sentence
 from mmgreen.evaluation import knn_predict
 
@@ -75,7 +75,7 @@ def main() -> None:
         prepare_config(cfg, 'train')
         init_default_scope(cfg.default_scope)
         torch.manual_seed(0)
-        model = MODELS.build(dict(cfg.model, data_preprocessor=cfg.data_preprocessor))
+        model = build_model(cfg)
         model.init_weights()
         model.eval()
         model.to(args.device)

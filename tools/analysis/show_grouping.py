@@ -7,10 +7,9 @@ from pathlib import Path
 import cv2
 import mmcv
 import torch
-from mmengine.registry import MODELS, DefaultScope
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import load_config
+from mmgreen.engine import build_model, load_config
 from mmgreen.errors import UserError, one_sentence
 from mmgreen.visualization import draw_grouping
 
@@ -44,8 +43,7 @@ def main() -> None:
         cfg = load_config(args.config, options)
         if cfg.model.type != 'mmgreen.GreenMIM':
             raise UserError(f'{args.config} describes {cfg.model.type}, not mmgreen.GreenMIM')
-        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
-            model = MODELS.build(cfg.model)
+        model = build_model(cfg)
         size = args.size or cfg.model.backbone.get('img_size', 224)
         mask = model.draw_mask((size, size), generator=torch.Generator().manual_seed(args.seed))
         layout = model.backbone.build_layout((size, size), mask)
