@@ -16,7 +16,8 @@ def random_state() -> dict[str, Any]:
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002, it is mmengine's
     state = dict(
         python=random.getstate(),
-        numpy=(kind, torch.from_numpy(keys), *rest),
+        # Processes exchange it by pickle, which PyTorch lacks for unsigned numbers.
+        numpy=(kind, torch.from_numpy(keys.view(np.int32)), *rest),
         torch=torch.get_rng_state(),
     )
     if torch.cuda.is_initialized():
@@ -28,7 +29,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     """Set what :func:`random_state` gave; ``torch.initial_seed()`` is as it was, too."""
     random.setstate(state['python'])
     kind, keys, *rest = state['numpy']
-    np.random.set_state((kind, keys.cpu().numpy(), *rest))  # noqa: NPY002
+    np.random.set_state((kind, keys.cpu().numpy().view(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state['torch'].cpu())  # runners load checkpoints to the GPU
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())

@@ -1,6 +1,8 @@
 """Which checkpoint training goes on from."""
 
+import os
 import random
+import time
 
 import pytest
 import torch
@@ -16,12 +18,12 @@ def work_dir(tmp_path):
     return tmp_path
 
 
-def resume(work_dir, **changes):
+def resume(work_dir, restartable=False, **changes):
     cfg = toy_config(work_dir, by_epoch=False, interval=3)
     cfg.train_cfg.max_iters = 15
     cfg.resume = True
     cfg.merge_from_dict(changes)
-    return train(cfg)
+    return train(cfg, restartable)
 
 
 def steps(runner):
@@ -94,6 +96,43 @@ def test_without_any_training_starts_from_load_from(work_dir, tmp_path_factory):
     runner = resume(new, resume='auto', load_from=f'{work_dir}/iter_14.pth')
     assert steps(runner) == 15
     assert runner._load_from == f'{work_dir}/iter_14.pth'
+
+
+@pytest.fixture
+def restart(monkeypatch):
+    """As a launcher does it; given: what was saved how many seconds before its first start."""
+
+    def restart(work_dir, age, **changes):
+        monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+        monkeypatch.setenv('MMGREEN_LAUNCHED', str(time.time()))
+        for path in (*work_dir.glob('*.pth'), work_dir / 'last_checkpoint'):
+            os.utime(path, (time.time() - age,) * 2)
+        return resume(work_dir, restartable=True, **changes)
+
+    return restart
+
+
+def test_a_run_that_is_started_again_goes_on_from_what_it_saved(work_dir, restart):
+    assert steps(restart(work_dir, age=-5, resume=False)) == 1
+
+
+def test_but_not_from_what_an_earlier_run_left(work_dir, restart):
+    assert steps(restart(work_dir, age=3600, resume=False)) == 15
+
+
+def test_but_with_resume_from_that_too(work_dir, restart):
+    assert steps(restart(work_dir, age=3600, resume='auto')) == 1
+
+
+def test_started_again_before_its_first_save_it_goes_on_from_the_given_one(work_dir, restart):
+    assert steps(restart(work_dir, age=3600, load_from=f'{work_dir}/iter_9.pth')) == 6
+    assert steps(restart(work_dir, age=-5, load_from=f'{work_dir}/iter_9.pth')) == 0
+
+
+def test_only_tools_train_looks_whether_it_was_started_again(work_dir, monkeypatch):
+    """In a job that was requeued, tools/test.py and a notebook do what they are told."""
+    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
+    assert steps(resume(work_dir, resume=False)) == 15
 
 
 def test_weights_alone_cannot_be_resumed(work_dir):

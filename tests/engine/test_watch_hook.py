@@ -1,7 +1,11 @@
 """Steps that would spoil the weights."""
 
+import re
+import sys
+
 import pytest
 import torch
+from helpers import ROOT, Running
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
@@ -12,6 +16,26 @@ from mmgreen.errors import UserError
 
 def skipped(work_dir):
     return [line for line in said(work_dir).splitlines() if 'Step skipped' in line]
+
+
+def test_among_two_processes_rank_and_image_are_named_and_both_skip(tmp_path, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT}/tests/engine:{ROOT}/tests')
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    run = Running(
+        tmp_path / 'log',
+        *(sys.executable, 'tools/launch.py', '--rdzv-backend', 'c10d'),
+        *('--rdzv-endpoint', 'localhost:0', '--nproc-per-node', 2),
+        *('tests/engine/two_watched.py', tmp_path),
+    )
+    assert run.end() == 0, run.log.read_text()[-3000:]
+    words = skipped(tmp_path)
+    assert len(words) == 2  # once in each epoch
+    assert all(re.search(r'rank [01], loss nan, images .*\b5\.jpg', line) for line in words)
+    assert all(line.count('rank') == 1 for line in words)
+    first, second = torch.load(tmp_path / 'weights.pth', weights_only=True)
+    for name, value in first.items():
+        assert torch.isfinite(value).all()
+        assert torch.equal(value, second[name])
 
 
 @HOOKS.register_module()

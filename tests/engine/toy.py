@@ -79,11 +79,11 @@ def toy_config(work_dir, by_epoch=True, workers=0, size=14, spoilt=(), **checkpo
     )
 
 
-def train(cfg) -> Runner:
+def train(cfg, restartable=False) -> Runner:
     """As tools/train.py does it."""
     prepare_config(cfg, 'train')
     with own_scope(cfg):
-        runner = build_runner(cfg)
+        runner = build_runner(cfg, restartable)
         runner.train()
     return runner
 

@@ -127,8 +127,13 @@ def test_flexible_runner_is_resumed_like_the_other(demo, tmp_path):
     assert_same_training(tmp_path / 'run', tmp_path / 'whole', 'epoch_3.pth')
 
 
-def test_fsdp_says_that_it_needs_gpus(demo, tmp_path, monkeypatch):
-    monkeypatch.setenv('MAX_RESTARTS', '0')
+def test_what_a_user_must_mend_is_said_once_and_not_tried_again(tmp_path):
+    run = start(tmp_path / 'nowhere', PRETRAIN, tmp_path / 'run')
+    assert run.end() == 1
+    assert run.log.read_text().count('error: data root') == 1
+
+
+def test_fsdp_says_that_it_needs_gpus(demo, tmp_path):
     run = start(
         demo, PRETRAIN, tmp_path / 'run', 'runner_type=FlexibleRunner', 'strategy.type=FSDPStrategy'
     )

@@ -1,0 +1,20 @@
+"""The toy run with a spoilt image. For torchrun.
+
+two_watched.py WORK_DIR
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.dist import all_gather_object, is_main_process
+from toy import toy_config, train
+
+if __name__ == '__main__':
+    work_dir = Path(sys.argv[1])
+    cfg = toy_config(work_dir, spoilt=[5])
+    cfg.launcher = 'pytorch'
+    model = train(cfg).model.module
+    weights = all_gather_object(model.state_dict())
+    if is_main_process():
+        torch.save(weights, work_dir / 'weights.pth')
