@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -21,6 +20,7 @@ from mmgreen.engine import (
     set_num_classes,
 )
 from mmgreen.errors import UserError
+from mmgreen.images import read_image
 from mmgreen.visualization import draw_reconstructions
 
 if TYPE_CHECKING:
@@ -111,12 +111,7 @@ def _read(image: Image) -> np.ndarray:
                 f'{image.dtype} of shape {image.shape}'
             )
         return image
-    if not os.path.isfile(image):
-        raise UserError(f'image {image} does not exist')
-    try:
-        return mmcv.imread(str(image), backend='pillow')
-    except Exception as error:  # Pillow raises what the format's decoder raises
-        raise UserError(f'image {image} cannot be read: {error}') from error
+    return read_image(image)[..., ::-1]
 
 
 def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:

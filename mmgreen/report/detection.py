@@ -25,6 +25,7 @@ from mmgreen.evaluation import (
     resampled_figures,
 )
 from mmgreen.evaluation.matching import IGNORED, MATCHED
+from mmgreen.images import read_image
 
 from . import charts
 from .document import Cell, Chart, Report, Row, Section, Table, number
@@ -417,15 +418,18 @@ def _examples(
     for i, those, what in chosen:
         image_id = image_ids[i]
         file_name = truth.imgs[image_id]['file_name']
-        if not (folder / file_name).is_file():
+        try:
+            image = read_image(folder / file_name)
+        except UserError as error:
+            print_log(f'Report: not drawn: {error}')
             continue
         caption = f'{what}: {file_name}, objects that are there'
-        pictures = [draw_example(truth, image_id, folder, None, caption)]
+        pictures = [draw_example(truth, image_id, image, None, caption)]
         for r in those:
             value = parts[r][kind].image_f1[i]
             said = 'no object, none found' if np.isnan(value) else f'F1 {value:.2f}'
             caption = f'{runs[r].name}: {said}'
-            pictures.append(draw_example(truth, image_id, folder, detections[r], caption))
+            pictures.append(draw_example(truth, image_id, image, detections[r], caption))
         blocks.append(Row(pictures))
     title = 'Best and worst images' if len(runs) == 1 else 'Images that gain and lose most'
     return Section(title, measure, blocks)

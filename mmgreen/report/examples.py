@@ -3,10 +3,8 @@
 import base64
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 import torch
 from faster_coco_eval import COCO
@@ -21,14 +19,14 @@ _WIDTH = 480
 
 
 def draw_example(
-    truth: COCO, image_id: int, folder: Path, found: Sequence[dict] | None, caption: str
+    truth: COCO, image_id: int, image: np.ndarray, found: Sequence[dict] | None, caption: str
 ) -> Picture:
     """Draw an image with detections of a score of ``SCORE``, or with the objects that are there.
 
     Args:
         truth: Annotations.
         image_id: Image.
-        folder: Folder of the images.
+        image: RGB, uint8, (height, width, 3).
         found: COCO results, of any images; None draws the annotations.
         caption: Below the picture.
     """
@@ -36,8 +34,6 @@ def draw_example(
     from mmdet.visualization import DetLocalVisualizer
     from mmengine.structures import InstanceData
 
-    info = truth.imgs[image_id]
-    image = mmcv.imread(str(folder / info['file_name']), channel_order='rgb', backend='pillow')
     height, width = image.shape[:2]
     scale = _WIDTH / width
     size = (_WIDTH, max(1, round(height * scale)))

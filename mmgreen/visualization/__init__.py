@@ -1,7 +1,7 @@
 """Pictures of the method."""
 
 from .grouping import draw_grouping
-from .reconstruction import draw_reconstructions, join_tiles
+from .reconstruction import draw_reconstructions
 from .reconstruction_hook import PICTURE, ReconstructionHook
 
-__all__ = ['PICTURE', 'ReconstructionHook', 'draw_grouping', 'draw_reconstructions', 'join_tiles']
+__all__ = ['PICTURE', 'ReconstructionHook', 'draw_grouping', 'draw_reconstructions']

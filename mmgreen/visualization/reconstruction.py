@@ -42,10 +42,10 @@ def draw_reconstructions(
     unit = model.backbone.stride
     hidden = out['mask'].repeat_interleave(unit, 1).repeat_interleave(unit, 2).cpu().numpy()
     masked = np.where(hidden[..., None], np.uint8(_GREY), resized)
-    return join_tiles([masked, predicted, resized])
+    return _join_tiles([masked, predicted, resized])
 
 
-def join_tiles(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+def _join_tiles(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Put tiles of one size together, with white gaps; uint8, (H, W, 3) each."""
     height, width, _ = rows[0][0].shape
     columns = max(map(len, rows))

@@ -4,12 +4,13 @@ import logging
 import os.path as osp
 from collections.abc import Sequence
 
-import mmcv
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgreen.errors import UserError
+from mmgreen.images import read_image
 from mmgreen.registry import HOOKS
 
 from .reconstruction import draw_reconstructions
@@ -42,10 +43,12 @@ class ReconstructionHook(Hook):
             return
         paths = self._paths(runner)
         step = max(1, len(paths) // self.num_images)
-        self._loaded = [
-            mmcv.imread(path, channel_order='rgb', backend='pillow')
-            for path in paths[::step][: self.num_images]
-        ]
+        self._loaded = []
+        for path in paths[::step][: self.num_images]:
+            try:
+                self._loaded.append(read_image(path))
+            except UserError as error:  # no reason to lose a run
+                runner.logger.log(logging.WARNING, f'Not drawn: {error}')
         if runner.iter == 0:
             self._draw(runner, 0)
 
@@ -68,6 +71,8 @@ class ReconstructionHook(Hook):
         return [dataset.get_data_info(i)['img_path'] for i in chosen]
 
     def _draw(self, runner: Runner, epoch: int) -> None:
+        if not self._loaded:
+            return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         size = runner.cfg.model.backbone.get('img_size', 224)
         picture = draw_reconstructions(model, self._loaded, size)

@@ -73,10 +73,11 @@ def test_runs_side_by_side_with_differences_and_pictures(tmp_path):
     for found in best:  # masks alone are results, too
         found.pop('bbox')
     b, _ = save(tmp_path, truth, best, 'b.segm.json')
-    done = run_tool(
+    command = (
         *('tools/analysis/coco_report.py', a, b, '--ann-file', ann_file, '--images', images),
         *('--names', 'früher', '後', '--out', tmp_path / 'report'),
     )
+    done = run_tool(*command)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / 'report/report.json').read_text())
     assert [run['name'] for run in data['runs']] == ['früher', '後']
@@ -90,6 +91,14 @@ def test_runs_side_by_side_with_differences_and_pictures(tmp_path):
     assert '後 gains' in html
     assert html.count('data:image/jpeg;base64,') == 9  # three images: objects, and both runs
     assert 'class="number better"' in html
+
+    drawn = re.search(r'gains [\d.]+: (\S+),', html)[1]
+    (images / drawn).write_bytes((images / drawn).read_bytes()[:500])
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    assert f'not drawn: image {images / drawn} cannot be read' in done.stdout + done.stderr
+    html = (tmp_path / 'report/report.html').read_text()
+    assert html.count('data:image/jpeg;base64,') == 6
 
 
 def encode(polygons):

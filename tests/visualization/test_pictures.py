@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import greenmim_config, mask_with, run_tool, small_greenmim
+from mmengine.config import Config
 
 from mmgreen.registry import MODELS
 from mmgreen.sparse import attention_cost
@@ -124,3 +125,24 @@ def test_without_validation_images_training_images_are_drawn(tmp_path):
     assert [Path(path).name for path in hook._paths(runner)] == ['0.png', '3.png', '6.png']
     there = ReconstructionHook(images=str(tmp_path))
     assert len(there._paths(runner)) == 9
+
+
+def test_an_image_that_cannot_be_read_is_not_drawn(tmp_path, caplog):
+    for i, length in enumerate((None, 100, None)):
+        path = tmp_path / f'{i}.png'
+        pixels = np.random.default_rng(i).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        cv2.imwrite(str(path), pixels)
+        path.write_bytes(path.read_bytes()[:length])
+    drawn = []
+    runner = SimpleNamespace(
+        **dict(model=drawn_model(), iter=0, logger=logging.getLogger('test')),
+        cfg=Config(dict(model=dict(backbone=dict(img_size=224)))),
+        visualizer=SimpleNamespace(add_image=lambda name, picture, step: drawn.append(picture)),
+    )
+    ReconstructionHook(images=str(tmp_path)).before_train(runner)
+    (picture,) = drawn
+    assert picture.shape == (3 * 224 + 8, 2 * 224 + 4, 3)
+    assert f'Not drawn: image {tmp_path}/1.png cannot be read' in caplog.text
+    (tmp_path / '0.png').unlink()
+    (tmp_path / '2.png').unlink()
+    ReconstructionHook(images=str(tmp_path)).before_train(runner)  # trains all the same

@@ -5,12 +5,12 @@ import argparse
 from pathlib import Path
 
 import cv2
-import mmcv
 import torch
 
 import mmgreen  # noqa: F401
 from mmgreen.engine import build_model, load_config
 from mmgreen.errors import UserError, one_sentence
+from mmgreen.images import read_image
 from mmgreen.visualization import draw_grouping
 
 CONFIG = 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py'
@@ -37,8 +37,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     with one_sentence():
-        if not args.image.is_file():
-            raise UserError(f'image {args.image} does not exist')
+        image = read_image(args.image)
         options = {} if args.mask_ratio is None else {'model.mask_ratio': args.mask_ratio}
         cfg = load_config(args.config, options)
         if cfg.model.type != 'mmgreen.GreenMIM':
@@ -47,7 +46,6 @@ def main() -> None:
         size = args.size or cfg.model.backbone.get('img_size', 224)
         mask = model.draw_mask((size, size), generator=torch.Generator().manual_seed(args.seed))
         layout = model.backbone.build_layout((size, size), mask)
-        image = mmcv.imread(str(args.image), channel_order='rgb', backend='pillow')
         figure = draw_grouping(cv2.resize(image, (size, size)), model.backbone, layout)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         try:
