@@ -151,7 +151,10 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
         runner.message_hub.update_info(_INTERIM, keep)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """Let mmengine save it, and remove the earlier best only then."""
+        """Let mmengine save it, and remove the earlier best only then.
+
+        mmengine removes first and saves then; a path that it does not know it leaves alone.
+        """
         if not self.save_best:
             return
         single = hasattr(self, 'best_ckpt_path')
