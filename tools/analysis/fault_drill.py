@@ -50,9 +50,9 @@ def start(context: BaseContext, arguments: list[str], log: Path) -> BaseProcess:
 
 
 def wait_for_moment(
-    process: BaseProcess, work_dir: Path, in_a_save: bool, rng: random.Random
+    process: BaseProcess, work_dir: Path, earlier: set[Path], in_a_save: bool, rng: random.Random
 ) -> None:
-    """Wait for a random moment, or for a save and a little longer."""
+    """Wait for a random moment, or for a save and a little longer; earlier: saves cut off before."""
     begun = time.monotonic()
     saves = saved(work_dir)
     after = rng.randint(0, 2)  # saves to let pass
@@ -60,13 +60,17 @@ def wait_for_moment(
         if saved(work_dir) != saves:
             saves = saved(work_dir)
             after -= 1
-        if in_a_save and after <= 0 and any(work_dir.glob('*.part')):
+        if in_a_save and after <= 0 and saving(work_dir) - earlier:
             time.sleep(rng.uniform(0, 0.005))
             return
         if not in_a_save and after <= 0:
             time.sleep(rng.uniform(0, 3))
             return
         time.sleep(0.0005)
+
+
+def saving(work_dir: Path) -> set[Path]:
+    return set(work_dir.glob('*.part'))
 
 
 def saved(work_dir: Path) -> str:
@@ -80,6 +84,7 @@ def kill(process: BaseProcess) -> bool:
     """Kill a run and its workers; whether it was still there."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # just started, it has no session of its own yet
     process.join()
     return process.exitcode == -signal.SIGKILL
 
@@ -157,15 +162,16 @@ def drill(args: argparse.Namespace, rng: random.Random, context: BaseContext) ->
         torn: set[Path] = set()
         while True:
             resume = command['killed'] + ['--resume'] + args.options
+            earlier = saving(work_dir)
             process = start(context, resume, logs['killed'])
             if kills == args.kills:
                 process.join()
                 break
-            wait_for_moment(process, work_dir, in_a_save=kills % 2 == 1, rng=rng)
+            wait_for_moment(process, work_dir, earlier, in_a_save=kills % 2 == 1, rng=rng)
             if not kill(process):
                 break
             kills += 1
-            in_saves += any(work_dir.glob('*.part'))
+            in_saves += bool(saving(work_dir) - earlier)
             torn |= set(unreadable(work_dir)) - cut
             checkpoints = newest(work_dir)
             if kills % 5 == 0 and len(checkpoints) > 1:
