@@ -89,7 +89,7 @@ def leaving_at_once() -> Iterator[None]:
         status = error.code if isinstance(error, SystemExit) else 1
         if isinstance(status, str):
             if os.environ.get('LOCAL_RANK', '0') != '0':
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.signal(signal.SIGTERM, lambda *_: os._exit(2))
                 time.sleep(_PATIENCE)
             print(status, file=sys.stderr)
             status = 2
