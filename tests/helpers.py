@@ -2,15 +2,19 @@
 
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+from forked import Forked
 from torch import nn
 
 from mmgreen.registry import MODELS
@@ -82,8 +86,39 @@ def mask_with(height: int, width: int, visible: list[int], num_masks: int = 1) -
 
 def run_tool(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.CompletedProcess:
     """Run a tool of this project as a user would; never raises on its status."""
+    command = list(map(str, args))
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [Path(folder, name) for name in ('stdout', 'stderr')]
+        process = Forked(command, *streams, cwd=cwd)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        printed = (path.read_text(errors='replace') for path in streams)
+        return subprocess.CompletedProcess(command, status, *printed)
+
+
+def run_python(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.CompletedProcess:
+    """Run Python itself, from the start; never raises on its status."""
     command = [sys.executable, *map(str, args)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def run_in_terminal(*args: object) -> tuple[int, str]:
+    """Run a tool whose streams are a terminal; its status, and what was shown."""
+    shown, terminal = pty.openpty()
+    env = os.environ | dict(TERM='xterm', COLUMNS='160')
+    path = os.ttyname(terminal)
+    process = Forked(list(map(str, args)), path, path, cwd=ROOT, env=env)
+    text, running = b'', True
+    while running:
+        running = process.poll() is None
+        while select.select([shown], [], [], 0.05)[0]:
+            text += os.read(shown, 65536)
+    os.close(terminal)
+    os.close(shown)
+    return process.returncode, text.decode()
 
 
 class Malicious:
@@ -97,19 +132,30 @@ class Malicious:
 
 
 class Running:
-    """A tool that goes on while a test looks at it, in a session of its own."""
+    """A tool that goes on while a test looks at it, in a session of its own.
+
+    Args:
+        log: File that it prints to.
+        *args: A script of Python, or any other program, with its arguments.
+    """
 
     def __init__(self, log: Path, *args: object) -> None:
         self.log = log
-        with open(log, 'w') as file:
-            self.process = subprocess.Popen(
-                list(map(str, args)),
-                cwd=ROOT,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}'),
-            )
+        log.write_bytes(b'')
+        command = list(map(str, args))
+        env = os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
+        if command[0].endswith('.py'):
+            self.process = Forked(command, log, log, cwd=ROOT, env=env)
+        else:
+            with open(log, 'a') as file:
+                self.process = subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=env,
+                )
 
     def wait_for(self, pattern: str, timeout: float = 120) -> None:
         """Wait for what it prints."""

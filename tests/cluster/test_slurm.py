@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from helpers import ROOT, logged_losses, run_tool
+from helpers import ROOT, logged_losses
 
 TOOLS = ('slurmctld', 'slurmd', 'munged', 'sbatch')
 
@@ -95,5 +95,7 @@ def test_what_is_wrong_with_slurm_test_comes_back(slurm, demo, monkeypatch):
 
 
 def test_the_start_script_says_how_it_is_used():
-    done = run_tool('-c', 'import subprocess; subprocess.run(["tests/cluster/start_slurm.sh"])')
+    done = subprocess.run(
+        ['tests/cluster/start_slurm.sh'], cwd=ROOT, capture_output=True, text=True
+    )
     assert 'start_slurm.sh FOLDER' in done.stdout

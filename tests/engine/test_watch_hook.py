@@ -1,7 +1,6 @@
 """Steps that would spoil the weights."""
 
 import re
-import sys
 
 import pytest
 import torch
@@ -23,7 +22,7 @@ def test_among_two_processes_rank_and_image_are_named_and_both_skip(tmp_path, mo
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     run = Running(
         tmp_path / 'log',
-        *(sys.executable, 'tools/launch.py', '--rdzv-backend', 'c10d'),
+        *('tools/launch.py', '--rdzv-backend', 'c10d'),
         *('--rdzv-endpoint', 'localhost:0', '--nproc-per-node', 2),
         *('tests/engine/two_watched.py', tmp_path),
     )

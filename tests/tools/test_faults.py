@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -28,7 +27,7 @@ def command(demo, work_dir, *options, workers=0, epochs=3, flags=()):
 
 def start(demo, work_dir, *options, **kwargs):
     log = work_dir.with_suffix('.log')
-    return Running(log, sys.executable, *command(demo, work_dir, *options, **kwargs))
+    return Running(log, *command(demo, work_dir, *options, **kwargs))
 
 
 def sound(work_dir):
@@ -72,7 +71,8 @@ def test_a_second_signal_ends_it_at_once(tmp_path):
         'print("ready", flush=True)\n'
         'while True: time.sleep(0.1)\n'
     )
-    run = Running(tmp_path / 'log', sys.executable, '-c', code)
+    (tmp_path / 'endless.py').write_text(code)
+    run = Running(tmp_path / 'log', tmp_path / 'endless.py')
     run.wait_for('ready')
     os.kill(run.process.pid, signal.SIGUSR1)
     time.sleep(1.5)

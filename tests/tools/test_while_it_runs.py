@@ -1,15 +1,11 @@
 """What a run shows and leaves: record, pictures, progress bar, TensorBoard, report."""
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 
 import cv2
 import pytest
-from helpers import ROOT, run_tool
+from helpers import ROOT, run_in_terminal, run_python, run_tool
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
 DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
@@ -35,27 +31,9 @@ def pretrained(demo, tmp_path_factory):
     """A work dir, and what standard output, a terminal, was shown."""
     work_dir = tmp_path_factory.mktemp('runs') / 'pretrain'
     command = [*pretrain_command(demo, work_dir), '--log-to', 'tensorboard']
-    shown, end = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        stdout=end,
-        stderr=subprocess.PIPE,
-        env=os.environ | dict(TERM='xterm', COLUMNS='160'),
-    )
-    os.close(end)
-    text = b''
-    while True:
-        try:
-            part = os.read(shown, 65536)
-        except OSError:  # the terminal's other end is closed
-            break
-        if not part:
-            break
-        text += part
-    _, faults = process.communicate(timeout=300)
-    assert process.returncode == 0, faults
-    return work_dir, text.decode()
+    status, text = run_in_terminal(*command)
+    assert status == 0, text
+    return work_dir, text
 
 
 @pytest.fixture(scope='module')
@@ -88,25 +66,11 @@ def test_a_terminal_shows_a_bar_with_speed_memory_and_loss(pretrained):
 
 def test_a_run_that_fails_gives_the_cursor_back(demo, tmp_path):
     command = pretrain_command(demo, tmp_path)
-    shown, end = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command), 'train_dataloader.dataset.pipeline.1.scale=200'],
-        cwd=ROOT,
-        stdout=end,
-        stderr=end,
-        env=os.environ | dict(TERM='xterm'),
-    )
-    os.close(end)
-    text = b''
-    while True:
-        try:
-            text += os.read(shown, 65536)
-        except OSError:
-            break
-    assert process.wait(timeout=300) == 1
-    assert b'not divisible by unit_size 32' in text
-    assert b'\x1b[?25l' in text
-    assert text.rindex(b'\x1b[?25h') > text.rindex(b'\x1b[?25l')
+    status, text = run_in_terminal(*command, 'train_dataloader.dataset.pipeline.1.scale=200')
+    assert status == 1
+    assert 'not divisible by unit_size 32' in text
+    assert '\x1b[?25l' in text
+    assert text.rindex('\x1b[?25h') > text.rindex('\x1b[?25l')
 
 
 def test_scalars_hold_speed_and_memory(pretrained):
@@ -156,7 +120,7 @@ def test_tensorboard_has_scalars_and_pictures(pretrained):
 
 def test_a_backend_that_is_not_installed_is_named(demo, tmp_path):
     (tmp_path / 'wandb.py').touch()  # stands before an installed one, and has no spec
-    done = run_tool(
+    done = run_python(
         '-c',
         'import sys, importlib.util as u; find = u.find_spec; '
         "u.find_spec = lambda name, *a: None if name == 'wandb' else find(name, *a); "
