@@ -1,6 +1,6 @@
 # Two commands for a newcomer, each setting itself up in .venv:
 #   make quickstart    pre-train, fine-tune, test and draw on a demo dataset
-#   make test          the test suite
+#   make test          the test suite; make test-all adds what takes minutes
 # VENV=path uses another environment, PYTHON=python3.11 makes it with another Python.
 
 VENV ?= .venv
@@ -11,34 +11,50 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := $(VENV)/bin
 READY := $(VENV)/.mmgreen-ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt
+# One worker a core and one thread a worker: two that share cores take five times as long.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
+	--durations 20
 
-.PHONY: quickstart test lint format clean
+.PHONY: quickstart test test-slow test-all lint format docs wheel clean
 
 quickstart: $(READY)
 	@$(BIN)/python tools/quickstart.py
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(PYTEST) -m 'not slow'
+
+test-slow: $(READY)
+	@$(PYTEST) -m slow
+
+test-all: test test-slow
 
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-$(READY): setup.py $(wildcard requirements/*.txt)
+docs: $(READY)
+	@$(BIN)/python docs/rooms.py docs/images/rooms.svg
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: $(READY)
+	@$(BIN)/python -m build --wheel --no-isolation
+
+$(READY): setup.py pyproject.toml $(wildcard requirements/*.txt)
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
 		echo 'error: no Python 3.10, 3.11 or 3.12 found: install one, or pass PYTHON=path' >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 		echo 'error: cannot make a virtual environment: on Debian, apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing into $(VENV): about 3 GB, most of it PyTorch'
-	$(PIP) -e '.[tests]'
+	$(PIP) -e '.[tests,docs]'
 	@# mmcv asks for opencv-python, whose window code needs libGL; of two OpenCVs the last one
 	@# installed is imported, and this one needs nothing.
 	$(PIP) --no-deps --force-reinstall opencv-python-headless
 	@touch $(READY)
 
 clean:
-	rm -rf build *.egg-info mmgreen/.mim .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info mmgreen/.mim .pytest_cache .ruff_cache .mypy_cache .hypothesis

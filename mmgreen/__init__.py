@@ -2,17 +2,13 @@
 
 Importing this package is all there is to do: it offers torchvision's operators
 to mmcv where mmcv's own are not compiled, and registers the modules under the
-scope ``mmgreen``.
+scope ``mmgreen``. Where mmengine is not imported yet, or not installed, that
+waits: ``mmgreen.sparse`` is of use without it, and tools answer at once.
 """
-
-from importlib.util import find_spec
 
 from . import compat
 from .version import __version__
 
 compat.install()
-# mmgreen.sparse is of use, and can be imported, where OpenMMLab is not installed.
-if find_spec('mmengine') is not None:
-    from . import registry
 
-__all__ = ['__version__', 'compat', 'registry']
+__all__ = ['__version__', 'compat']

@@ -52,7 +52,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
 def explain(error: OSError) -> str:
     """What the system says, and what to do about it where that is known."""
     said = (error.strerror or str(error)).lower()
-    advice = _ADVICE.get(error.errno)
+    advice = _ADVICE.get(error.errno or 0)
     return f'{said}; {advice}' if advice else said
 
 

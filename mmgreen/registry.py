@@ -13,7 +13,10 @@ from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
 DATASETS = Registry(
-    'dataset', parent=ROOT_DATASETS, scope='mmgreen', locations=['mmgreen.datasets']
+    'dataset',
+    parent=ROOT_DATASETS,
+    scope='mmgreen',
+    locations=['mmgreen.datasets.coco', 'mmgreen.datasets.folders'],
 )
 HOOKS = Registry(
     'hook',

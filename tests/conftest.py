@@ -1,6 +1,7 @@
 """Shared fixtures: small models, and real data where it is at hand."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,24 @@ import mmgreen  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get('MMGREEN_TEST_DATA', ROOT.parent / 'shared/data'))
+
+
+# Files that take longest come first, so that no worker is left with one at the end.
+LONGEST = (
+    'test_notebook.py',
+    'test_distributed.py',
+    'test_families.py',
+    'test_fault_drill.py',
+    'test_slurm.py',
+    'test_benchmark.py',
+    'test_faults.py',
+    'test_real_images.py',
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 def real_data(name: str) -> Path:
@@ -71,3 +90,22 @@ def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixtur
     logger.addHandler(caplog.handler)
     yield caplog
     logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture(scope='session')
+def browser() -> Iterator:
+    """Chromium, headless, or skip."""
+    chromium = (
+        os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')
+    )
+    if chromium is None:
+        pytest.skip('Chromium is not at hand: apt install chromium, or set CHROMIUM to its path')
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Root, as in a container, has no sandbox; nothing is to be looked up.
+        quiet = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+        quiet += ['--disable-component-update', '--disable-sync']
+        browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield browser
+        browser.close()

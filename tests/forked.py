@@ -67,8 +67,8 @@ def _run(command: list[str], stdout: str, stderr: str, cwd: str, env: dict) -> N
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
         os.dup2(file, number)
         os.close(file)
-    sys.stdout = open(1, 'w', buffering=1, closefd=False)
-    sys.stderr = open(2, 'w', buffering=1, closefd=False)
+    sys.stdout = os.fdopen(1, 'w', buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, 'w', buffering=1, closefd=False)
     script = os.path.join(cwd, command[0])
     sys.argv = [command[0], *command[1:]]
     sys.path[:0] = [os.path.dirname(script)]

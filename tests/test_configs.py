@@ -5,7 +5,7 @@ import yaml
 from helpers import ROOT
 from mmengine.registry import MODELS, DefaultScope
 
-from mmgreen.engine import load_config
+from mmgreen.config import load_config
 from mmgreen.models import GreenSwinTransformer
 
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name != '_base_')
@@ -158,7 +158,7 @@ def test_the_index_is_read_by_the_library_for_it():
 )
 def test_operations_are_those_that_the_tool_counts(path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis'))
-    from complexity import complexity
+    from mmgreen.benchmark import complexity
 
     size, flops, parameters = complexity(str(ROOT / path))
     listed = LISTED[path]['Metadata']

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mmengine.fileio import dump, put_text
 
-import mmgreen.engine  # noqa: F401
+import mmgreen.checkpoints  # noqa: F401
 from mmgreen import files
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole

@@ -1,8 +1,11 @@
-"""The notebook runs, on a CPU, as it stands."""
+"""The notebook runs, on a CPU, as it stands: training included, two minutes."""
 
 import nbformat
+import pytest
 from helpers import ROOT
 from nbclient import NotebookClient
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_walkthrough_runs_from_beginning_to_end():

@@ -3,7 +3,7 @@
 import pytest
 from helpers import ROOT
 
-from mmgreen.engine import load_config
+from mmgreen.config import load_config
 
 IN1K = 'amp-coslr-{}e_in1k'
 GREEN = [

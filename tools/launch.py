@@ -10,43 +10,53 @@ import os
 import sys
 import time
 
-import torch.distributed.launcher.api
-from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
-from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.run import get_args_parser, run
 
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage='%(prog)s [-h] [arguments of torchrun] SCRIPT ...',
+        epilog='example: %(prog)s --nproc-per-node 8 tools/train.py configs/greenmim/'
+        'greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py --launcher pytorch\n'
+        "torchrun --help lists torchrun's arguments",
+    )
+    if sys.argv[1:] in ([], ['-h'], ['--help']):
+        parser.parse_args(['--help'])
+    from torch.distributed.run import get_args_parser
 
-class _Agent(LocalElasticAgent):
-    """Starts no run again whose fault a user must mend first: status 2."""
-
-    def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
-        result = super()._monitor_workers(worker_group)
-        if any(failure.exitcode == 2 for failure in result.failures.values()):
-            self._remaining_restarts = 0
-        return result
+    parser = get_args_parser()
+    # Those that a scheduler sends are passed on to the processes.
+    parser.set_defaults(signals_to_handle='SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1')
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = get_args_parser()
-    parser.description = __doc__
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = (
-        'example: %(prog)s --nproc-per-node 8 tools/train.py configs/greenmim/'
-        'greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py --launcher pytorch'
-    )
-    # Those that a scheduler sends are passed on to the processes.
-    parser.set_defaults(signals_to_handle='SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1')
+    args = parse_args()
+    import torch.distributed.launcher.api
+    from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
+    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import run
+
+    class Agent(LocalElasticAgent):
+        """Starts no run again whose fault a user must mend first: status 2."""
+
+        def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
+            result = super()._monitor_workers(worker_group)
+            if any(failure.exitcode == 2 for failure in result.failures.values()):
+                self._remaining_restarts = 0
+            return result
+
     # With the store of the first attempt, groups of the next one wait for ever: it holds the
     # addresses of processes that are gone.
     os.environ.setdefault('TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
     # What was saved before is of another run, unless Slurm has started this one again.
     if os.environ.get('SLURM_RESTART_COUNT', '0') == '0':
         os.environ['MMGREEN_LAUNCHED'] = str(time.time())
-    torch.distributed.launcher.api.LocalElasticAgent = _Agent
+    torch.distributed.launcher.api.LocalElasticAgent = Agent
     try:
-        run(parser.parse_args())
+        run(args)
     except SignalException as error:
         print(error, file=sys.stderr)
         sys.exit(os.EX_TEMPFAIL if error.sigval.name in ('SIGTERM', 'SIGUSR1') else 1)

@@ -4,18 +4,7 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
-
-import mmgreen  # noqa: F401
-from mmgreen.engine import (
-    ALLOW_PICKLE,
-    BACKENDS,
-    build_runner,
-    leaving_at_once,
-    load_config,
-    log_to,
-    prepare_config,
-)
+from mmgreen.arguments import add_allow_pickle, add_cfg_options, add_launcher
 from mmgreen.errors import UserError, one_sentence
 
 
@@ -43,31 +32,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--log-to',
         nargs='+',
-        choices=list(BACKENDS),
+        choices=['tensorboard', 'wandb'],
         default=[],
         help='log to TensorBoard or Weights & Biases, too',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change settings of the config, such as data_root=FOLDER or '
-        'train_dataloader.batch_size=8; lists are written as key="[a,b]" or key=a,b',
-    )
-    parser.add_argument(
-        '--allow-pickle',
-        action='store_true',
-        help='read checkpoints that hold pickled objects; they can run code, so trust their source',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='how the processes of a distributed run were started',
-    )
-    # torch.distributed passes this where it does not set LOCAL_RANK.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_cfg_options(parser)
+    add_allow_pickle(parser)
+    add_launcher(parser)
     args = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
@@ -75,8 +46,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    if args.allow_pickle:
-        os.environ[ALLOW_PICKLE] = '1'
+    from mmgreen.config import load_config, log_to, prepare_config
+    from mmgreen.engine import build_runner, leaving_at_once
+
     with leaving_at_once(), one_sentence():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         cfg.launcher = args.launcher

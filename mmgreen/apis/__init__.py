@@ -6,8 +6,20 @@ uint8, (height, width, 3), BGR. Pictures that come back are RGB. What is wrong
 is a :class:`~mmgreen.errors.UserError` of one sentence.
 """
 
+from .conversion import convert_checkpoint
 from .inference import detect, reconstruct
+from .neighbours import Neighbours, classify_by_neighbours
 from .testing import Evaluation, evaluate
 from .training import finetune, pretrain
 
-__all__ = ['Evaluation', 'detect', 'evaluate', 'finetune', 'pretrain', 'reconstruct']
+__all__ = [
+    'Evaluation',
+    'Neighbours',
+    'classify_by_neighbours',
+    'convert_checkpoint',
+    'detect',
+    'evaluate',
+    'finetune',
+    'pretrain',
+    'reconstruct',
+]

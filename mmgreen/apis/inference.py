@@ -11,14 +11,8 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import (
-    build_model,
-    check_fit,
-    load_config,
-    own_scope,
-    read_checkpoint,
-    set_num_classes,
-)
+from mmgreen.checkpoints import check_fit, read_checkpoint
+from mmgreen.config import build_model, load_config, own_scope, set_num_classes
 from mmgreen.errors import UserError
 from mmgreen.images import read_image
 from mmgreen.visualization import draw_reconstructions

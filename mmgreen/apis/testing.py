@@ -7,10 +7,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import build_runner, load_config, own_scope, prepare_config
+from mmgreen.config import load_config, own_scope, prepare_config
+from mmgreen.engine import build_runner
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,29 @@ def evaluate(
     Raises:
         UserError: If config, data or checkpoint are not right.
     """
-    cfg = load_config(config, cfg_options, work_dir and str(work_dir))
+    cfg = load_config(config, cfg_options, work_dir)
     cfg.load_from = str(checkpoint)
     prepare_config(cfg, 'test')
     with own_scope(cfg):
         return run_test(build_runner(cfg), report)
 
 
-def run_test(runner: Runner, report: bool = True) -> Evaluation:
-    """Test with a runner, and write a report into the folder of its log."""
-    from mmdet.evaluation import CocoMetric  # slow to import; mmgreen's is one of them
+def run_test(runner: Runner, report: bool = True, predictions: str | None = None) -> Evaluation:
+    """Test with a runner, and write a report into the folder of its log.
+
+    Args:
+        runner: Runner.
+        report: Whether to write a report.
+        predictions: File to save all predictions to, pickled.
+    """
+    from mmdet.evaluation import CocoMetric, DumpDetResults  # slow to import
 
     from mmgreen.report import write_report
 
+    if predictions:
+        dump = DumpDetResults if runner.cfg.default_scope == 'mmdet' else DumpResults
+        runner.test_evaluator.metrics.append(dump(out_file_path=predictions))
+    # mmgreen's are some, too.
     coco = [m for m in runner.test_evaluator.metrics if isinstance(m, CocoMetric)]
     for metric in coco:
         metric.outfile_prefix = metric.outfile_prefix or osp.join(runner.log_dir, 'detections')

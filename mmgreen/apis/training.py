@@ -6,7 +6,8 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmgreen  # noqa: F401
-from mmgreen.engine import build_runner, load_config, own_scope, prepare_config
+from mmgreen.config import load_config, own_scope, prepare_config
+from mmgreen.engine import build_runner
 from mmgreen.errors import UserError
 
 
@@ -31,7 +32,7 @@ def pretrain(
     Raises:
         UserError: If config, data or checkpoint are not right.
     """
-    cfg = load_config(config, cfg_options, work_dir and str(work_dir))
+    cfg = load_config(config, cfg_options, work_dir)
     if resume:
         cfg.resume = 'auto'
     prepare_config(cfg, 'train')

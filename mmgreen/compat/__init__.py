@@ -1,12 +1,23 @@
 """What lets the maintained forks of OpenMMLab work as they are installed by pip."""
 
-from . import config_packages, mmcv_ext
+import importlib
+from types import ModuleType
+
+from wrapt import register_post_import_hook
+
+from . import config_packages, messages, mmcv_ext
 
 
 def install() -> None:
-    """Offer torchvision's operators to mmcv, and configs of packages to mmengine."""
+    """Offer torchvision's operators to mmcv and, once mmengine is imported, ours to mmengine."""
     mmcv_ext.install()
+    register_post_import_hook(_complete, 'mmengine')
+
+
+def _complete(mmengine: ModuleType) -> None:
     config_packages.install()
+    messages.install()
+    importlib.import_module('mmgreen.registry')  # of whose scope mmengine then knows
 
 
 __all__ = ['install']

@@ -1,7 +1,6 @@
 """Where mmengine finds the configs that packages ship."""
 
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 
 
 def install() -> None:
@@ -10,8 +9,6 @@ def install() -> None:
     mmengine has a list of packages. This project is not on it, and
     mmsegmentation is by the original's name only.
     """
-    if find_spec('mmengine') is None:
-        return
     from mmengine.config.utils import MODULE2PACKAGE
 
     MODULE2PACKAGE['mmgreen'] = 'mmgreen'

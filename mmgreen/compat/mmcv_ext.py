@@ -6,14 +6,17 @@ torchvision has all three, for CPU and CUDA. The finder below stands last on
 ``sys.meta_path``, so a compiled module, where there is one, is found first.
 """
 
+from __future__ import annotations
+
 import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NAME = 'mmcv._ext'
 
@@ -80,6 +83,7 @@ def roi_align_backward(
     aligned: bool,
 ) -> None:
     """Fill ``grad_input`` (B, C, H, W) with the gradient of :func:`roi_align_forward`."""
+    import torch
     import torchvision  # noqa: F401  (registers the operator called below)
 
     _need_average(pool_mode)
@@ -131,7 +135,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 raise AttributeError(name)
             return _missing(name)
 
-        module.__getattr__ = missing
+        vars(module)['__getattr__'] = missing
 
 
 def install() -> None:

@@ -1,6 +1,12 @@
-"""Datasets: folders of images, and COCO with the categories of the file."""
+"""Datasets: folders of images, COCO with the categories of the file; their checks, conversion, demo.
 
-from .coco import CocoDataset
-from .folders import LabelledDataset, UnlabelledDataset
+The registered classes are imported when they are asked for: mmdet and mmpretrain are slow to
+import, and much here does without them.
+"""
 
-__all__ = ['CocoDataset', 'LabelledDataset', 'UnlabelledDataset']
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs=dict(coco=['CocoDataset'], folders=['LabelledDataset', 'UnlabelledDataset']),
+)

@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mmengine.fileio import get_local_path
-
 from mmgreen.errors import UserError
 
 #: What training and evaluation cannot do without.
@@ -76,8 +74,7 @@ def read_annotations(ann_file: str) -> Annotations:
             id is used twice.
     """
     try:
-        with get_local_path(ann_file) as path, open(path, encoding='utf-8') as file:
-            content = json.load(file)
+        content = json.loads(_read(ann_file).decode())
     except FileNotFoundError as error:
         raise UserError(f'annotation file {ann_file} does not exist') from error
     except ValueError as error:
@@ -123,6 +120,15 @@ def read_annotations(ann_file: str) -> Annotations:
         found.kinds[kind] += 1
         found.kinds['crowd'] += bool(annotation.get('iscrowd'))
     return found
+
+
+def _read(path: str) -> bytes:
+    if '://' not in path:
+        with open(path, 'rb') as file:
+            return file.read()
+    from mmengine.fileio import get  # slow to import
+
+    return get(path)
 
 
 def _check_structure(content: object, ann_file: str) -> None:

@@ -1,5 +1,7 @@
 """COCO-format detection data, whatever its categories."""
 
+from typing import Any
+
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
 from mmengine.fileio import join_path
 
@@ -24,7 +26,11 @@ class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
     """
 
     def __init__(
-        self, ann_file: str = '', data_root: str = '', metainfo: dict | None = None, **kwargs
+        self,
+        ann_file: str = '',
+        data_root: str = '',
+        metainfo: dict | None = None,
+        **kwargs: Any,
     ) -> None:
         if not (metainfo or {}).get('classes'):
             found = read_annotations(join_path(data_root, ann_file) if data_root else ann_file)

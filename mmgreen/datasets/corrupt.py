@@ -3,27 +3,19 @@
 import logging
 
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from PIL import Image
 
 from mmgreen.errors import UserError
+
+from .images import decoding_fault
 
 #: Share of corrupt images from which a dataset is refused.
 LIMIT = 0.01
 
 
-def decoding_fault(path: str) -> str | None:
-    """Why an image file cannot be decoded in full, or ``None`` if it can."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except Exception as error:  # Pillow raises what the format's decoder raises
-        return f'{type(error).__name__}: {error}'
-    return None
-
-
-class SkipCorruptImages:
-    """Mixin before a dataset of mmengine's kind.
+class SkipCorruptImages(BaseDataset):
+    """To be inherited from before a dataset of mmengine's kind.
 
     In training a corrupt image is replaced by another one, with a warning that
     names it and counts; over 1 % of the images is an error. In testing every

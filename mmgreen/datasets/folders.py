@@ -1,6 +1,6 @@
 """Folders of images: labelled by the names of their subfolders, or not at all."""
 
-import os
+from typing import Any
 
 from mmpretrain.datasets import CustomDataset
 
@@ -8,24 +8,7 @@ from mmgreen.errors import UserError
 from mmgreen.registry import DATASETS
 
 from .corrupt import SkipCorruptImages
-
-#: What counts as an image, by the end of its name.
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
-
-
-def read_class_folders(folder: str) -> tuple[str, ...]:
-    """Names of the subfolders of a folder, sorted: one class each, as in ImageNet.
-
-    Raises:
-        UserError: If there is none.
-    """
-    names = tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
-    if not names:
-        raise UserError(
-            f'there is no class folder in {folder}: put the images of each class into a folder of '
-            'its own, or name a list of them in ann_file'
-        )
-    return names
+from .images import EXTENSIONS
 
 
 @DATASETS.register_module()
@@ -44,7 +27,7 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
         UserError: If there is no image.
     """
 
-    def __init__(self, data_root: str = '', data_prefix: str = '', **kwargs) -> None:
+    def __init__(self, data_root: str = '', data_prefix: str = '', **kwargs: Any) -> None:
         kwargs = dict(with_label=False, extensions=EXTENSIONS) | kwargs
         super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
 
@@ -73,5 +56,8 @@ class LabelledDataset(UnlabelledDataset):
         UserError: If there is no image.
     """
 
-    def __init__(self, data_root: str = '', data_prefix: str = '', **kwargs) -> None:
-        super().__init__(data_root, data_prefix, **(dict(with_label=True) | kwargs))
+    def __init__(
+        self, data_root: str = '', data_prefix: str = '', ann_file: str = '', **kwargs: Any
+    ) -> None:
+        kwargs = dict(with_label=True) | kwargs
+        super().__init__(data_root, data_prefix, ann_file=ann_file, **kwargs)

@@ -12,6 +12,8 @@ approximated.
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from mmgreen.arrays import Floats, Ints
+
 from .coco import FIGURES
 from .matching import IGNORED, MATCHED, Matches
 
@@ -20,7 +22,7 @@ _RECALLS = np.linspace(0, 1, 101)
 _CHUNK = 60_000
 
 
-def draw_resamples(num_images: int, resamples: int = 1000, seed: int = 0) -> np.ndarray:
+def draw_resamples(num_images: int, resamples: int = 1000, seed: int = 0) -> Floats:
     """How often each image is drawn.
 
     Returns:
@@ -31,7 +33,7 @@ def draw_resamples(num_images: int, resamples: int = 1000, seed: int = 0) -> np.
     return np.ascontiguousarray(counts.T, dtype=np.float64)
 
 
-def confidence_interval(figure: float, samples: np.ndarray) -> tuple[float, float]:
+def confidence_interval(figure: float, samples: Floats) -> tuple[float, float]:
     """95 % interval of a figure: how it varies over as many images of the same kind.
 
     AP takes the best precision from a recall on, so an image that is drawn
@@ -53,7 +55,7 @@ def confidence_interval(figure: float, samples: np.ndarray) -> tuple[float, floa
     return float(low), float(high)
 
 
-def resampled_figures(matches: Matches, weights: np.ndarray) -> dict[str, np.ndarray]:
+def resampled_figures(matches: Matches, weights: Floats) -> dict[str, Floats]:
     """COCO's twelve figures of every resample.
 
     Args:
@@ -102,20 +104,21 @@ def resampled_figures(matches: Matches, weights: np.ndarray) -> dict[str, np.nda
     return dict(zip(FIGURES, values, strict=True))
 
 
-def _sums(rows: np.ndarray, images: np.ndarray, num_rows: int, weights: np.ndarray) -> np.ndarray:
+def _sums(rows: Ints, images: Ints, num_rows: int, weights: Floats) -> Floats:
     """(num_rows, N): the weights of images, added up row by row."""
     ones = np.ones(len(images))
-    return csr_matrix((ones, (rows, images)), shape=(num_rows, len(weights))) @ weights
+    sums: Floats = csr_matrix((ones, (rows, images)), shape=(num_rows, len(weights))) @ weights
+    return sums
 
 
 def _add_precision(
     matches: Matches,
-    order: np.ndarray,
+    order: Ints,
     area: int,
-    weights: np.ndarray,
-    positives: np.ndarray,
-    precision: np.ndarray,
-) -> np.ndarray:
+    weights: Floats,
+    positives: Floats,
+    precision: Floats,
+) -> Floats:
     """Add a category's mean interpolated precision at each threshold and resample.
 
     Args:

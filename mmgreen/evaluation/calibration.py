@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmgreen.arrays import Floats, Ints
+
 from .matching import IGNORED, MATCHED, Matches
 
 
@@ -19,9 +21,9 @@ class Calibration:
             count; NaN if there is no detection.
     """
 
-    count: np.ndarray
-    score: np.ndarray
-    precision: np.ndarray
+    count: Ints
+    score: Floats
+    precision: Floats
     error: float
 
 

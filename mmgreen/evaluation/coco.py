@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+
+from mmgreen.arrays import Floats
 
 #: COCO's twelve figures, in COCO's order.
 FIGURES = (
@@ -29,13 +32,16 @@ class CocoFigures:
     """
 
     figures: dict[str, float]
-    categories: dict[str, np.ndarray]
-    precision: np.ndarray
+    categories: dict[str, Floats]
+    precision: Floats
     summary: str
 
 
 def coco_evaluator(
-    truth: COCO, detections: list[dict], iou_type: str, cat_ids: Sequence[int] | None = None
+    truth: COCO,
+    detections: list[dict[str, Any]],
+    iou_type: str,
+    cat_ids: Sequence[int] | None = None,
 ) -> COCOeval_faster:
     """Evaluate detections of all images of an annotation file.
 
@@ -90,7 +96,8 @@ def coco_figures(evaluator: COCOeval_faster) -> CocoFigures:
     )
 
 
-def _mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
     """Mean without NaN; NaN where there is nothing else."""
     count = np.isfinite(values).sum(axis)
-    return np.nansum(values, axis) / np.where(count, count, np.nan)
+    mean: Floats = np.nansum(values, axis) / np.where(count, count, np.nan)
+    return mean

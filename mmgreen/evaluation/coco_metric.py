@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO
@@ -26,7 +27,7 @@ _NAMES = dict(
 
 
 @METRICS.register_module()
-class CocoMetric(MMDetCocoMetric):
+class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
     """mmdet's COCO metric by faster-coco-eval, with COCO's own twelve figures.
 
     Metrics have mmdet's names and all their digits, so that they are those of
@@ -55,7 +56,7 @@ class CocoMetric(MMDetCocoMetric):
         classwise: bool = False,
         format_only: bool = False,
         outfile_prefix: str | None = None,
-        backend_args: dict | None = None,
+        backend_args: dict[str, Any] | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -71,10 +72,11 @@ class CocoMetric(MMDetCocoMetric):
         )
         self.figures: dict[str, CocoFigures] = {}
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Figures of all images, by the names of mmdet's metrics."""
         if self.format_only:
-            return super().compute_metrics(results)
+            nothing: dict[str, float] = super().compute_metrics(results)
+            return nothing
         logger = MMLogger.get_current_instance()
         truths, found = zip(*results, strict=True)
         metrics: dict[str, float] = {}
@@ -106,4 +108,4 @@ def _table(figures: CocoFigures, names: Sequence[str]) -> str:
     columns = figures.categories.values()
     for name, *values in zip(names, *columns, strict=True):
         rows.append([name, *('-' if np.isnan(value) else f'{value:.3f}' for value in values)])
-    return AsciiTable(rows).table
+    return str(AsciiTable(rows).table)

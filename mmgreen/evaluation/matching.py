@@ -6,10 +6,14 @@ these matches is the AP of the evaluator.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCOeval_faster
 from faster_coco_eval.core.mask import iou as compute_iou
+from numpy.typing import NDArray
+
+from mmgreen.arrays import Bools, Floats, Ints
 
 UNMATCHED, MATCHED, IGNORED = 0, 1, 2
 
@@ -45,25 +49,25 @@ class Matches:
         num_categories: K.
     """
 
-    image: np.ndarray
-    category: np.ndarray
-    score: np.ndarray
-    rank: np.ndarray
-    in_range: np.ndarray
-    state: np.ndarray
-    same: np.ndarray
-    same_iou: np.ndarray
-    other: np.ndarray
-    other_iou: np.ndarray
-    taken_iou: np.ndarray
-    gt_image: np.ndarray
-    gt_category: np.ndarray
-    gt_ignored: np.ndarray
-    gt_found: np.ndarray
+    image: Ints
+    category: Ints
+    score: Floats
+    rank: Ints
+    in_range: Bools
+    state: NDArray[np.uint8]
+    same: Ints
+    same_iou: Floats
+    other: Ints
+    other_iou: Floats
+    taken_iou: Floats
+    gt_image: Ints
+    gt_category: Ints
+    gt_ignored: Bools
+    gt_found: Bools
     num_images: int
     num_categories: int
 
-    def by_category(self) -> list[np.ndarray]:
+    def by_category(self) -> list[Ints]:
         """Detections of every category, best score first, in COCO's order of equals."""
         order = np.lexsort((self.rank, self.image, -self.score, self.category))
         return np.split(order, np.searchsorted(self.category[order], range(1, self.num_categories)))
@@ -81,8 +85,8 @@ def match_detections(evaluator: COCOeval_faster) -> Matches:
     areas = np.array(params.areaRng)
     thresholds = np.minimum(params.iouThrs, 1 - 1e-10)
 
-    parts: list[dict[str, np.ndarray]] = []
-    objects: list[dict[str, np.ndarray]] = []
+    parts: list[dict[str, NDArray[Any]]] = []
+    objects: list[dict[str, NDArray[Any]]] = []
     first_object = 0
     for i, image_id in enumerate(params.imgIds):
         gts = [a for a in evaluator.cocoGt.imgToAnns[image_id] if a['category_id'] in column]
@@ -122,9 +126,8 @@ def match_detections(evaluator: COCOeval_faster) -> Matches:
         first_object += len(gts)
 
     if not parts:
-        nothing = np.zeros((0, 0))
-        none = np.zeros(0, dtype=np.int64)
-        part = _match_image(nothing, none, none, none, nothing, thresholds, none)
+        none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+        part = _match_image(np.zeros((0, 0)), none, none, no, no[None], thresholds, no)
         part |= dict(category=none, score=np.zeros(0), rank=none, image=none)
         part |= dict(
             in_range=np.zeros((len(areas), 0), dtype=bool),
@@ -139,21 +142,21 @@ def match_detections(evaluator: COCOeval_faster) -> Matches:
     )
 
 
-def _in_range(annotations: list[dict], areas: np.ndarray) -> np.ndarray:
+def _in_range(annotations: list[dict[str, Any]], areas: Floats) -> Bools:
     """(A, N) bool, whether areas lie within each range, ends included."""
     area = np.array([annotation['area'] for annotation in annotations], dtype=np.float64)
     return (area >= areas[:, :1]) & (area <= areas[:, 1:])
 
 
 def _match_image(
-    iou: np.ndarray,
-    category: np.ndarray,
-    gt_category: np.ndarray,
-    crowd: np.ndarray,
-    ignored: np.ndarray,
-    thresholds: np.ndarray,
-    found: np.ndarray,
-) -> dict[str, np.ndarray]:
+    iou: Floats,
+    category: Ints,
+    gt_category: Ints,
+    crowd: Bools,
+    ignored: Bools,
+    thresholds: Floats,
+    found: Bools,
+) -> dict[str, NDArray[Any]]:
     """Match the detections of an image, best score first, category by category.
 
     Args:
@@ -200,7 +203,7 @@ def _match_image(
     )
 
 
-def _most(overlap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _most(overlap: Floats) -> tuple[Ints, Floats]:
     """Column and value of the largest entry of each row; -1 and 0 where all are below 0."""
     if not overlap.size:
         return np.full(len(overlap), -1), np.zeros(len(overlap))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmgreen.arrays import Bools, Ints
+
 from .matching import IGNORED, MATCHED, Matches
 
 #: Kinds of errors, in the order of the paper.
@@ -36,8 +38,8 @@ class Errors:
     count: dict[str, int]
     lost: dict[str, float]
     ap50: float
-    kind: np.ndarray
-    missed: np.ndarray
+    kind: Ints
+    missed: Bools
 
 
 def find_errors(matches: Matches) -> Errors:
@@ -69,7 +71,7 @@ def find_errors(matches: Matches) -> Errors:
     objects = np.bincount(matches.gt_category[~crowd], minlength=matches.num_categories)
     right, counted = state == MATCHED, state != IGNORED
 
-    def ap50(found: np.ndarray, kept: np.ndarray, category: np.ndarray, positives: np.ndarray):
+    def ap50(found: Bools, kept: Bools, category: Ints, positives: Ints) -> float:
         return _ap50(matches, found & kept, counted & kept, category, positives)
 
     base = ap50(right, everything, matches.category, objects)
@@ -103,10 +105,10 @@ def find_errors(matches: Matches) -> Errors:
 
 def _ap50(
     matches: Matches,
-    found: np.ndarray,
-    counted: np.ndarray,
-    category: np.ndarray,
-    positives: np.ndarray,
+    found: Bools,
+    counted: Bools,
+    category: Ints,
+    positives: Ints,
 ) -> float:
     """Mean AP of categories with objects: 101 recalls, interpolated precision.
 

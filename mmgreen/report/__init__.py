@@ -47,7 +47,7 @@ def write_report(
         if training is not None and training.is_pretraining:
             return pretraining_report(training, names[0]).write(Path(out))
     read = [
-        read_run(path, name, ann_file and Path(ann_file), images and Path(images))
+        read_run(path, name, Path(ann_file) if ann_file else None, Path(images) if images else None)
         for path, name in zip(paths, names, strict=True)
     ]
     return detection_report(read).write(Path(out))

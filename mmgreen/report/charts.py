@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,7 +17,7 @@ COLOURS = ('#2f81c7', '#d9822b', '#2a9d6f', '#c2558a', '#8a6fc9', '#8c8c3a')
 
 # Placeholders that become variables of the page's style.
 _INK, _LINE = '#010203', '#040506'
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     'svg.fonttype': 'none',  # text stays text: any script, selectable
     'text.parse_math': False,  # names may hold dollars
     'font.family': 'DejaVu Sans',
@@ -55,7 +56,7 @@ def _draw(label: str, size: tuple[float, float], paint: Callable[[Axes], None]) 
     return Chart(svg, label)
 
 
-def _legend(axes: Axes, names: Sequence[str]) -> None:
+def _legend(axes: Axes, names: Collection[str]) -> None:
     if len(names) > 1:
         axes.legend(loc='upper left', bbox_to_anchor=(0, -0.16), borderaxespad=0.2)
 

@@ -80,7 +80,7 @@ class Section:
 
     title: str
     text: str = ''
-    blocks: list[Table | Chart | Row] = field(default_factory=list)
+    blocks: Sequence[Table | Chart | Row] = field(default_factory=list)
 
 
 @dataclass

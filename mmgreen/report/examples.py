@@ -10,10 +10,9 @@ import torch
 from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as mask_api
 
+from .comparison import SCORE
 from .document import Picture
 
-#: Score from which a detection is drawn, and counts for an image's F1.
-SCORE = 0.3
 #: Width in pixels of every picture.
 _WIDTH = 480
 
@@ -44,8 +43,8 @@ def draw_example(
     else:
         entries = [e for e in found if e['image_id'] == image_id and e['score'] >= SCORE]
     # Results may be masks alone.
-    boxes = [entry.get('bbox') or mask_api.toBbox(entry['segmentation']) for entry in entries]
-    boxes = np.array(boxes, dtype=np.float32).reshape(-1, 4)
+    corners = [entry.get('bbox') or mask_api.toBbox(entry['segmentation']) for entry in entries]
+    boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     instances = InstanceData(
         bboxes=torch.from_numpy((boxes * scale).clip(0, [*size, *size])),

@@ -30,7 +30,9 @@ class Training:
 
 def training_in(work_dir: Path) -> Training | None:
     """The last training run in a work dir, if there is a record of it."""
-    folders, record, wanted = [], {}, None
+    folders: list[Path] = []
+    record: dict = {}
+    wanted = None
     for folder, found in reversed(records_below(work_dir, 'train')):
         if wanted is None:
             record = dict(found)
@@ -106,7 +108,7 @@ def describe_efficiency(runs: Sequence[Run]) -> Section:
         for training in reversed(trainings_of(run.record.get('checkpoint'))):  # the last counts
             stages['pre-training' if training.is_pretraining else 'training'] = training.record
         columns.append(stages)
-    rows = [
+    rows: list[list[Cell | str]] = [
         [f'{stage}, {unit}', *(_cost_cell(column.get(stage), unit) for column in columns)]
         for stage in ('pre-training', 'training', 'test')
         for unit in ('time', 'images/s', 'MiB')

@@ -5,13 +5,12 @@ in, index tensors come out (:class:`Layout`), and
 :func:`group_window_attention` runs over them.
 """
 
-from .attention import BACKENDS, group_window_attention
+from .attention import group_window_attention
 from .grouping import GROUPINGS, attention_cost, optimal_grouping
 from .layout import Layout, Windows
 from .masking import num_visible, random_mask
 
 __all__ = [
-    'BACKENDS',
     'GROUPINGS',
     'Layout',
     'Windows',

@@ -1,19 +1,17 @@
 """Group window attention over visible tokens (GreenMIM, section 3.2)."""
 
-from collections.abc import Callable
-from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.flex_attention import flex_attention
 
 from .layout import Windows
 
 
 # What varies from mask to mask, the number of groups and their size, stays inside
 # this function: compiled code around it has fixed shapes and is never made anew.
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def group_window_attention(
     qkv: Tensor,
     bias_table: Tensor,
@@ -22,7 +20,6 @@ def group_window_attention(
     scale: float | None = None,
     dropout: float = 0.0,
     beyond: Tensor | None = None,
-    backend: str = 'sdpa',
 ) -> Tensor:
     """Multi-head attention inside windows that are packed into equal groups.
 
@@ -42,17 +39,10 @@ def group_window_attention(
         beyond: (3*C,), what a zero token projects to (the bias of the qkv
             layer): the q, k, v of positions beyond the map's border. Zeros by
             default.
-        backend: One of ``BACKENDS``: ``'sdpa'`` (scaled_dot_product_attention)
-            or ``'flex'`` (FlexAttention). The results are the same.
 
     Returns:
         (B, N, C), heads joined, not projected.
-
-    Raises:
-        ValueError: If the backend is unknown or has no dropout.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"attention '{backend}' is unknown: choose from {', '.join(BACKENDS)}")
     batch, tokens, channels = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     head_dim = channels // num_heads
 
@@ -66,8 +56,9 @@ def group_window_attention(
         qkv = qkv.index_copy(3, windows.beyond, fill.expand(-1, -1, -1, len(windows.beyond), -1))
     shape = (3, -1, num_heads * windows.num_groups, windows.group_size, head_dim)
     scale = head_dim**-0.5 if scale is None else scale
-    out = BACKENDS[backend](qkv.view(shape), bias_table, windows, scale, dropout)
-    return _Ungroup.apply(out, windows, num_heads).view(batch, tokens, channels)
+    out = _attend(qkv.view(shape), bias_table, windows, scale, dropout)
+    joined: Tensor = _Ungroup.apply(out, windows, num_heads)
+    return joined.view(batch, tokens, channels)
 
 
 class _Group(torch.autograd.Function):
@@ -78,12 +69,12 @@ class _Group(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, slots: Tensor, inverse: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slots: Tensor, inverse: Tensor) -> Tensor:
         ctx.save_for_backward(inverse)
         return x.index_select(-2, slots)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (inverse,) = ctx.saved_tensors
         return grad.index_select(-2, inverse), None, None
 
@@ -92,14 +83,14 @@ class _Ungroup(torch.autograd.Function):
     """(b, heads*G, S, D) to (b, tokens, heads*D), and backwards with zeros where no token is."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, windows: Windows, num_heads: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, windows: Windows, num_heads: int) -> Tensor:
         ctx.windows, ctx.shape = windows, x.shape
         x = x.view(len(x), num_heads, windows.num_groups, windows.group_size, -1)
         x = x.permute(0, 2, 3, 1, 4).reshape(len(x), len(windows.slots), -1)
         return x if windows.in_order else x.index_select(1, windows.inverse)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         windows, (batch, rows, _, head_dim) = ctx.windows, ctx.shape
         heads = rows // windows.num_groups
         grad = grad.reshape(batch, -1, heads, head_dim).transpose(1, 2)
@@ -108,17 +99,19 @@ class _Ungroup(torch.autograd.Function):
         return grad.reshape(ctx.shape), None, None
 
 
-def _sdpa(
+def _attend(
     qkv: Tensor, bias_table: Tensor, windows: Windows, scale: float, dropout: float
 ) -> Tensor:
     """Attention of (3, b, heads*G, S, D), the bias and mask broadcast over b."""
     # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
     # one asked for torch would keep every attention matrix.
     if qkv.device.type == 'cpu' and not dropout:
-        return _RecomputedAttention.apply(qkv, bias_table, windows, scale)
+        recomputed: Tensor = _RecomputedAttention.apply(qkv, bias_table, windows, scale)
+        return recomputed
     # Looked up in float32: the gradient of an entry is a sum over many pairs.
     bias = _pair_bias(bias_table, windows).to(qkv.dtype)
-    return F.scaled_dot_product_attention(*qkv.unbind(0), bias, dropout, scale=scale)
+    q, k, v = qkv.unbind(0)
+    return F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
 
 
 def _pair_bias(table: Tensor, windows: Windows) -> Tensor:
@@ -134,15 +127,16 @@ class _RecomputedAttention(torch.autograd.Function):
     """Attention whose backward pass computes bias and weights anew."""
 
     @staticmethod
-    def forward(ctx, qkv: Tensor, table: Tensor, windows: Windows, scale: float) -> Tensor:
+    def forward(ctx: Any, qkv: Tensor, table: Tensor, windows: Windows, scale: float) -> Tensor:
         ctx.save_for_backward(qkv, table)
         ctx.windows, ctx.scale = windows, scale
         # Torch takes its fused kernel only for a bias that asks for no gradient.
         bias = _pair_bias(table.detach(), windows).to(qkv.dtype)
-        return F.scaled_dot_product_attention(*qkv.unbind(0), bias, scale=scale)
+        q, k, v = qkv.unbind(0)
+        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         qkv, table = ctx.saved_tensors
         bias = _pair_bias(table, ctx.windows).to(qkv.dtype)
         grad_qkv = torch.empty_like(qkv)
@@ -182,32 +176,3 @@ def _attention_gradients(
     torch.matmul(grad_scores, k, out=grad_qkv[0]).mul_(scale)
     torch.matmul(grad_scores.transpose(-1, -2), q, out=grad_qkv[1])
     torch.matmul(weights.transpose(-1, -2), grad, out=grad_qkv[2])
-
-
-def _flex(
-    qkv: Tensor, bias_table: Tensor, windows: Windows, scale: float, dropout: float
-) -> Tensor:
-    """The same through FlexAttention: no bias and no mask in memory at all."""
-    if dropout:
-        raise ValueError("attention 'flex' has no dropout: set attn_drop_rate to 0")
-    groups, last = windows.num_groups, len(bias_table) - 1
-    window, code = (t.view(groups, -1) for t in (windows.window, windows.code))
-    centre = 2 * windows.side * (windows.side - 1)
-
-    def bias(score: Tensor, b: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        group = head % groups
-        row = (code[group, i] - code[group, j] + centre).clamp(0, last)
-        same = window[group, i] == window[group, j]
-        return torch.where(same, score + bias_table[row, head // groups], float('-inf'))
-
-    return _flex_attention(qkv.is_cuda)(*qkv.unbind(0), score_mod=bias, scale=scale)
-
-
-@cache
-def _flex_attention(fused: bool) -> Callable[..., Tensor]:
-    """FlexAttention, as a fused kernel for any number of groups and their size."""
-    return torch.compile(flex_attention, dynamic=True) if fused else flex_attention
-
-
-#: Ways to compute attention in groups, by the name that configs give them.
-BACKENDS: dict[str, Callable[..., Tensor]] = {'sdpa': _sdpa, 'flex': _flex}

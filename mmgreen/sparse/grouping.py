@@ -134,7 +134,8 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     _check(counts)
     tokens, largest = sum(counts), max(counts)
     descending = sorted(Counter(counts).items(), reverse=True)
-    orders = [tuple(zip(*descending, strict=True))]
+    sizes, multiplicities = zip(*descending, strict=True)
+    orders: list[tuple[Sequence[int], Sequence[int]]] = [(sizes, multiplicities)]
     if len(counts) <= _FEW_WINDOWS:
         orders.append((counts, [1] * len(counts)))
 

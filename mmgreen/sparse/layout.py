@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmgreen.arrays import Ints
+
 from .grouping import GROUPINGS
 
 
-def nested_order(side: int) -> np.ndarray:
+def nested_order(side: int) -> Ints:
     """Row and column of every token of a unit, in quad order.
 
     Args:
@@ -34,7 +36,7 @@ def nested_order(side: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def unit_tokens(grid: tuple[int, int], unit_side: int) -> tuple[np.ndarray, np.ndarray]:
+def unit_tokens(grid: tuple[int, int], unit_side: int) -> tuple[Ints, Ints]:
     """Map rows and columns of the tokens of every unit, masked ones too.
 
     Args:
@@ -70,14 +72,14 @@ class WindowMap:
         beyond_counts: (W,) int64, how many of them each window has.
     """
 
-    window: np.ndarray
-    code: np.ndarray
-    rank: np.ndarray
-    counts: np.ndarray
-    beyond_window: np.ndarray
-    beyond_code: np.ndarray
-    beyond_rank: np.ndarray
-    beyond_counts: np.ndarray
+    window: Ints
+    code: Ints
+    rank: Ints
+    counts: Ints
+    beyond_window: Ints
+    beyond_code: Ints
+    beyond_rank: Ints
+    beyond_counts: Ints
 
 
 @lru_cache(maxsize=64)
@@ -98,7 +100,7 @@ def window_map(grid: tuple[int, int], unit_side: int, side: int, shift: int) -> 
     padded = [-(-size // side) * side for size in map_size]
     across = padded[1] // side + 1  # windows, shifted ones too
 
-    def place(rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def place(rows: Ints, cols: Ints) -> tuple[Ints, Ints]:
         down, right = rows + side - shift, cols + side - shift
         window = down // side * across + right // side
         return window, down % side * (2 * side - 1) + right % side
@@ -178,7 +180,7 @@ class Windows:
 
 
 def build_windows(
-    visible: np.ndarray,
+    visible: Ints,
     grid: tuple[int, int],
     unit_side: int,
     side: int,
@@ -212,9 +214,8 @@ def build_windows(
     first_slot = np.empty(len(counts), dtype=np.int64)
     for g, members in enumerate(groups):
         first_slot[members] = list(accumulate((counts[i] for i in members[:-1]), initial=g * size))
-    first = np.zeros(num_masks * num_windows, dtype=np.int64)
-    first[held] = first_slot
-    first = first.reshape(num_masks, num_windows)
+    first = np.zeros((num_masks, num_windows), dtype=np.int64)
+    first.flat[held] = first_slot
 
     # A token stands behind those of earlier units in its window, then by its rank.
     start = first[:, None] + tokens_of_unit.cumsum(1) - tokens_of_unit  # [M, V, W]
@@ -239,9 +240,18 @@ def build_windows(
         slot_window[beyond] = (owner + sample[:, None])[chosen]
         slot_code[beyond] = np.broadcast_to(where.beyond_code, chosen.shape)[chosen]
 
-    arrays = (slots, inverse, slot_window, slot_code, empty, beyond)
-    in_order = len(groups) == 1 and np.array_equal(inverse, np.arange(len(slots)))
-    return Windows(*map(torch.from_numpy, arrays), len(groups), size, side, in_order)
+    return Windows(
+        slots=torch.from_numpy(slots),
+        inverse=torch.from_numpy(inverse),
+        window=torch.from_numpy(slot_window),
+        code=torch.from_numpy(slot_code),
+        empty=torch.from_numpy(empty),
+        beyond=torch.from_numpy(beyond),
+        num_groups=len(groups),
+        group_size=size,
+        side=side,
+        in_order=len(groups) == 1 and np.array_equal(inverse, np.arange(len(slots))),
+    )
 
 
 class Layout:
@@ -283,8 +293,7 @@ class Layout:
                 'a mask must be a bool tensor of shape (1 or batch, rows, columns) over units, '
                 f'not {mask.dtype} of shape {tuple(mask.shape)}'
             )
-        num_masks, *grid = mask.shape
-        grid = tuple(grid)
+        num_masks, grid = len(mask), (mask.shape[1], mask.shape[2])
         seen = ~mask.cpu().numpy().reshape(num_masks, -1)
         counts = seen.sum(1)
         if counts.min() < 1 or counts.min() != counts.max():
@@ -312,13 +321,16 @@ class Layout:
         """Send every index tensor to ``device`` in one copy, without waiting for it."""
         if torch.device(device).type == 'cpu':
             return self
-        holders = [(self, name) for name in ('visible', 'masked', 'restore', 'rows', 'cols')]
+        holders: list[tuple[object, str]] = [
+            (self, name) for name in ('visible', 'masked', 'restore', 'rows', 'cols')
+        ]
         holders += [(w, name) for w in self.windows.values() for name in Windows.TENSORS]
-        tensors = [getattr(holder, name) for holder, name in holders]
+        tensors: list[Tensor] = [getattr(holder, name) for holder, name in holders]
         packed = torch.cat([t.flatten() for t in tensors])
         if torch.device(device).type == 'cuda':
             packed = packed.pin_memory()  # else the copy would wait
-        parts = packed.to(device, non_blocking=True).split([t.numel() for t in tensors])
+        sizes = [t.numel() for t in tensors]
+        parts = torch.split(packed.to(device, non_blocking=True), sizes)
         for (holder, name), tensor, part in zip(holders, tensors, parts, strict=True):
             setattr(holder, name, part.view(tensor.shape))
         return self

@@ -5,7 +5,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 
 from mmgreen.models import GreenSwinTransformer
 from mmgreen.sparse import Layout, Windows, attention_cost
@@ -35,8 +37,10 @@ def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Lay
     patterns: dict[int, list[tuple[int, int]]] = {}
     for stage, side, shift in layout.windows:
         patterns.setdefault(stage, []).append((side, shift))
-    figure = Figure(figsize=(13, 3.1 * (1 + len(patterns))), layout='constrained')
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.12)
+    figure = Figure(
+        figsize=(13, 3.1 * (1 + len(patterns))),
+        layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.12),
+    )
     cells = figure.add_gridspec(1 + len(patterns), 4)
 
     def panel(row: int, column: int, columns: int = 1) -> Axes:
@@ -140,7 +144,7 @@ def _draw_costs(axes: Axes, told: list[tuple[str, int, int, int]]) -> None:
         cellText=rows,
         rowLabels=[name for name, *_ in told],
         colLabels=['groups', 'padded', 'dense'],
-        bbox=(0.25, 0.0, 0.75, 0.95),
+        bbox=Bbox.from_bounds(0.25, 0.0, 0.75, 0.95),
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)

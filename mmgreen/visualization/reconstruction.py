@@ -42,7 +42,7 @@ def draw_reconstructions(
     unit = model.backbone.stride
     hidden = out['mask'].repeat_interleave(unit, 1).repeat_interleave(unit, 2).cpu().numpy()
     masked = np.where(hidden[..., None], np.uint8(_GREY), resized)
-    return _join_tiles([masked, predicted, resized])
+    return _join_tiles([list(masked), list(predicted), list(resized)])
 
 
 def _join_tiles(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:

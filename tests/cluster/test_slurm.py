@@ -1,4 +1,4 @@
-"""A job on a real Slurm, started here: preempted, requeued, finished."""
+"""A job on a real Slurm, started here: preempted, requeued, finished; a minute."""
 
 import os
 import re
@@ -8,6 +8,8 @@ import time
 
 import pytest
 from helpers import ROOT, logged_losses
+
+pytestmark = pytest.mark.slow
 
 TOOLS = ('slurmctld', 'slurmd', 'munged', 'sbatch')
 

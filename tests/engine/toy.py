@@ -12,7 +12,8 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmgreen.engine import build_runner, own_scope, prepare_config
+from mmgreen.config import own_scope, prepare_config
+from mmgreen.engine import build_runner
 
 _NUMBERS = count()
 

@@ -230,21 +230,9 @@ def test_how_windows_are_grouped_changes_no_result(grouping, num_masks):
         torch.testing.assert_close(other, optimal, atol=1e-4, rtol=1e-4)
 
 
-@torch.no_grad()
-def test_flex_attention_changes_no_result():
-    images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7)
-    wide = dict(arch=dict(embed_dims=32, depths=[1, 2, 1, 1], num_heads=[2, 4, 8, 16]))
-    results = []
-    for name in ('sdpa', 'flex'):
-        torch.manual_seed(1)
-        results.append(small_swin(attention=name, **wide).requires_grad_(False)(images, mask)[-1])
-    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize('setting', ['grouping', 'attention'])
-def test_unknown_strategies_are_refused(setting):
-    with pytest.raises(UserError, match=f"{setting} 'best' is unknown: choose from"):
-        small_swin(**{setting: 'best'})
+def test_unknown_groupings_are_refused():
+    with pytest.raises(UserError, match="grouping 'best' is unknown: choose from"):
+        small_swin(grouping='best')
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """The report in a real browser: Chromium, headless."""
 
 import json
-import os
-import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from synthetic import make_coco
 
 from mmgreen.report import write_report
 
-CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module', params=['comparison', 'quickstart'])
@@ -38,21 +36,6 @@ def report(request, tmp_path_factory):
         ann_file=folder / 'annotations.json',
         images=folder,
     )
-
-
-@pytest.fixture(scope='module')
-def browser():
-    if CHROMIUM is None:
-        pytest.skip('Chromium is not at hand: apt install chromium, or set CHROMIUM to its path')
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Root, as in a container, has no sandbox; nothing is to be looked up.
-        quiet = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-        quiet += ['--disable-component-update', '--disable-sync']
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])

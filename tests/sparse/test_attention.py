@@ -118,33 +118,6 @@ def test_gradients_are_those_of_finite_differences():
     )
 
 
-@pytest.mark.parametrize('num_masks', [1, 2])
-@torch.no_grad()
-def test_flex_gives_the_same_result(num_masks):
-    qkv, table, windows, heads = (
-        t.detach() if isinstance(t, torch.Tensor) else t for t in example(num_masks)
-    )
-    sdpa, flex = (
-        group_window_attention(qkv, table, windows, heads, backend=backend)
-        for backend in ('sdpa', 'flex')
-    )
-    torch.testing.assert_close(flex, sdpa, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='FlexAttention trains on a GPU only')
-def test_flex_gives_the_same_gradients():
-    layout = Layout(random_mask(4, 4, 0.5), 8, [[(7, 3)]]).to('cuda')
-    windows = layout.windows[0, 7, 3]
-    qkv = torch.randn(2, windows.num_tokens, 96, device='cuda', requires_grad=True)
-    table = torch.randn(169, 2, device='cuda', requires_grad=True)
-    results = []
-    for backend in ('sdpa', 'flex'):
-        out = group_window_attention(qkv, table, windows, 2, backend=backend)
-        results.append((out, *torch.autograd.grad(out.square().sum(), (qkv, table))))
-    for sdpa, flex in zip(*results, strict=True):
-        torch.testing.assert_close(flex, sdpa, atol=1e-3, rtol=1e-3)
-
-
 def test_dropout_drops_weights_and_keeps_their_sum():
     qkv, table, windows, heads = example()
     with torch.no_grad():
@@ -154,11 +127,3 @@ def test_dropout_drops_weights_and_keeps_their_sum():
     assert out.mean().item() == pytest.approx(1, abs=0.05)
     out.sum().backward()
     assert qkv.grad.isfinite().all()
-
-
-def test_what_a_backend_cannot_do_is_refused():
-    qkv, table, windows, heads = example()
-    with pytest.raises(ValueError, match="'flash' is unknown: choose from sdpa, flex"):
-        group_window_attention(qkv, table, windows, heads, backend='flash')
-    with pytest.raises(ValueError, match='has no dropout: set attn_drop_rate to 0'):
-        group_window_attention(qkv, table, windows, heads, dropout=0.1, backend='flex')

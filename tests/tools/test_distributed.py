@@ -1,4 +1,8 @@
-"""Two processes by tools/dist_train.sh, on a CPU: killed, hung, resumed."""
+"""Two processes by tools/dist_train.sh, on a CPU: killed, hung, resumed.
+
+A launcher and two processes start anew in each test, and once more after a fault, and import the
+libraries each time: most tests here take half a minute.
+"""
 
 import os
 import signal
@@ -59,6 +63,7 @@ def uninterrupted(demo, tmp_path_factory):
 
 @pytest.mark.parametrize('config', [PRETRAIN, DETECT])
 def test_a_rank_that_is_killed_costs_nothing(demo, uninterrupted, tmp_path, config):
+    """Two starts of a launcher and two processes: half a minute."""
     run = start(demo, config, tmp_path / 'run')
     run.wait_for(r'Epoch\(train\) +\[2\]\[3/')
     os.kill(run.children()[-1], signal.SIGKILL)
@@ -69,7 +74,10 @@ def test_a_rank_that_is_killed_costs_nothing(demo, uninterrupted, tmp_path, conf
 
 
 def test_a_signal_to_one_rank_or_to_the_launcher_saves_in_all(demo, uninterrupted, tmp_path):
-    """One rank is asked to leave, and the run is started again; then the launcher is."""
+    """One rank is asked to leave, and the run is started again; then the launcher is.
+
+    Three starts: half a minute.
+    """
     run = start(demo, PRETRAIN, tmp_path / 'run')
     run.wait_for(r'Epoch\(train\) +\[1\]\[3/')
     os.kill(run.children()[-1], signal.SIGUSR1)
@@ -85,6 +93,7 @@ def test_a_signal_to_one_rank_or_to_the_launcher_saves_in_all(demo, uninterrupte
 
 
 def test_a_rank_that_hangs_is_given_up_after_the_time_limit(demo, uninterrupted, tmp_path):
+    """The time limit, that of torchrun for a process to end (30 s), and two starts: a minute."""
     run = start(demo, PRETRAIN, tmp_path / 'run', 'env_cfg.dist_cfg.timeout=8')
     run.wait_for(r'Epoch\(train\) +\[2\]\[3/')
     os.kill(run.children()[-1], signal.SIGSTOP)
@@ -115,7 +124,10 @@ def test_scripts_say_how_they_are_used(tmp_path, script):
 
 
 def test_flexible_runner_is_resumed_like_the_other(demo, tmp_path):
-    """mmengine's runner of FSDP, whose order of loading and hooks is another one."""
+    """mmengine's runner of FSDP, whose order of loading and hooks is another one.
+
+    Three starts: half a minute.
+    """
     options = ('runner_type=FlexibleRunner', 'strategy.type=DDPStrategy')
     whole = start(demo, PRETRAIN, tmp_path / 'whole', *options)
     assert whole.end() == 0, whole.log.read_text()[-3000:]

@@ -1,6 +1,9 @@
-"""The drill, in short."""
+"""The drill, in short: three kills, and as many starts; a minute."""
 
+import pytest
 from helpers import run_tool
+
+pytestmark = pytest.mark.slow
 
 DEMO = 'configs/quickstart/greenmim_swin-nano_demo.py'
 

@@ -65,7 +65,7 @@ def test_a_worker_that_dies_is_replaced(demo, uninterrupted, tmp_path):
 def test_a_second_signal_ends_it_at_once(tmp_path):
     """In a step that does not end."""
     code = (
-        'import os, time, mmgreen.engine.preemption_hook as p\n'
+        'import os, time, mmgreen.engine.hooks.preemption_hook as p\n'
         'class Runner: cfg = None\n'
         'p.PreemptionHook().before_train(Runner)\n'
         'print("ready", flush=True)\n'

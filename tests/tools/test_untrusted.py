@@ -7,7 +7,7 @@ import torch
 from helpers import Malicious, run_tool
 from mmengine.runner.checkpoint import CheckpointLoader
 
-import mmgreen.engine  # noqa: F401
+import mmgreen.checkpoints  # noqa: F401
 from mmgreen.apis import detect, evaluate, finetune, pretrain, reconstruct
 from mmgreen.errors import UserError
 

@@ -5,7 +5,7 @@ import re
 
 import cv2
 import pytest
-from helpers import ROOT, run_in_terminal, run_python, run_tool
+from helpers import run_in_terminal, run_python, run_tool
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
 DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'

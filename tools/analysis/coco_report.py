@@ -8,9 +8,7 @@ report.json.
 import argparse
 from pathlib import Path
 
-import mmgreen  # noqa: F401
 from mmgreen.errors import one_sentence
-from mmgreen.report import write_report
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,6 +37,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from mmgreen.report import write_report
+
     with one_sentence():
         path = write_report(args.runs, args.out, args.names, args.ann_file, args.images)
     print(f'Report: {path}')

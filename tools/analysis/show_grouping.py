@@ -4,14 +4,7 @@
 import argparse
 from pathlib import Path
 
-import cv2
-import torch
-
-import mmgreen  # noqa: F401
-from mmgreen.engine import build_model, load_config
 from mmgreen.errors import UserError, one_sentence
-from mmgreen.images import read_image
-from mmgreen.visualization import draw_grouping
 
 CONFIG = 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py'
 
@@ -36,6 +29,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    import cv2
+    import torch
+
+    from mmgreen.config import build_model, load_config
+    from mmgreen.images import read_image
+    from mmgreen.visualization import draw_grouping
+
     with one_sentence():
         image = read_image(args.image)
         options = {} if args.mask_ratio is None else {'model.mask_ratio': args.mask_ratio}

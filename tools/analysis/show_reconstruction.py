@@ -4,9 +4,6 @@
 import argparse
 from pathlib import Path
 
-import cv2
-
-from mmgreen.apis import reconstruct
 from mmgreen.errors import one_sentence
 
 
@@ -27,6 +24,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    import cv2
+
+    from mmgreen.apis import reconstruct
+
     with one_sentence():
         picture = reconstruct(args.config, args.checkpoint, args.images, args.size, args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)

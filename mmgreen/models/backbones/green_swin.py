@@ -1,5 +1,7 @@
 """Swin Transformer with a sparse way through the same parameters."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks.transformer import PatchMerging
@@ -9,11 +11,11 @@ from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mmgreen.engine.pretrained import load_backbone
+from mmgreen.checkpoints import load_backbone
 from mmgreen.errors import UserError
 from mmgreen.models.layers import linear_after
 from mmgreen.registry import MODELS
-from mmgreen.sparse import BACKENDS, GROUPINGS, Layout, Windows, group_window_attention
+from mmgreen.sparse import GROUPINGS, Layout, Windows, group_window_attention
 
 
 @MODELS.register_module()
@@ -27,32 +29,24 @@ class GreenSwinTransformer(SwinTransformer):
 
     ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads any GreenMIM,
     SimMIM or Swin checkpoint, of the official projects, timm or OpenMMLab, and
-    stops where it does not fit (see :func:`mmgreen.engine.load_backbone`).
+    stops where it does not fit (see :func:`mmgreen.checkpoints.load_backbone`).
 
     Args:
-        args: As of :class:`mmpretrain.models.SwinTransformer`.
+        *args: As of :class:`mmpretrain.models.SwinTransformer`.
         grouping: How the sparse path packs windows into groups: ``'optimal'``
             (dynamic programming), or for comparison ``'greedy'`` (first fit) or
             ``'pad'`` (each window by itself).
-        attention: What computes attention on the sparse path: ``'sdpa'``
-            (scaled_dot_product_attention) or ``'flex'`` (FlexAttention, trains
-            on a GPU only).
-        kwargs: As of :class:`mmpretrain.models.SwinTransformer`.
+        **kwargs: As of :class:`mmpretrain.models.SwinTransformer`.
 
     Raises:
-        UserError: If ``grouping`` or ``attention`` is none of these.
+        UserError: If ``grouping`` is none of these.
     """
 
-    def __init__(self, *args, grouping: str = 'optimal', attention: str = 'sdpa', **kwargs) -> None:
+    def __init__(self, *args: Any, grouping: str = 'optimal', **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, value, choices in (
-            ('grouping', grouping, GROUPINGS),
-            ('attention', attention, BACKENDS),
-        ):
-            if value not in choices:
-                raise UserError(f"{name} '{value}' is unknown: choose from {', '.join(choices)}")
+        if grouping not in GROUPINGS:
+            raise UserError(f"grouping '{grouping}' is unknown: choose from {', '.join(GROUPINGS)}")
         self.grouping = grouping
-        self.attention = attention
 
     def init_weights(self) -> None:
         """Initialise the weights, or load a checkpoint in full."""
@@ -142,7 +136,7 @@ class GreenSwinTransformer(SwinTransformer):
             return super().forward(x)
         if mask.shape[0] not in (1, len(x)):
             raise UserError(f'{mask.shape[0]} masks do not go with a batch of {len(x)} images')
-        layout = self.build_layout(tuple(x.shape[2:]), mask).to(x.device)
+        layout = self.build_layout((x.shape[2], x.shape[3]), mask).to(x.device)
         return self.forward_sparse(x, layout)
 
     def forward_sparse(self, x: Tensor, layout: Layout) -> tuple[Tensor, ...]:
@@ -154,7 +148,7 @@ class GreenSwinTransformer(SwinTransformer):
         for i, stage in enumerate(self.stages):
             for block in stage.blocks:
                 side, shift = _window_and_shift(block, map_size, i)
-                x = _forward_block(block, x, layout.windows[i, side, shift], self.attention)
+                x = _forward_block(block, x, layout.windows[i, side, shift])
             merged = x if stage.downsample is None else _merge_patches(stage.downsample, x)
             if i in self.out_indices:
                 outs.append(getattr(self, f'norm{i}')(merged if self.out_after_downsample else x))
@@ -204,7 +198,7 @@ def _window_and_shift(block: SwinBlock, map_size: tuple[int, int], stage: int) -
     )
 
 
-def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, attention: str) -> Tensor:
+def _forward_block(block: SwinBlock, x: Tensor, windows: Windows) -> Tensor:
     """:meth:`SwinBlock.forward` for visible tokens, (B, N, C) to (B, N, C)."""
     msa = block.attn.w_msa
 
@@ -217,7 +211,6 @@ def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, attention: str
             scale=msa.scale,
             dropout=msa.attn_drop.p if block.training else 0.0,
             beyond=msa.qkv.bias,
-            backend=attention,
         )
         x = x + block.attn.drop(msa.proj_drop(msa.proj(attended)))
         return x + _mlp(block, x)

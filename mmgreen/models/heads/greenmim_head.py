@@ -68,4 +68,4 @@ class GreenMIMHead(MAEPretrainHead):
             pred = pred * (units.var(-1, keepdim=True) + 1e-6) ** 0.5
             pred = pred + units.mean(-1, keepdim=True)
         units = torch.where(mask.flatten(1)[:, :, None], pred, units)
-        return self.unpatchify(units, tuple(mask.shape[1:]))
+        return self.unpatchify(units, (mask.shape[1], mask.shape[2]))

@@ -61,7 +61,7 @@ class _LinearAfterNorm(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
     ) -> Tensor:
-        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], norm_weight, norm_bias, eps)
+        y, mean, rstd = _normalise(x, norm_weight, norm_bias, eps)
         ctx.save_for_backward(x, mean, rstd, norm_weight, norm_bias, weight)
         ctx.eps = eps
         return F.linear(y, weight, bias)
@@ -69,17 +69,26 @@ class _LinearAfterNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, norm_weight, norm_bias, weight = ctx.saved_tensors
-        norm = x.shape[-1:], norm_weight, norm_bias
         grad_y, *grad_linear = _linear_gradients(
             grad,
-            lambda: torch.native_layer_norm(x, *norm, ctx.eps)[0],
+            lambda: _normalise(x, norm_weight, norm_bias, ctx.eps)[0],
             weight,
             ctx.needs_input_grad[-1],
         )
-        grad_norm = torch.ops.aten.native_layer_norm_backward(
-            grad_y, x, norm[0], mean, rstd, *norm[1:], (True, True, True)
+        grad_x, *grad_norm = torch.ops.aten.native_layer_norm_backward(
+            *(grad_y, x.to(norm_weight.dtype), x.shape[-1:], mean, rstd),
+            *(norm_weight, norm_bias, (True, True, True)),
         )
-        return *grad_norm, None, *grad_linear
+        return grad_x.to(x.dtype), *grad_norm, None, *grad_linear
+
+
+def _normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
+    """LayerNorm over the last axis in the type of its weights, mean, and 1 / deviation.
+
+    Under autocast the input may be of half precision and the weights are not.
+    GPUs refuse that, and the backward pass is not under autocast.
+    """
+    return torch.native_layer_norm(x.to(weight.dtype), x.shape[-1:], weight, bias, eps)
 
 
 def _linear_gradients(

@@ -132,7 +132,7 @@ class GreenMIM(BaseSelfSupervisor):
         seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(seed[0]))
         num_masks = len(images) if self.mask_sharing == 'sample' else 1
-        image_size = tuple(images.shape[2:])
+        image_size = (images.shape[2], images.shape[3])
         mask = self.draw_mask(image_size, num_masks, generator)
         return self.backbone.build_layout(image_size, mask).to(images.device)
 
@@ -142,13 +142,16 @@ class GreenMIM(BaseSelfSupervisor):
         if self._step is None:  # a run that is resumed goes on with the masks of its next step
             self._step = MessageHub.get_current_instance().get_info('iter', 0)
         step, ahead = self._step, self._ahead
-        fits = ahead is not None and ahead[0] == self._key(images)
+        key = self._key(images)
         self._step, self._ahead = step + 1, None
-        return ahead[1] if fits else self.build_layout(step, images)
+        if ahead is not None and ahead[0] == key:
+            return ahead[1]
+        return self.build_layout(step, images)
 
     @torch.compiler.disable
     def build_ahead(self, images: Tensor) -> None:
         """Build the layout of the next step. The device is busy with this one meanwhile."""
+        assert self._step is not None  # this step's layout was taken
         self._ahead = self._key(images), self.build_layout(self._step, images)
 
     def _key(self, images: Tensor) -> tuple:
@@ -182,16 +185,13 @@ class GreenMIM(BaseSelfSupervisor):
                 one for each image by default.
 
         Returns:
-            A dict of
-
-            - ``latent``: (B, visible units, C),
-            - ``pred``: (B, units, stride * stride * 3), as the loss sees it,
-            - ``mask``: bool, (B, H/stride, W/stride),
-            - ``image``: (B, 3, H, W) in the scale of ``images``, masked units
-              predicted, visible units kept.
+            ``latent`` (B, visible units, C); ``pred`` (B, units, stride * stride * 3),
+            as the loss sees it; ``mask`` (B, H/stride, W/stride), bool; ``image``
+            (B, 3, H, W) in the scale of ``images``, masked units predicted, visible
+            units kept.
         """
         if mask is None:
-            mask = self.draw_mask(tuple(images.shape[2:]), len(images))
+            mask = self.draw_mask((images.shape[2], images.shape[3]), len(images))
         layout = self.backbone.build_layout(tuple(images.shape[2:]), mask).to(images.device)
         latent = self.backbone.forward_sparse(images, layout)[-1]
         pred = self.neck(latent, layout.restore, self._grid(images))

@@ -1,0 +1,187 @@
+"""Checkpoints of other projects, and for them: converted and verified."""
+
+import importlib.util
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mmgreen.checkpoints import (
+    STYLES,
+    Converted,
+    SwinArchitecture,
+    convert,
+    read_checkpoint,
+    revert,
+    unwrap,
+)
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+from mmgreen.models.necks.greenmim_decoder import sincos_positions
+from mmgreen.registry import MODELS
+
+#: Whose names a checkpoint can be given: styles of :data:`~mmgreen.checkpoints.STYLES`.
+TARGETS = {'mmgreen': 'mmpretrain', 'swin': 'official', 'timm': 'timm'}
+# Largest difference of outputs that rounding in another order explains.
+_TOLERANCE = 1e-4
+
+
+def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
+    """Convert a Swin checkpoint of another project into one of this project, or back.
+
+    What the source is follows from the names of its weights. The result is verified
+    before it is written: converted back it equals the source to the bit, and it gives
+    the same outputs as the source's own library, where that is installed. What is
+    found, and what is left out, is printed.
+
+    Args:
+        src: Checkpoint to read.
+        dst: Checkpoint to write.
+        to: One of :data:`TARGETS`.
+
+    Raises:
+        UserError: If the source cannot be read, is of no known format, or does not
+            come through unchanged. Nothing is written then.
+    """
+    state = unwrap(read_checkpoint(str(src)))
+    torch.manual_seed(0)
+    try:
+        converted = convert(state)
+        backbone = converted.backbone
+        print(f'{src}: {converted.kind} by {STYLES[converted.style]}')
+        print(f'  backbone of {SwinArchitecture.of(backbone)}')
+        _check_positions(state)
+        same = _check_round_trip(state, converted)
+        print(f'  round trip: {same} of {same} tensors equal to the bit')
+        inner = {
+            k.removeprefix(converted.prefix): v
+            for k, v in state.items()
+            if k.startswith(converted.prefix)
+        }
+        print(f'  {_check_outputs(inner, converted.style, backbone)}')
+        target = TARGETS[to]
+        if to == 'mmgreen':
+            result, dropped = converted.weights, converted.dropped
+            checkpoint: dict = dict(state_dict=result, meta=dict(source=str(src)))
+        else:
+            result, dropped = revert(converted.weights, target)
+            checkpoint = dict(model=result) if to == 'swin' else result
+            print(f'  as {to}: {_check_outputs(result, target, backbone)}')
+    except UserError as error:
+        raise UserError(f'cannot convert {src}: {error}') from error
+    except RuntimeError as error:  # a shape that no Swin has
+        fault = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f'cannot convert {src}: it is no whole Swin ({fault})') from error
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    write_whole(dst, content.getvalue())
+    print(f'{dst}: {len(result)} tensors by {STYLES[target]}')
+    for reason, names in dropped.items():
+        print(f'  dropped {len(names)}, {reason}: {names[0]}' + (' ...' if len(names) > 1 else ''))
+
+
+def _check_round_trip(state: Mapping[str, Tensor], converted: Converted) -> int:
+    """Number of tensors that come back to the bit.
+
+    Raises:
+        UserError: If one does not.
+    """
+    back, _ = revert(converted.weights, converted.style, converted.prefix, converted.kind)
+    dropped = {name for names in converted.dropped.values() for name in names}
+    for key in state.keys() - dropped:
+        if key not in back or not torch.equal(back[key], state[key]):
+            raise UserError(f"'{key}' does not come back to the bit")
+    return len(state.keys() - dropped)
+
+
+def _check_outputs(state: Mapping[str, Tensor], style: str, weights: Mapping[str, Tensor]) -> str:
+    """Compare features of a random image with those of the library that the names are of.
+
+    Args:
+        state: Weights by the names of ``style``, backbone without prefix.
+        style: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
+        weights: The same by this project's names.
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        UserError: If they differ.
+    """
+    library = 'mmpretrain' if style == 'mmpretrain' else 'timm'
+    if importlib.util.find_spec(library) is None:
+        return f'outputs not compared: {library} is not installed'
+    found = SwinArchitecture.of(weights)
+    images = torch.randn(1, 3, found.image_size, found.image_size)
+    judge = (_mmpretrain_features if library == 'mmpretrain' else _timm_features)(state, found)
+    with torch.no_grad():
+        ours = _mmgreen_backbone(weights)(images)[-1]
+        difference = (ours - judge(images)).abs().max().item()
+    if not difference <= _TOLERANCE * max(1.0, ours.abs().max().item()):
+        raise UserError(f'its outputs differ from those of {library} by {difference:.1e}')
+    return f'outputs equal those of {library}: largest difference {difference:.1e}'
+
+
+def _check_positions(state: Mapping[str, Tensor]) -> None:
+    """Refuse decoder positions that are not the fixed ones, which the decoder computes."""
+    position = state.get('decoder_pos_embed')
+    if position is None:
+        return
+    side = round(position.shape[1] ** 0.5)
+    ours = sincos_positions(side, side, position.shape[2])
+    if ours.shape != position.shape or not torch.allclose(ours, position.cpu(), atol=1e-4):
+        raise UserError('its decoder_pos_embed is not the fixed sin-cos one')
+
+
+def _mmgreen_backbone(weights: Mapping[str, Tensor]) -> nn.Module:
+    """This project's backbone with weights by its own names."""
+    found = SwinArchitecture.of(weights)
+    model = MODELS.build(
+        dict(
+            type='mmgreen.GreenSwinTransformer',
+            arch=found.arch,
+            window_size=found.windows[0],
+            stage_cfgs=[dict(window_size=window) for window in found.windows],
+            img_size=found.image_size,
+            init_cfg=None,
+        )
+    )
+    model.load_state_dict(weights, strict=False)
+    model.eval()
+    return model
+
+
+def _mmpretrain_features(state: Mapping[str, Tensor], found: SwinArchitecture) -> Callable:
+    """mmpretrain's Swin with weights by mmpretrain's names."""
+    from mmpretrain.models import SwinTransformer
+
+    model = SwinTransformer(
+        arch=found.arch,
+        stage_cfgs=[dict(window_size=window) for window in found.windows],
+        img_size=found.image_size,
+    )
+    model.load_state_dict(state, strict=False)
+    model.eval()
+    return lambda images: model(images)[-1]
+
+
+def _timm_features(state: Mapping[str, Tensor], found: SwinArchitecture) -> Callable:
+    """timm's Swin with weights by timm's names or, through its own filter, the official ones."""
+    from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
+
+    model = SwinTransformer(
+        img_size=found.image_size,
+        window_size=found.windows[0],
+        embed_dim=found.embed_dims,
+        depths=found.depths,
+        num_heads=found.num_heads,
+        num_classes=0,
+    )
+    last = f'norm{len(found.depths) - 1}.'  # so called in detectors
+    state = {k.replace(last, 'norm.') if k.startswith(last) else k: v for k, v in state.items()}
+    weights = checkpoint_filter_fn(state, model)
+    model.load_state_dict({k: v for k, v in weights.items() if k in model.state_dict()})
+    model.eval()
+    return lambda images: model.forward_features(images).permute(0, 3, 1, 2)

@@ -1,0 +1,97 @@
+"""Classification by nearest neighbours, from Python."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.evaluation import Accuracy
+from rich.progress import track
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mmgreen.config import build_model, load_config, own_scope, prepare_config
+from mmgreen.errors import UserError
+from mmgreen.evaluation import knn_predict
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What nearest neighbours find.
+
+    Attributes:
+        accuracy: Top-1 and top-5 in per cent, by k.
+        bank: Number of images of known class.
+        classified: Number of images that were classified.
+        num_classes: Number of classes.
+    """
+
+    accuracy: dict[int, tuple[float, float]]
+    bank: int
+    classified: int
+    num_classes: int
+
+
+def classify_by_neighbours(
+    config: str | os.PathLike | Config,
+    ks: Sequence[int] = (10, 20),
+    temperature: float = 0.07,
+    device: str | None = None,
+    cfg_options: dict | None = None,
+) -> Neighbours:
+    """Classify by nearest neighbours in a backbone's features, without training.
+
+    The training images are the bank, the validation images are classified; both go
+    through the validation pipeline of the config. Features are what the config's
+    head would get: the last stage's map, averaged.
+
+    Args:
+        config: Classification config.
+        ks: Numbers of neighbours that vote.
+        temperature: As of :func:`~mmgreen.evaluation.knn_predict`.
+        device: Device; by default the GPU, or else the CPU.
+        cfg_options: Settings to change, by dotted names.
+
+    Raises:
+        UserError: If config, data or checkpoint are not right.
+    """
+    cfg = load_config(config, cfg_options)
+    if cfg.model.type != 'ImageClassifier' or not cfg.get('val_dataloader'):
+        raise UserError(f'{cfg.filename} is no classification config with validation data')
+    prepare_config(cfg, 'train')
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    with own_scope(cfg):
+        torch.manual_seed(0)
+        model = build_model(cfg)
+        model.init_weights()
+        model.eval()
+        model.to(device)
+        known = dict(
+            cfg.val_dataloader,
+            dataset=dict(
+                cfg.train_dataloader.dataset, pipeline=cfg.val_dataloader.dataset.pipeline
+            ),
+        )
+        bank, labels = _extract(model, Runner.build_dataloader(known), device)
+        features, truth = _extract(model, Runner.build_dataloader(cfg.val_dataloader), device)
+    num_classes = cfg.model.head.num_classes
+    accuracy = {}
+    for k in ks:
+        scores = knn_predict(features, bank, labels, num_classes, k, temperature)
+        top = Accuracy.calculate(scores, truth, topk=(1, 5))
+        accuracy[k] = tuple(value[0].item() for value in top)
+    return Neighbours(accuracy, len(bank), len(features), num_classes)
+
+
+@torch.no_grad()
+def _extract(model: nn.Module, loader: DataLoader, device: str) -> tuple[Tensor, Tensor]:
+    """Features (N, C) and labels (N,) of all images of a dataloader."""
+    features, labels = [], []
+    for batch in track(loader, 'Features'):
+        data = model.data_preprocessor(batch)
+        out = model.extract_feat(data['inputs'].to(device), stage='neck')
+        features.append(out[-1].float().cpu())
+        labels += [sample.gt_label for sample in data['data_samples']]
+    return torch.cat(features), torch.cat(labels).cpu()

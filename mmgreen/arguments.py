@@ -1,0 +1,74 @@
+"""Arguments that several tools take.
+
+The libraries are slow to import, so nothing here imports them before an argument needs them: a tool
+answers ``--help``, and says what is wrong with its command line, at once.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any
+
+
+class KeyValues(argparse.Action):
+    """``KEY=VALUE ...`` as a dict, as mmengine's ``DictAction`` reads it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from mmengine.config import DictAction
+
+        DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
+
+
+class _AllowPickle(argparse.Action):
+    """Sets an environment variable, which worker processes inherit."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from mmgreen.checkpoints import ALLOW_PICKLE
+
+        os.environ[ALLOW_PICKLE] = '1'
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValues,
+        metavar='KEY=VALUE',
+        help='change settings of the config, such as data_root=FOLDER or '
+        'train_dataloader.batch_size=8; lists are written as key="[a,b]" or key=a,b',
+    )
+
+
+def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
+    """``--allow-pickle``."""
+    parser.add_argument(
+        '--allow-pickle',
+        action=_AllowPickle,
+        nargs=0,
+        help='read checkpoints that hold pickled objects; they can run code, so trust their source',
+    )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """``--launcher``, and what launchers pass by themselves."""
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started',
+    )
+    # torch.distributed passes this where it does not set LOCAL_RANK.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

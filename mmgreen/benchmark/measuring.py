@@ -1,0 +1,227 @@
+"""Time and memory of a pre-training step."""
+
+import multiprocessing
+import platform
+import re
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmgreen.config import own_scope
+from mmgreen.errors import UserError
+
+from .floor import Floor
+from .memory import peak, reset_peak, resident
+from .shares import shares
+from .subject import Subject, build_subject, make_batch
+
+AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+_WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How subjects are measured, all alike.
+
+    Attributes:
+        batch_size: Images a step.
+        image_size: Side of all images; by default that of each config.
+        steps: Timed steps a round.
+        rounds: How often the subjects take turns.
+        device: Device; by default the GPU, or else the CPU.
+        amp: One of :data:`AMP`.
+        compile: Whether through ``torch.compile``.
+        profile: Whether to say what a step spends its time on.
+    """
+
+    batch_size: int = 8
+    image_size: int | None = None
+    steps: int = 5
+    rounds: int = 3
+    device: str = field(default_factory=lambda: 'cuda' if torch.cuda.is_available() else 'cpu')
+    amp: str = 'none'
+    compile: bool = False
+    profile: bool = False
+
+    def describe(self) -> dict:
+        """What is measured, and on what."""
+        if self.device.startswith('cuda'):
+            name = torch.cuda.get_device_name(self.device)
+        else:
+            info = Path('/proc/cpuinfo').read_text()
+            model = re.search(r'model name\s*:\s*(.+)', info)
+            name = f'{model[1] if model else platform.machine()}, {torch.get_num_threads()} threads'
+        return dict(
+            device=name,
+            torch=torch.__version__,
+            python=platform.python_version(),
+            batch_size=self.batch_size,
+            amp=self.amp,
+            compile=self.compile,
+            steps=self.steps,
+            rounds=self.rounds,
+        )
+
+
+def measure_in_turn(subjects: list[Subject], settings: Settings) -> list[list[dict]]:
+    """Measure each subject once a round, in a process of its own.
+
+    So a machine whose speed drifts hurts all alike, and what one leaves in memory
+    is not the next one's.
+
+    Returns:
+        For each round what was found of each subject.
+
+    Raises:
+        UserError: If one cannot be measured, or runs out of memory.
+    """
+    rounds: list[list[dict]] = []
+    # Fresh processes that share what was imported: a start takes no seconds of its own.
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['mmgreen.benchmark'])
+    for i in range(settings.rounds):
+        rounds.append([])
+        for subject in subjects:
+            try:
+                with ProcessPoolExecutor(1, context) as process:
+                    result = process.submit(_measure, subject, settings).result()
+            except BrokenProcessPool as error:
+                raise UserError(
+                    f'the process of {subject.name} was killed, most likely for want of '
+                    'memory: lower --batch-size'
+                ) from error
+            rounds[-1].append(result)
+            median = statistics.median(result['times'])
+            print(
+                f'round {i + 1}/{settings.rounds}  {median:8.3f} s/step  {subject.name}',
+                file=sys.stderr,
+            )
+    return rounds
+
+
+def _measure(subject: Subject, settings: Settings) -> dict:
+    """Run the steps of one round. Called in a process of its own."""
+    MMLogger.get_current_instance().setLevel('ERROR')
+    device = torch.device(settings.device)
+    model, cfg, size = build_subject(subject, settings.image_size, settings.device)
+    data = make_batch(cfg, model, settings.batch_size)
+    inputs, samples = data['inputs'], data['data_samples']
+
+    def autocast():
+        dtype = AMP[settings.amp]
+        return torch.autocast(device.type, dtype) if dtype else nullcontext()
+
+    run_loss: Any = model.loss
+    if settings.compile:
+        run_loss = torch.compile(run_loss)
+
+    def loss(inputs: Tensor, samples: list) -> Tensor:
+        with autocast():
+            return model.parse_losses(run_loss(inputs, samples))[0]
+
+    if subject.floor:
+        with autocast(), Floor() as floor:
+            model.loss(inputs, samples)
+
+        def step() -> None:
+            model.zero_grad()
+            with autocast():
+                floor.step()
+    else:
+
+        def step() -> None:
+            model.zero_grad()
+            loss(inputs, samples).backward()
+
+    times = []
+    try:
+        before = resident(device)
+        reset_peak(device)
+        for i in range(_WARM_UP + settings.steps):
+            start = time.perf_counter()
+            step()
+            if device.type == 'cuda':
+                torch.cuda.synchronize()
+            if i >= _WARM_UP:
+                times.append(time.perf_counter() - start)
+        most = peak(device)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f'{subject.name} does not fit into the memory of {settings.device} at batch size '
+            f'{settings.batch_size}: lower --batch-size'
+        ) from error
+    result = dict(
+        name=subject.name,
+        image_size=size,
+        times=times,
+        peak=most,
+        activations=most - before,
+        parameters=sum(p.numel() for p in model.parameters()),
+        epochs=None if subject.floor else cfg.train_cfg.max_epochs,
+    )
+    if not subject.floor:
+        model.zero_grad()
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as flops:
+            model.loss(inputs[:1], samples and samples[:1])
+        result |= dict(
+            flops=flops.get_total_flops(),
+            mask_seconds=_mask_seconds(cfg, model, inputs),
+            grouping=_padding(model, inputs),
+        )
+        if settings.profile:
+            result['shares'] = shares(step, device)
+    return result
+
+
+def _mask_seconds(cfg: Config, model: nn.Module, inputs: Tensor) -> float | None:
+    """Median time to draw the masks of a step and to build what follows from them.
+
+    None where masks are drawn on the device, in the middle of a step.
+    """
+    masking = [t for t in cfg.train_dataloader.dataset.pipeline if 'Mask' in t.type]
+    if hasattr(model, 'build_layout'):
+
+        def make(step: int) -> None:
+            model.build_layout(step, inputs)
+    elif masking:
+        with own_scope(cfg):
+            transforms = Compose(masking)
+
+        def make(step: int) -> None:
+            for _ in inputs:
+                transforms({})
+    else:
+        return None
+    times = []
+    for step in range(100):
+        start = time.perf_counter()
+        make(step)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _padding(model: nn.Module, inputs: Tensor) -> dict[str, float] | None:
+    """What grouping costs on average: attention pairs a block, share of empty slots."""
+    if not hasattr(model, 'build_layout'):
+        return None
+    pairs, slots, empty = [], 0, 0
+    for step in range(20):
+        windows = model.build_layout(step, inputs).windows.values()
+        pairs += [w.num_groups * w.group_size**2 for w in windows]
+        slots += sum(len(w.slots) for w in windows)
+        empty += sum(len(w.empty) - len(w.beyond) for w in windows)
+    return dict(pairs=statistics.mean(pairs), padding=empty / slots)

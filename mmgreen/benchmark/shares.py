@@ -1,0 +1,34 @@
+"""What a step spends its time on."""
+
+import re
+from collections.abc import Callable
+
+import torch
+from torch.autograd import DeviceType
+
+#: Operators by what they are for; the rest is copies, sums, residuals, the loss.
+KINDS = {
+    'linear layers': r'addmm|mm|linear|convolution.*',
+    'attention': r'bmm|baddbmm|_softmax.*|_scaled_dot_product.*|_efficient_attention.*|_flash.*',
+    'gathers': r'index.*|gather|scatter.*|_index_put.*',
+    'norms': r'native_layer_norm.*|native_batch_norm.*',
+    'activations': r'gelu.*|relu.*',
+}
+
+
+def shares(step: Callable[[], None], device: torch.device) -> dict[str, float]:
+    """Share of each kind of operator in the device time of a step."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device.type == 'cuda':
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities, acc_events=True) as profiler:
+        step()
+    total = dict.fromkeys([*KINDS, 'rest'], 0.0)
+    for event in profiler.key_averages():
+        if event.device_type != DeviceType.CPU:
+            continue  # a kernel, whose time its operator has too
+        spent = event.self_device_time_total if device.type == 'cuda' else event.self_cpu_time_total
+        name = event.key.removeprefix('aten::')
+        kind = next((kind for kind, names in KINDS.items() if re.fullmatch(names, name)), 'rest')
+        total[kind] += spent
+    return {kind: spent / sum(total.values()) for kind, spent in total.items()}

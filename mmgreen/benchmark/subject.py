@@ -1,0 +1,106 @@
+"""Pre-training configs that are measured, and what they are fed."""
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from torch import nn
+
+from mmgreen.config import build_model, load_config, own_scope
+from mmgreen.errors import UserError
+
+
+@dataclass
+class Subject:
+    """What one process measures: a config, or the lower bound of one.
+
+    Attributes:
+        config: Config file, or ``package::path`` of an installed library.
+        settings: Changes to it, as ``--cfg-options`` of the other tools.
+        floor: Measure the floor of the config instead (see
+            :class:`~mmgreen.benchmark.floor.Floor`).
+    """
+
+    config: str
+    settings: dict = field(default_factory=dict)
+    floor: bool = False
+
+    @property
+    def name(self) -> str:
+        stem = Path(self.config.split('::')[-1]).stem
+        changes = [f'{key.split(".")[-1]}={value}' for key, value in self.settings.items()]
+        return ' '.join((['floor of'] if self.floor else []) + [stem] + changes)
+
+
+def build_subject(
+    subject: Subject, image_size: int | None = None, device: str = 'cpu'
+) -> tuple[nn.Module, Config, int]:
+    """The model of a config in training mode, the config, and its image size."""
+    changes = dict(subject.settings)
+    size = changes.pop('image_size', image_size)
+    cfg = load_config(subject.config, changes)
+    pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
+    crops = [t for t in pipeline if 'crop_ratio_range' in t]
+    if not crops or 'backbone' not in cfg.model or 'head' not in cfg.model:
+        raise UserError(f'{subject.config} is no pre-training config')
+    if size:
+        for transform in pipeline:
+            for key in ('scale', 'input_size'):  # of crops and mask generators
+                if key in transform:
+                    transform[key] = size
+        for part, key in ((cfg.model.backbone, 'img_size'), (cfg.model, 'input_size')):
+            if key in part:
+                part[key] = size
+    torch.manual_seed(0)
+    model = build_model(cfg)
+    model.init_weights()
+    return model.train().to(device), cfg, crops[0].scale
+
+
+def make_batch(cfg: Config, model: nn.Module, batch_size: int) -> dict:
+    """Random images, taken through the pipeline and the preprocessor of a config."""
+    rng = np.random.default_rng(0)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    with own_scope(cfg):
+        transforms = Compose([t for t in pipeline if t.type != 'LoadImageFromFile'])
+        samples = []
+        for i in range(batch_size):
+            image = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+            shape = image.shape[:2]
+            samples.append(
+                transforms(
+                    dict(img=image, img_shape=shape, ori_shape=shape, img_path='', sample_idx=i)
+                )
+            )
+        return model.data_preprocessor(default_collate(samples), training=True)
+
+
+def read_subjects(words: list[str], floor: bool = False) -> list[Subject]:
+    """Configs, each followed by its own settings.
+
+    Args:
+        words: Configs and ``KEY=VALUE``.
+        floor: Add the floor of the first one.
+
+    Raises:
+        UserError: If a setting comes before any config.
+    """
+    subjects: list[Subject] = []
+    for word in words:
+        key, equals, value = word.partition('=')
+        if not equals:
+            subjects.append(Subject(word))
+        elif not subjects:
+            raise UserError(f'{word} comes before any config: settings follow their config')
+        else:
+            try:
+                subjects[-1].settings[key] = ast.literal_eval(value)
+            except (ValueError, SyntaxError):
+                subjects[-1].settings[key] = value
+    if floor:
+        subjects.insert(1, Subject(subjects[0].config, subjects[0].settings, floor=True))
+    return subjects

@@ -1,0 +1,28 @@
+"""Checkpoints: read without running code, of any project's names, fitted, written whole.
+
+Importing this package puts :func:`read_checkpoint` in the place of mmengine's readers and
+:class:`AtomicBackend` in the place of its local file backend.
+"""
+
+from .architecture import SwinArchitecture
+from .atomic_backend import AtomicBackend
+from .backbone import load_backbone, read_backbone
+from .fit import check_fit, is_derived
+from .formats import STYLES, Converted, convert, revert, unwrap
+from .reading import ALLOW_PICKLE, read_checkpoint
+
+__all__ = [
+    'ALLOW_PICKLE',
+    'STYLES',
+    'AtomicBackend',
+    'Converted',
+    'SwinArchitecture',
+    'check_fit',
+    'convert',
+    'is_derived',
+    'load_backbone',
+    'read_backbone',
+    'read_checkpoint',
+    'revert',
+    'unwrap',
+]

@@ -1,0 +1,319 @@
+"""Swin weights of other projects under this project's names, and back."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmpretrain.models.utils.attention import WindowMSA
+from torch import Tensor
+
+from mmgreen.errors import UserError
+
+from .fit import is_derived
+
+#: Names of the official backbone (GreenMIM, SimMIM, Swin) and of mmpretrain's.
+#: ``{i}`` and ``{j}`` are numbers, ``{last}`` is that of the last stage.
+BACKBONE = [
+    ('patch_embed.proj', 'patch_embed.projection'),
+    ('patch_embed.norm', 'patch_embed.norm'),
+    ('absolute_pos_embed', 'absolute_pos_embed'),
+    ('layers.{i}.blocks.{j}.norm1', 'stages.{i}.blocks.{j}.norm1'),
+    ('layers.{i}.blocks.{j}.norm2', 'stages.{i}.blocks.{j}.norm2'),
+    ('layers.{i}.blocks.{j}.attn', 'stages.{i}.blocks.{j}.attn.w_msa'),
+    ('layers.{i}.blocks.{j}.mlp.fc1', 'stages.{i}.blocks.{j}.ffn.layers.0.0'),
+    ('layers.{i}.blocks.{j}.mlp.fc2', 'stages.{i}.blocks.{j}.ffn.layers.1'),
+    ('layers.{i}.downsample', 'stages.{i}.downsample'),
+]
+_LAST_NORM = ('norm', 'norm{last}')
+#: What else a backbone has, and what stands beside it, in the same order of names.
+KINDS = {
+    'GreenMIM': (
+        [_LAST_NORM],
+        [
+            ('mask_token', 'neck.mask_token'),
+            ('decoder_embed', 'neck.decoder_embed'),
+            ('decoder_blocks.{i}.norm1', 'neck.decoder_blocks.{i}.ln1'),
+            ('decoder_blocks.{i}.norm2', 'neck.decoder_blocks.{i}.ln2'),
+            ('decoder_blocks.{i}.attn', 'neck.decoder_blocks.{i}.attn'),
+            ('decoder_blocks.{i}.mlp.fc1', 'neck.decoder_blocks.{i}.ffn.layers.0.0'),
+            ('decoder_blocks.{i}.mlp.fc2', 'neck.decoder_blocks.{i}.ffn.layers.1'),
+            ('decoder_norm', 'neck.decoder_norm'),
+            ('decoder_pred', 'neck.decoder_pred'),
+        ],
+    ),
+    'SimMIM': ([_LAST_NORM, ('mask_token', 'mask_token')], [('decoder.0', 'neck.decoder.0')]),
+    'Swin': ([_LAST_NORM], [('head', 'head.fc')]),
+    'Swin detector': ([('norm{i}', 'norm{i}')], []),
+}
+STYLES = {
+    'official': 'the official Swin names',
+    'timm': "timm's names",
+    'mmpretrain': "mmpretrain's names",
+}
+_TABLE = 'relative_position_bias_table'
+_DERIVED = 'derived from the geometry'
+_ELSEWHERE = 'not part of the backbone'
+
+
+@dataclass
+class Converted:
+    """Weights under this project's names, and where they came from.
+
+    Attributes:
+        style: Whose names they had: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
+        kind: What they are of: one of :data:`KINDS`.
+        prefix: What stood before the names of the backbone, such as ``'encoder.'``.
+        weights: Names as of mmpretrain's algorithms: ``backbone.``, ``neck.``,
+            ``head.``.
+        dropped: Names that were left out, by the reason.
+    """
+
+    style: str
+    kind: str
+    prefix: str
+    weights: dict[str, Tensor]
+    dropped: dict[str, list[str]]
+
+    @property
+    def backbone(self) -> dict[str, Tensor]:
+        """The backbone's weights, without ``backbone.`` and derived buffers."""
+        return {
+            key.removeprefix('backbone.'): value
+            for key, value in self.weights.items()
+            if key.startswith('backbone.') and not is_derived(key)
+        }
+
+
+def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, whatever they are wrapped in.
+
+    Takes ``state_dict`` (OpenMMLab, timm), ``model`` (the official projects) or
+    the dict itself, and removes what DistributedDataParallel and torch.compile
+    put before the names.
+    """
+    state = next((checkpoint[k] for k in ('state_dict', 'model') if k in checkpoint), checkpoint)
+    if not isinstance(state, Mapping):
+        return {}
+    return {
+        re.sub(r'^(module\.|_orig_mod\.)+', '', key): value
+        for key, value in state.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
+
+
+def convert(state: Mapping[str, Tensor]) -> Converted:
+    """Give the weights of a Swin of another project this project's names.
+
+    The source is recognised by its names. Patch merging weights of the official
+    projects and timm are reordered: theirs go over the patches (0,0), (1,0),
+    (0,1), (1,1) (row, column) with C channels each, mmpretrain's are
+    channel-major.
+
+    Args:
+        state: As of :func:`unwrap`.
+
+    Returns:
+        All that was converted; tensors that need no new order are shared.
+
+    Raises:
+        UserError: If the names are of no known project, or one of them is not
+            part of a Swin V1 backbone.
+    """
+    style, prefix = _recognise(state)
+    if style == 'mmpretrain':
+        return _from_mmpretrain(state, prefix)
+
+    kind = _official_kind(state, prefix)
+    within, beside = KINDS[kind]
+    # A classifier is part of the Swin it stands in, a decoder stands beside the encoder.
+    beside_inside = kind == 'Swin' or not prefix
+    last = _last_stage(state, f'{prefix}layers')
+    weights, dropped = {}, defaultdict(list)
+    for key, value in state.items():
+        if is_derived(key) or key == 'decoder_pos_embed':
+            dropped[_DERIVED].append(key)
+            continue
+        inside = key.startswith(prefix)
+        official = key.removeprefix(prefix)
+        if style == 'timm':
+            official = _official_of_timm(official)
+        name = _rename(official, BACKBONE + within, last) if inside else None
+        if name:
+            name = f'backbone.{name}'
+        elif inside == beside_inside:
+            name = _rename(official, beside, last)
+        if name is None and inside:
+            raise UserError(
+                f"it has a weight named '{key}', which a Swin of version 1 does not have"
+            )
+        if name is None:
+            dropped[_ELSEWHERE].append(key)
+            continue
+        weights[name] = _channel_major(value) if '.downsample.' in name else value
+        if name.endswith(_TABLE):
+            weights[name.replace('_bias_table', '_index')] = relative_position_index(value)
+    return Converted(style, kind, prefix, weights, dict(dropped))
+
+
+def revert(
+    weights: Mapping[str, Tensor], style: str, prefix: str = '', kind: str = 'Swin'
+) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
+    """Give weights the names of another project: the inverse of :func:`convert`.
+
+    Args:
+        weights: As of :class:`Converted`.
+        style: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
+        prefix: What to put before the names of the backbone.
+        kind: What else to write: one of :data:`KINDS`.
+
+    Returns:
+        The weights, and the names that have no place there, by the reason.
+
+    Raises:
+        UserError: If the norm after the last stage is missing, which the
+            others cannot do without.
+    """
+    if style == 'mmpretrain':
+        return {_swap_prefix(key, 'backbone.', prefix): v for key, v in weights.items()}, {}
+    last = _last_stage(weights, 'backbone.stages')
+    if f'backbone.norm{last}.weight' not in weights:
+        raise UserError(f"it has no norm after the last stage, 'norm{last}', which {style} needs")
+    inside, beside = (
+        [(ours, theirs) for theirs, ours in table]
+        for table in (BACKBONE + KINDS[kind][0], KINDS[kind][1])
+    )
+    reverted, dropped = {}, defaultdict(list)
+    for key, value in weights.items():
+        if is_derived(key):
+            dropped[_DERIVED].append(key)
+            continue
+        of_backbone = key.startswith('backbone.')
+        name = _rename(key.removeprefix('backbone.'), inside if of_backbone else beside, last)
+        if name is None:
+            dropped[f'{STYLES[style]} have no place for it'].append(key)
+            continue
+        if style == 'timm':
+            name = _timm_of_official(name)
+        if of_backbone or kind == 'Swin':
+            name = prefix + name
+        reverted[name] = _patch_major(value) if '.downsample.' in name else value
+    return reverted, dict(dropped)
+
+
+def relative_position_index(table: Tensor) -> Tensor:
+    """mmpretrain's index buffer for a bias table of ((2w-1)**2, heads): (w*w, w*w), int64."""
+    side = window_side(table)
+    index: Tensor = WindowMSA(1, (side, side), 1).relative_position_index
+    return index
+
+
+def window_side(table: Tensor) -> int:
+    """Side w of the window of a bias table of ((2w-1)**2, heads).
+
+    Raises:
+        UserError: If no window has a table of that size.
+    """
+    side = int(round(len(table) ** 0.5) + 1) // 2
+    if table.ndim != 2 or (2 * side - 1) ** 2 != len(table):
+        raise UserError(
+            f'a relative position bias table of shape {tuple(table.shape)} is of no square window'
+        )
+    return side
+
+
+def _recognise(state: Mapping[str, Tensor]) -> tuple[str, str]:
+    """Whose names a state dict has, and what stands before those of its backbone."""
+    for style, probe in (
+        ('mmpretrain', 'stages.0.blocks.0.attn.w_msa.qkv.weight'),
+        ('official', 'layers.0.blocks.0.attn.qkv.weight'),
+    ):
+        prefixes = sorted(key[: -len(probe)] for key in state if key.endswith(probe))
+        if not prefixes:
+            continue
+        # Of several, such as a student and its teacher, the one that has most.
+        prefix = max(prefixes, key=lambda p: sum(key.startswith(p) for key in state))
+        # timm merges patches at the beginning of a stage, the others at the end.
+        if f'{prefix}layers.1.downsample.reduction.weight' in state and (
+            f'{prefix}layers.0.downsample.reduction.weight' not in state
+        ):
+            style = 'timm'
+        return style, prefix
+    there = next(iter(state), None)
+    raise UserError(
+        'it is of no known format: '
+        + (f"its weights have names like '{there}'" if there else 'it holds no weights')
+        + ', and known are GreenMIM, SimMIM and Swin of version 1, by the official names, '
+        "timm's or mmpretrain's"
+    )
+
+
+def _official_kind(state: Mapping[str, Tensor], prefix: str) -> str:
+    if any(key.startswith('decoder_blocks.') for key in state):
+        return 'GreenMIM'
+    if f'{prefix}mask_token' in state:
+        return 'SimMIM'
+    return 'Swin' if f'{prefix}norm.weight' in state else 'Swin detector'
+
+
+def _from_mmpretrain(state: Mapping[str, Tensor], prefix: str) -> Converted:
+    """A backbone by itself, or with whatever stands beside ``backbone.``."""
+    kinds = {'neck.decoder_pred.weight': 'GreenMIM', 'neck.decoder.0.weight': 'SimMIM'}
+    kind = next((kind for key, kind in kinds.items() if key in state), 'Swin')
+    weights: dict[str, Tensor] = {}
+    dropped: dict[str, list[str]] = {}
+    for key, value in state.items():
+        if key.startswith(prefix) and (prefix or re.match(r'(patch|abs|stages|norm|mask)', key)):
+            weights[_swap_prefix(key, prefix, 'backbone.')] = value
+        elif prefix == 'backbone.':
+            weights[key] = value
+        else:
+            dropped.setdefault(_ELSEWHERE, []).append(key)
+    return Converted('mmpretrain', kind, prefix, weights, dropped)
+
+
+def _swap_prefix(key: str, old: str, new: str) -> str:
+    return new + key.removeprefix(old) if key.startswith(old) else key
+
+
+def _rename(key: str, table: list[tuple[str, str]], last: int) -> str | None:
+    """The name that a table of (from, to) gives a weight, or ``None``."""
+    for source, target in table:
+        source, target = (name.replace('{last}', str(last)) for name in (source, target))
+        pattern = re.sub(r'\{(\w)\}', r'(?P<\1>\\d+)', source.replace('.', r'\.'))
+        new, found = re.subn(rf'^{pattern}(?=\.|$)', re.sub(r'\{(\w)\}', r'\\g<\1>', target), key)
+        if found:
+            return new
+    return None
+
+
+def _last_stage(state: Mapping[str, Tensor], before: str) -> int:
+    found = (re.match(rf'{re.escape(before)}\.(\d+)\.', key) for key in state)
+    return max(int(match[1]) for match in found if match)
+
+
+def _official_of_timm(name: str) -> str:
+    name = re.sub(r'^head\.fc\.', 'head.', name)
+    return re.sub(r'^(layers\.)(\d+)(?=\.downsample)', lambda m: f'{m[1]}{int(m[2]) - 1}', name)
+
+
+def _timm_of_official(name: str) -> str:
+    name = re.sub(r'^head\.', 'head.fc.', name)
+    return re.sub(r'^(layers\.)(\d+)(?=\.downsample)', lambda m: f'{m[1]}{int(m[2]) + 1}', name)
+
+
+def _channel_major(weight: Tensor) -> Tensor:
+    """Patch merging, last dimension 4*C: four patches of C channels to C times four patches."""
+    if weight.shape[-1] % 4:
+        raise UserError(
+            f'patch merging weights of shape {tuple(weight.shape)} join no four patches'
+        )
+    patches = weight.reshape(*weight.shape[:-1], 4, -1)[..., [0, 2, 1, 3], :]
+    return patches.transpose(-1, -2).flatten(-2)
+
+
+def _patch_major(weight: Tensor) -> Tensor:
+    """Inverse of :func:`_channel_major`."""
+    patches = weight.reshape(*weight.shape[:-1], -1, 4).transpose(-1, -2)
+    return patches[..., [0, 2, 1, 3], :].flatten(-2)

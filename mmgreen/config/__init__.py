@@ -1,0 +1,18 @@
+"""Configs: read, checked before anything is built or written, and completed."""
+
+from .backends import BACKENDS, log_to, show_in
+from .building import build_model, own_scope
+from .data import set_num_classes
+from .loading import load_config
+from .preparing import prepare_config
+
+__all__ = [
+    'BACKENDS',
+    'build_model',
+    'load_config',
+    'log_to',
+    'own_scope',
+    'prepare_config',
+    'set_num_classes',
+    'show_in',
+]

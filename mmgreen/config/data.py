@@ -1,0 +1,107 @@
+"""Data that a config names are there, sound, and of the same categories."""
+
+import logging
+import os.path as osp
+
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+
+from mmgreen.datasets.annotations import read_annotations
+from mmgreen.datasets.images import read_class_folders
+from mmgreen.errors import UserError
+
+from .nodes import walk
+
+
+def check_datasets(cfg: Config, splits: list[str]) -> None:
+    classes: dict[str, tuple[str, ...]] = {}
+    for split in splits:
+        where = f'{split}_dataloader.dataset'
+        dataset = cfg[f'{split}_dataloader'].dataset
+        while 'dataset' in dataset:  # wrappers such as RepeatDataset
+            where, dataset = f'{where}.dataset', dataset.dataset
+
+        root = dataset.get('data_root') or ''
+        if '://' in root:  # a store of mmengine's file backends: nothing to look at
+            continue
+        if root and not osp.isdir(root):
+            raise UserError(
+                f'data root {root} does not exist: put the data there, or pass --cfg-options '
+                f'data_root=FOLDER ({where}.data_root)'
+            )
+        prefixes = dataset.get('data_prefix') or ''
+        for prefix in prefixes.values() if isinstance(prefixes, dict) else [prefixes]:
+            if not osp.isdir(osp.join(root, prefix) or '.'):
+                raise UserError(
+                    f'image folder {osp.join(root, prefix)} does not exist ({where}.data_prefix)'
+                )
+        if dataset.type == 'mmgreen.LabelledDataset' and not dataset.get('ann_file'):
+            classes[split] = read_class_folders(osp.join(root, prefixes))
+        if not dataset.get('ann_file'):
+            continue
+        ann_file = osp.join(root, dataset.ann_file)
+        if not osp.isfile(ann_file):
+            raise UserError(f'annotation file {ann_file} does not exist ({where}.ann_file)')
+        if dataset.type == 'mmgreen.CocoDataset':
+            folder = osp.join(root, (prefixes or {}).get('img', ''))
+            classes[split] = _check_annotations(dataset, ann_file, folder)
+            evaluator = cfg.get(f'{split}_evaluator')
+            if isinstance(evaluator, dict) and 'ann_file' in evaluator:
+                evaluator.ann_file = ann_file
+
+    if not classes:
+        return
+    (first, names), *others = classes.items()
+    for split, other in others:
+        if names != other:
+            raise UserError(
+                f'{first} and {split} data disagree on their categories: '
+                f'{_difference(names, other)}'
+            )
+    set_num_classes(cfg, len(names))
+
+
+def set_num_classes(cfg: Config, number: int) -> None:
+    """Let every part of a model have the number of classes that the data have."""
+    for part in ('model', 'data_preprocessor'):
+        for path, node in walk(cfg.get(part), part):
+            if 'num_classes' in node and node.num_classes != number:
+                print_log(f'{path}.num_classes is {number}, as the data say.')
+                node.num_classes = number
+
+
+def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple[str, ...]:
+    """Names of the categories of a COCO dataset that can be read."""
+    found = read_annotations(ann_file)
+    missing = found.missing_images(images)
+    if missing:
+        more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+        raise UserError(
+            f'{len(missing)} of {len(found.images)} images named in {ann_file} are not in {images}: '
+            f'{", ".join(missing[:10])}{more}'
+        )
+    masks = any(transform.get('with_mask') for transform in dataset.get('pipeline') or [])
+    if masks and found.kinds['no mask']:
+        raise UserError(
+            f'{found.kinds["no mask"]} of {found.count} annotations in {ann_file} have no '
+            'segmentation, which Mask R-CNN learns from: add masks, or let '
+            'tools/datasets/to_coco.py --boxes-as-masks write the boxes as such'
+        )
+    if found.dropped():
+        print_log(
+            f'{ann_file}: of {found.count} annotations {found.dropped()} are left out of training',
+            logger='current',
+            level=logging.WARNING,
+        )
+    chosen = (dataset.get('metainfo') or {}).get('classes')
+    return tuple(chosen) if chosen else found.categories
+
+
+def _difference(names: tuple[str, ...], other: tuple[str, ...]) -> str:
+    only = [f"'{name}'" for name in names if name not in other]
+    also = [f"'{name}'" for name in other if name not in names]
+    if not only and not also:
+        return 'same names in another order'
+    return f'only in the first {", ".join(only) or "none"}, only in the second ' + (
+        ', '.join(also) or 'none'
+    )

@@ -1,0 +1,102 @@
+"""A config is checked and completed before anything is built or written."""
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmgreen.errors import UserError
+
+from .data import check_datasets
+from .nodes import walk
+from .settings import check_settings
+from .start import check_start, check_work_dir
+
+# What makes a run go on as if it had never stopped, for what of mmengine's.
+_RESUMABLE = dict(
+    EpochBasedTrainLoop='mmgreen.ResumableEpochLoop',
+    IterBasedTrainLoop='mmgreen.ResumableIterLoop',
+    CheckpointHook='mmgreen.CheckpointHook',
+)
+
+
+def prepare_config(cfg: Config, mode: str) -> None:
+    """Check a config before anything is built or written, and complete it.
+
+    Number of classes and the evaluator's annotation file follow from the
+    dataset; without a GPU, mixed precision, synchronised batch norm and NCCL
+    give way to float32, batch norm and gloo; checkpoints are written without
+    pickled objects, and must fit.
+
+    Args:
+        cfg: Changed in place.
+        mode: ``'train'`` or ``'test'``.
+
+    Raises:
+        UserError: If a dataset is not there, its categories disagree, a module
+            of this project is given a setting that it does not have, the
+            checkpoint to start from does not fit, or there is nothing to test.
+    """
+    if mode == 'test' and not cfg.get('test_dataloader'):
+        raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
+    check_settings(cfg)
+    splits = ('train', 'val') if mode == 'train' else ('test',)
+    check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
+    if mode == 'train':
+        check_start(cfg)
+        check_work_dir(cfg.work_dir)
+        _make_resumable(cfg)
+
+    if not torch.cuda.is_available():
+        if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
+            cfg.env_cfg.dist_cfg.backend = 'gloo'
+        if cfg.get('launcher', 'none') != 'none':
+            _wrap_on_cpu(cfg)
+        if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+            cfg.optim_wrapper.type = 'OptimWrapper'
+            for key in ('loss_scale', 'dtype', 'use_fsdp'):
+                cfg.optim_wrapper.pop(key, None)
+            print_log('No GPU: training in float32 instead of mixed precision.')
+        synchronised = [node for _, node in walk(cfg.model) if node.get('type') == 'SyncBN']
+        for node in synchronised:
+            node.type = 'BN'
+        if synchronised:
+            print_log('No GPU: batch norm is not synchronised between processes.')
+
+    cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
+    if mode == 'train':
+        cfg.custom_hooks += [dict(type='mmgreen.WatchHook'), dict(type='mmgreen.PreemptionHook')]
+    cfg.custom_hooks += [
+        dict(type='mmgreen.PlainCheckpointHook'),
+        dict(type='mmgreen.StrictLoadHook'),
+        dict(type='mmgreen.RunRecordHook'),
+        dict(type='mmgreen.ProgressBarHook'),
+    ]
+
+
+def _make_resumable(cfg: Config) -> None:
+    """Put the loop and the checkpoint hook of this project in the place of mmengine's."""
+    loop = cfg.train_cfg
+    if 'type' not in loop:
+        loop.type = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
+    loop.type = _RESUMABLE.get(loop.type, loop.type)
+    cfg.setdefault('default_hooks', {})
+    checkpoint = cfg.default_hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
+    checkpoint.type = _RESUMABLE.get(checkpoint.type, checkpoint.type)
+
+
+def _wrap_on_cpu(cfg: Config) -> None:
+    """Let no wrapper of the model ask for a GPU, as mmengine's defaults do."""
+    if cfg.get('runner_type') == 'FlexibleRunner':
+        if cfg.strategy.type == 'FSDPStrategy':
+            raise UserError(
+                f'{cfg.filename} splits the model over GPUs (strategy FSDPStrategy), and there is '
+                'none: use the config without fsdp in its name'
+            )
+        wrapper = dict(broadcast_buffers=False) | (cfg.strategy.get('model_wrapper') or {})
+        cfg.strategy.model_wrapper = wrapper | dict(device_ids=None)
+        return
+    unused = cfg.get('find_unused_parameters', False)
+    wrapper = dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=unused
+    )
+    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {}) | dict(device_ids=None)

@@ -1,0 +1,197 @@
+"""What a dataset lacks, in plain words: ImageNet's layout, COCO's, or a folder of images."""
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from mmgreen.errors import UserError
+
+from .annotations import Annotations, read_annotations
+from .images import EXTENSIONS, decoding_fault
+
+#: How many names a line lists.
+LISTED = 10
+#: What :func:`check_dataset` can recognise.
+LAYOUTS = ('imagenet', 'coco', 'images')
+
+
+def check_dataset(
+    folder: Path,
+    layout: str | None = None,
+    ann_files: list[Path] | None = None,
+    decode: bool = False,
+) -> int:
+    """Check a dataset, and print what is found.
+
+    The layout is recognised: a folder ``annotations`` with JSON files is COCO, class
+    folders below ``train`` are ImageNet, anything else is a folder of images.
+
+    Args:
+        folder: Folder of the dataset.
+        layout: One of :data:`LAYOUTS`, not to guess.
+        ann_files: COCO annotation files, where they are not in ``annotations/``.
+        decode: Decode every image, too, which is slow.
+
+    Returns:
+        The number of faults.
+
+    Raises:
+        UserError: If the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise UserError(f'folder {folder} does not exist')
+    report = _Report()
+    files = ann_files or sorted((folder / 'annotations').glob('*.json'))
+    layout = layout or _recognise(folder, files)
+    print(f'{folder}: layout of {layout}')
+    if layout == 'coco':
+        if not files:
+            report.fault(f'{folder / "annotations"} holds no JSON file: see --ann-file')
+        _check_coco(folder, files, report, decode)
+    elif layout == 'imagenet':
+        _check_imagenet(folder, report, decode)
+    else:
+        _check_images(folder, report, decode)
+    return report.faults
+
+
+def _recognise(folder: Path, ann_files: list[Path]) -> str:
+    train = folder / 'train'
+    if ann_files:
+        return 'coco'
+    if train.is_dir() and any(path.is_dir() for path in train.iterdir()):
+        return 'imagenet'
+    return 'images'
+
+
+class _Report:
+    """Prints what is found, and counts what is wrong."""
+
+    faults = 0
+
+    def say(self, text: str) -> None:
+        print(f'  {text}')
+
+    def fault(self, text: str) -> None:
+        self.faults += 1
+        print(f'  FAULT: {text}')
+
+
+def _listed(names: list[str]) -> str:
+    more = f' and {len(names) - LISTED} more' if len(names) > LISTED else ''
+    return ', '.join(names[:LISTED]) + more
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(EXTENSIONS)
+
+
+def _check_images(folder: Path, report: _Report, decode: bool) -> list[Path]:
+    """A folder of images, nested as deep as it may be."""
+    files = sorted(p for p in folder.rglob('*') if p.is_file())
+    images = [p for p in files if _is_image(p)]
+    if not images:
+        report.fault(f'no image below {folder} (known are {", ".join(EXTENSIONS)})')
+        return images
+    kinds = Counter(p.suffix.lower() for p in images)
+    said = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common())
+    report.say(f'{folder}: {len(images)} images ({said})')
+    if len(files) > len(images):
+        others = Counter(p.suffix.lower() or 'no ending' for p in files if not _is_image(p))
+        said = ', '.join(f'{count} {kind}' for kind, count in others.most_common())
+        report.say(f'{folder}: {len(files) - len(images)} other files, not used ({said})')
+    if decode:
+        _check_decoding(images, report)
+    return images
+
+
+def _check_decoding(images: list[Path], report: _Report) -> None:
+    shown = track(images, 'Decoding', console=Console(stderr=True), transient=True)
+    broken = [path for path in shown if decoding_fault(str(path))]
+    if broken:
+        report.fault(f'{len(broken)} images cannot be decoded: {_listed([str(p) for p in broken])}')
+
+
+def _check_imagenet(root: Path, report: _Report, decode: bool) -> None:
+    """Class folders below train/ and val/."""
+    classes = {}
+    for split in ('train', 'val'):
+        folder = root / split
+        if not folder.is_dir():
+            report.fault(f'{folder} is missing')
+            continue
+        classes[split] = sorted(p.name for p in folder.iterdir() if p.is_dir())
+        if not classes[split]:
+            report.fault(
+                f'{folder} has no class folders: put the images of each class into a folder of its '
+                'own, or name a list of images and class numbers in ann_file'
+            )
+            continue
+        images = _check_images(folder, report, decode)
+        counts = Counter(p.relative_to(folder).parts[0] for p in images)
+        empty = [name for name in classes[split] if not counts[name]]
+        if empty:
+            report.fault(f'{len(empty)} class folders of {folder} are empty: {_listed(empty)}')
+        elif images:
+            report.say(
+                f'{folder}: {len(counts)} classes of {min(counts.values())} to '
+                f'{max(counts.values())} images'
+            )
+    if len(classes) == 2 and all(classes.values()):
+        train, val = (set(classes[split]) for split in ('train', 'val'))
+        for names, here, there in ((train - val, 'train', 'val'), (val - train, 'val', 'train')):
+            if names:
+                report.fault(f'classes of {here} that {there} lacks: {_listed(sorted(names))}')
+
+
+def _image_folder(root: Path, found: Annotations) -> Path:
+    """Where the images of an annotation file are, as val2017/ for instances_val2017.json.
+
+    Where no folder is of such a name, the one that has most of the images.
+    """
+    folders = [p for p in root.iterdir() if p.is_dir() and p.name != 'annotations']
+    namesakes = [p for p in folders if p.name in Path(found.path).stem]
+    return min(
+        sorted(namesakes or [root, *folders]),
+        key=lambda folder: len(found.missing_images(str(folder))),
+    )
+
+
+def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) -> None:
+    """Annotation files and their images."""
+    sound: dict[Path, Annotations] = {}
+    for path in files:
+        try:
+            found = read_annotations(str(path))
+        except UserError as error:
+            report.fault(str(error))
+            continue
+        sound[path] = found
+        folder = _image_folder(root, found)
+        kinds = ', '.join(f'{count} {kind}' for kind, count in found.kinds.items() if count)
+        report.say(
+            f'{path}: {len(found.images)} images in {folder}, {found.count} annotations ({kinds}), '
+            f'{len(found.categories)} categories'
+        )
+        missing = found.missing_images(str(folder))
+        if missing:
+            report.fault(
+                f'{len(missing)} images named in {path} are not in {folder}: {_listed(missing)}'
+            )
+        if found.dropped():
+            report.say(f'{path}: {found.dropped()} are left out of training')
+        if found.kinds['no mask']:
+            report.say(f'{path}: {found.kinds["no mask"]} have no mask, which Mask R-CNN needs')
+        if decode:
+            there = [folder / name for name in found.images if name not in set(missing)]
+            _check_decoding(there, report)
+    for path, found in list(sound.items())[1:]:
+        first, other = next(iter(sound.items()))
+        if found.categories != other.categories:
+            differ = sorted(set(found.categories) ^ set(other.categories))
+            report.fault(
+                f'{first} and {path} disagree on their categories: '
+                + (_listed(differ) if differ else 'same names in another order')
+            )

@@ -1,0 +1,26 @@
+"""Sizes of images, as they are and as annotations say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from mmgreen.errors import UserError
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height, as the image is shown."""
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).size
+    except OSError as error:
+        raise UserError(f'image {path} cannot be read ({error}): replace it') from error
+
+
+def check_size(said: Sequence[int | None], size: tuple[int, int], path: Path) -> None:
+    """Refuse annotations of an image of another size."""
+    if any(said) and tuple(said) != size:
+        raise UserError(
+            f'{path} is for an image of {said[0]}x{said[1]} pixels, but the image has '
+            f'{size[0]}x{size[1]}'
+        )

@@ -1,0 +1,38 @@
+"""Files of images: which are some, whether they can be decoded, and their classes by folder.
+
+Nothing here is slow to import.
+"""
+
+import os
+
+from PIL import Image
+
+from mmgreen.errors import UserError
+
+#: What counts as an image, by the end of its name.
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+
+
+def read_class_folders(folder: str) -> tuple[str, ...]:
+    """Names of the subfolders of a folder, sorted: one class each, as in ImageNet.
+
+    Raises:
+        UserError: If there is none.
+    """
+    names = tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
+    if not names:
+        raise UserError(
+            f'there is no class folder in {folder}: put the images of each class into a folder of '
+            'its own, or name a list of them in ann_file'
+        )
+    return names
+
+
+def decoding_fault(path: str) -> str | None:
+    """Why an image file cannot be decoded in full, or ``None`` if it can."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as error:  # Pillow raises what the format's decoder raises
+        return f'{type(error).__name__}: {error}'
+    return None

@@ -1,0 +1,173 @@
+"""Detectors that were tested on the same images, evaluated once for all that a report shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from faster_coco_eval import COCO
+from mmengine.logging import print_log
+
+from mmgreen.errors import UserError
+from mmgreen.evaluation import (
+    Calibration,
+    CocoFigures,
+    Errors,
+    Matches,
+    calibrate,
+    coco_evaluator,
+    coco_figures,
+    confidence_interval,
+    draw_resamples,
+    find_errors,
+    match_detections,
+    resampled_figures,
+)
+from mmgreen.evaluation.matching import IGNORED, MATCHED
+
+from .run import Run, check_results, read_truth
+
+#: Boxes and masks, in words.
+PARTS = dict(bbox='boxes', segm='masks')
+#: Score from which a detection is drawn, and counts for an image's F1.
+SCORE = 0.3
+
+
+@dataclass(frozen=True)
+class Part:
+    """Boxes or masks of a run.
+
+    Attributes:
+        figures: COCO's.
+        resamples: (N,) of each figure.
+        errors: By kind.
+        calibration: Scores against precision.
+        image_f1: (I,) float64, F1 of every image by itself; NaN where there is
+            neither object nor detection.
+        objects: (K,) int64, objects of each category.
+    """
+
+    figures: CocoFigures
+    resamples: dict[str, np.ndarray]
+    errors: Errors
+    calibration: Calibration
+    image_f1: np.ndarray
+    objects: np.ndarray
+
+    def interval(self, figure: str) -> tuple[float, float]:
+        """95 % confidence interval of a figure."""
+        return confidence_interval(self.figures.figures[figure], self.resamples[figure])
+
+    def difference(self, base: 'Part', figure: str) -> tuple[float, tuple[float, float]]:
+        """What a figure has more than that of another run, and its interval.
+
+        Both are resampled alike, so that what is hard for both cancels out.
+        """
+        difference = self.figures.figures[figure] - base.figures.figures[figure]
+        samples = self.resamples[figure] - base.resamples[figure]
+        return difference, confidence_interval(difference, samples)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One run, or several; the others are compared with the first.
+
+    Attributes:
+        runs: Tested on the same images.
+        parts: Of each run, boxes and masks by kind.
+        kinds: Of :data:`PARTS`, those that all runs have.
+        truth: Annotations.
+        categories: Names of those that are looked at.
+        resamples: Number of resamples of the images.
+    """
+
+    runs: Sequence[Run]
+    parts: Sequence[dict[str, Part]]
+    kinds: Sequence[str]
+    truth: COCO
+    categories: Sequence[str]
+    resamples: int
+
+    @property
+    def objects(self) -> int:
+        """Objects that are there, crowds left out."""
+        return int(self.parts[0][self.kinds[0]].objects.sum())
+
+    def of_kind(self, kind: str) -> dict[str, Part]:
+        """Boxes, or masks, by the names of the runs."""
+        return {run.name: part[kind] for run, part in zip(self.runs, self.parts, strict=True)}
+
+
+def compare(runs: Sequence[Run], resamples: int = 1000) -> Comparison:
+    """Evaluate runs.
+
+    Args:
+        runs: Tested on the same images.
+        resamples: For confidence intervals.
+
+    Raises:
+        UserError: If runs cannot be compared, or results are not sound.
+    """
+    truth = read_truth(runs)
+    kinds = [kind for kind in PARTS if all(kind in run.results for run in runs)]
+    if not kinds:
+        raise UserError(
+            'the runs have neither boxes nor masks in common, so they cannot be compared: '
+            + ', '.join(f'{run.name} has {PARTS[kind]}' for run in runs for kind in run.results)
+        )
+    chosen = runs[0].record.get('categories')  # those that were tested on
+    cat_ids = [i for i, cat in sorted(truth.cats.items()) if not chosen or cat['name'] in chosen]
+    weights = draw_resamples(len(truth.imgs), resamples)
+    return Comparison(
+        runs=runs,
+        parts=[_evaluate(run, truth, kinds, cat_ids, weights) for run in runs],
+        kinds=kinds,
+        truth=truth,
+        categories=[truth.cats[i]['name'] for i in cat_ids],
+        resamples=resamples,
+    )
+
+
+def _evaluate(
+    run: Run, truth: COCO, kinds: Sequence[str], cat_ids: Sequence[int], weights: np.ndarray
+) -> dict[str, Part]:
+    """All that is computed of a run; weights: resamples of the images, (I, N)."""
+    parts = {}
+    for kind in kinds:
+        print_log(f'Report: {PARTS[kind]} of {run.name}')
+        detections = run.detections(kind)
+        check_results(run, detections, truth)
+        evaluator = coco_evaluator(truth, detections, kind, cat_ids)
+        del detections
+        figures, matches = coco_figures(evaluator), match_detections(evaluator)
+        del evaluator
+        counted = matches.gt_category[~matches.gt_ignored[0]]
+        parts[kind] = Part(
+            figures=figures,
+            resamples=resampled_figures(matches, weights),
+            errors=find_errors(matches),
+            calibration=calibrate(matches),
+            image_f1=_image_f1(matches),
+            objects=np.bincount(counted, minlength=matches.num_categories),
+        )
+    return parts
+
+
+def _image_f1(matches: Matches, score: float = SCORE) -> np.ndarray:
+    """F1 of every image's detections from a score on, mean over IoU 0.50:0.95.
+
+    F1 = 2 found / (detections + objects), crowds and what matches them left out.
+
+    Returns:
+        (I,) float64, NaN where there is neither detection nor object.
+    """
+    objects = np.bincount(matches.gt_image[~matches.gt_ignored[0]], minlength=matches.num_images)
+    drawn = matches.score >= score
+    values = []
+    for state in matches.state[0]:
+        found, counted = (
+            np.bincount(matches.image[drawn & chosen], minlength=matches.num_images)
+            for chosen in (state == MATCHED, state != IGNORED)
+        )
+        total = counted + objects
+        values.append(2 * found / np.where(total, total, np.nan))
+    return np.mean(values, axis=0)

@@ -1,0 +1,258 @@
+"""What a run would stumble over is said before it starts, in one sentence."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import ROOT, small_swin
+
+from mmgreen.config import load_config, prepare_config
+from mmgreen.errors import UserError
+
+PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
+DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
+
+
+def prepared(config, mode='train', **options):
+    options = {'model.backbone.init_cfg': None, **options}
+    cfg = load_config(str(ROOT / config), options)
+    prepare_config(cfg, mode)
+    return cfg
+
+
+@pytest.fixture
+def own(demo, tmp_path) -> Path:
+    """A copy of the demo dataset to spoil."""
+    return Path(shutil.copytree(demo, tmp_path / 'own'))
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def drop_category(content, name):
+    (number,) = (c['id'] for c in content['categories'] if c['name'] == name)
+    content['categories'] = [c for c in content['categories'] if c['id'] != number]
+    content['annotations'] = [a for a in content['annotations'] if a['category_id'] != number]
+
+
+def test_data_root_reaches_datasets_and_evaluators(demo):
+    cfg = prepared(DETECT, data_root=f'{demo}/')
+    for split in ('train', 'val', 'test'):
+        assert Path(cfg[f'{split}_dataloader'].dataset.data_root) == demo
+    assert Path(cfg.val_evaluator.ann_file) == demo / 'annotations/val.json'
+
+
+def test_the_evaluator_reads_what_the_dataset_reads(demo):
+    options = {
+        'test_dataloader.dataset.ann_file': 'annotations/train.json',
+        'test_dataloader.dataset.data_prefix.img': 'train',
+    }
+    cfg = prepared(DETECT, 'test', data_root=str(demo), **options)
+    assert Path(cfg.test_evaluator.ann_file) == demo / 'annotations/train.json'
+
+
+def test_number_of_classes_follows_the_annotations(own):
+    def add(content):
+        content['categories'] += [dict(id=6, name='pear'), dict(id=7, name='fig')]
+
+    for split in ('train', 'val'):
+        edit(own / f'annotations/{split}.json', add)
+    cfg = prepared(DETECT, data_root=str(own))
+    assert cfg.model.roi_head.bbox_head.num_classes == 7
+    assert cfg.model.roi_head.mask_head.num_classes == 7
+
+
+def test_work_dir_defaults_to_the_name_of_the_config():
+    assert load_config(str(ROOT / PRETRAIN)).work_dir == 'work_dirs/greenmim_swin-nano_demo'
+
+
+def test_configs_for_gpus_run_without_one(demo, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    config = 'configs/greenmim/greenmim_swin-base-w7_8xb256-amp-coslr-100e_in1k.py'
+    cfg = prepared(
+        config, **{'data_root': str(demo), 'train_dataloader.dataset.data_prefix': 'unlabelled'}
+    )
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert 'loss_scale' not in cfg.optim_wrapper
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+
+
+@pytest.mark.parametrize(
+    ('config', 'options', 'words'),
+    [
+        ('configs/none.py', {}, r'none.py does not exist'),
+        (PRETRAIN, {'data_root': 'nowhere'}, r'data root nowhere.* does not exist'),
+        (
+            PRETRAIN,
+            {'train_dataloader.dataset.data_prefix': 'nothing'},
+            r'image folder .*nothing does not exist \(train_dataloader.dataset.data_prefix\)',
+        ),
+        (
+            DETECT,
+            {'val_dataloader.dataset.ann_file': 'annotations/none.json'},
+            r'annotation file .*none.json does not exist \(val_dataloader.dataset.ann_file\)',
+        ),
+        (
+            DETECT,
+            {'train_dataloader.dataset.ann_file': 'recipe.json'},
+            r'recipe.json is not in COCO format',
+        ),
+        (
+            PRETRAIN,
+            {'model.mask_rate': 0.5},
+            "model: mmgreen.GreenMIM has no setting 'mask_rate'; it has .*mask_ratio",
+        ),
+        (
+            PRETRAIN,
+            {'model.backbone.windows': 7},
+            "model.backbone: mmgreen.GreenSwinTransformer has no setting 'windows'",
+        ),
+        (
+            DETECT,
+            {'train_dataloader.dataset.annotations': 'x'},
+            "mmgreen.CocoDataset has no setting 'annotations'",
+        ),
+        (PRETRAIN, {'model.neck.type': 'mmgreen.Decoder'}, "there is no 'mmgreen.Decoder'"),
+    ],
+)
+def test_what_is_wrong_is_said(demo, config, options, words):
+    options = {'data_root': f'{demo}/', **options}
+    with pytest.raises(UserError, match=words) as caught:
+        prepared(config, **options)
+    assert '\n' not in str(caught.value)
+
+
+def test_there_is_nothing_to_test_in_pre_training(demo):
+    with pytest.raises(UserError, match='there is nothing to test'):
+        prepared(PRETRAIN, 'test', data_root=str(demo))
+
+
+def test_a_config_with_a_syntax_error_is_named(tmp_path):
+    (tmp_path / 'bad.py').write_text('model = dict(')
+    with pytest.raises(UserError, match=r'bad.py cannot be read'):
+        load_config(str(tmp_path / 'bad.py'))
+
+
+def test_options_that_do_not_fit_are_named():
+    with pytest.raises(UserError, match='--cfg-options do not fit'):
+        load_config(str(ROOT / PRETRAIN), {'train_pipeline.9.scale': 3})
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (lambda c: drop_category(c, 'carrot'), "only in the first 'carrot'"),
+        (lambda c: c['categories'].reverse(), 'same names in another order'),
+    ],
+)
+def test_categories_that_disagree_are_refused(own, change, words):
+    edit(own / 'annotations/val.json', change)
+    with pytest.raises(UserError, match=f'train and val data disagree .*{words}'):
+        prepared(DETECT, data_root=str(own))
+
+
+def test_images_that_are_missing_are_listed(own):
+    gone = sorted((own / 'train').iterdir())[:12]
+    for path in gone:
+        path.unlink()
+    with pytest.raises(UserError) as caught:
+        prepared(DETECT, data_root=str(own))
+    message = str(caught.value)
+    assert '12 of 24 images named in' in message
+    assert all(path.name in message for path in gone[:10])
+    assert message.endswith('and 2 more')
+
+
+def test_boxes_that_are_dropped_are_counted_in_a_warning(own, logged):
+    def spoil(content):
+        content['annotations'][0]['bbox'][2] = 0
+        content['annotations'][1]['bbox'][0] = 1000
+
+    edit(own / 'annotations/train.json', spoil)
+    prepared(DETECT, data_root=str(own))
+    (warning,) = [r for r in logged.records if r.levelname == 'WARNING']
+    assert '1 without area (such as id 1) and 1 outside the image (such as id 2)' in (
+        warning.getMessage()
+    )
+    assert 'are left out of training' in warning.getMessage()
+
+
+def test_boxes_without_masks_are_refused_where_masks_are_learnt(own):
+    edit(own / 'annotations/train.json', lambda c: c['annotations'][3].pop('segmentation'))
+    with pytest.raises(UserError, match=r'1 of \d+ annotations in .*train.json have no segm'):
+        prepared(DETECT, data_root=str(own))
+    without = {
+        'train_dataloader.dataset.pipeline.1.with_mask': False,
+        'val_dataloader.dataset.pipeline.2.with_mask': False,
+    }
+    prepared(DETECT, data_root=str(own), **without)
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (lambda path: None, 'c.pth does not exist'),
+        (lambda path: path.write_text('hello'), 'c.pth is truncated or not a checkpoint'),
+        (lambda path: torch.save({'a': torch.ones(1)}, path), 'is of no known format'),
+        (
+            lambda path: torch.save(small_swin().state_dict(), path),
+            'it is of 16 channels, .* the backbone of 32 channels',
+        ),
+        (lambda path: torch.save({'trap': Path('x')}, path), 'holds pickled objects'),
+    ],
+)
+def test_a_checkpoint_to_start_from_is_read_beforehand(demo, tmp_path, make, words):
+    make(tmp_path / 'c.pth')
+    start = dict(type='Pretrained', checkpoint=str(tmp_path / 'c.pth'))
+    with pytest.raises(UserError, match=words) as caught:
+        prepared(DETECT, data_root=str(demo), **{'model.backbone.init_cfg': start})
+    assert '\n' not in str(caught.value)
+
+
+CLASSIFY = 'configs/quickstart/green-swin-nano_imagenette.py'
+
+
+def class_folders(root, **splits):
+    for split, names in splits.items():
+        for name in names:
+            (root / split / name).mkdir(parents=True)
+    return root
+
+
+def test_classes_of_folders_set_the_number_of_classes_everywhere(tmp_path):
+    root = class_folders(tmp_path, train='abc', val='abc')
+    cfg = prepared(CLASSIFY, data_root=f'{root}/')
+    assert cfg.model.head.num_classes == 3
+    assert cfg.data_preprocessor.num_classes == 3  # mixup draws one-hot labels of so many
+
+
+@pytest.mark.parametrize(
+    ('splits', 'words'),
+    [
+        (dict(train='abc', val='abd'), "train and val data disagree .* first 'c', .* second 'd'"),
+        (dict(train='abc', val=''), 'image folder .*val does not exist'),
+        (dict(train='', val='abc'), 'image folder .*train does not exist'),
+    ],
+)
+def test_class_folders_that_disagree_are_refused(tmp_path, splits, words):
+    root = class_folders(tmp_path, **splits)
+    with pytest.raises(UserError, match=words):
+        prepared(CLASSIFY, data_root=f'{root}/')
+
+
+def test_batch_norm_is_not_synchronised_without_a_gpu(coco_tiny, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    (config,) = (ROOT / 'configs/cascade_mask_rcnn').glob('*.py')
+    cfg = prepared(config, data_root=f'{coco_tiny}/')
+    assert [h.norm_cfg.type for h in cfg.model.roi_head.bbox_head] == ['BN'] * 3
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path):
+    (tmp_path / 'c.py').write_text("_base_ = 'mmpose::body/config.py'")
+    with pytest.raises(UserError, match=r'mmpose is not installed.*requirements/optional.txt'):
+        load_config(str(tmp_path / 'c.py'))
