@@ -88,7 +88,8 @@ class GreenMIMDecoder(BaseModule):
         key = (height, width, device)
         if key not in self._positions:
             embed_dim = self.mask_token.shape[-1]
-            self._positions[key] = sincos_positions(height, width, embed_dim).to(device)
+            positions = sincos_positions(height, width, embed_dim)
+            self._positions[key] = positions.to(device, non_blocking=True)
         return self._positions[key]
 
     def forward(

@@ -1,0 +1,87 @@
+"""Steps as they would run on a GPU: types, devices, waits; without one."""
+
+import sys
+from collections import Counter
+from functools import lru_cache
+
+import pytest
+import torch
+from fake_gpu import autocast, both_ways, fake_gpu, layouts_by_the_host, to_gpu
+from helpers import ROOT, greenmim_config
+
+import mmgreen.models  # noqa: F401
+from mmgreen.config import build_model, load_config
+from mmgreen.registry import MODELS
+from mmgreen.sparse import attention
+
+TYPES = {'fp32': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+_LINEAR_AFTER = sys.modules['mmgreen.models.layers.linear_after']  # a function has its name
+FUNCTIONS = [
+    _LINEAR_AFTER._LinearAfterGelu,
+    _LINEAR_AFTER._LinearAfterNorm,
+    attention._Group,
+    attention._Ungroup,
+]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """How often each custom function went forward and back."""
+    seen = Counter()
+    for function in FUNCTIONS:
+        monkeypatch.setattr(function, 'apply', both_ways(function, seen))
+    return seen
+
+
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+@pytest.mark.parametrize('kind', TYPES)
+def test_a_step_mixes_no_types_and_no_devices_and_waits_for_nothing(seen, kind, sharing):
+    model = MODELS.build(greenmim_config(mask_sharing=sharing)).train()
+    layouts_by_the_host(model)
+    with fake_gpu(), autocast(TYPES[kind]):
+        to_gpu(model)
+        loss = model.loss(torch.empty(2, 3, 224, 224, device='cuda'))['loss']
+    assert loss.dtype == torch.float32
+    assert {name for name, _ in seen} == {function.__name__ for function in FUNCTIONS}
+    if kind != 'fp32':  # from the second stage on, norms have inputs of half precision
+        assert seen['_LinearAfterNorm', TYPES[kind]] > 0
+
+
+GREENMIM = [
+    path
+    for path in sorted((ROOT / 'configs/greenmim').glob('*.py'))
+    if '100e' in path.name or 'w14_8xb256' in path.name
+]
+DETECTORS = sorted((ROOT / 'configs').glob('*mask_rcnn/*.py'))
+
+
+@lru_cache(maxsize=1)  # of all types one after the other
+def model_of(path):
+    """The model of a config, and its image size."""
+    cfg = load_config(str(path))
+    cfg.model.backbone.pop('init_cfg', None)
+    model = build_model(cfg).train()
+    if hasattr(model, 'build_layout'):
+        layouts_by_the_host(model)
+    return model, cfg.model.backbone.get('img_size', 224)
+
+
+@pytest.mark.parametrize('kind', TYPES)
+@pytest.mark.parametrize('path', GREENMIM, ids=lambda path: path.stem)
+def test_every_recipe_for_pre_training(seen, path, kind):
+    model, size = model_of(path)
+    with fake_gpu(), autocast(TYPES[kind]):
+        to_gpu(model)
+        assert model.loss(torch.empty(2, 3, size, size, device='cuda'))['loss'].shape == ()
+
+
+@pytest.mark.parametrize('kind', TYPES)
+@pytest.mark.parametrize('path', DETECTORS[::2], ids=lambda path: path.stem)
+def test_detectors_up_to_the_proposals(path, kind):
+    """What comes after looks at values: which boxes overlap which."""
+    model, _ = model_of(path)
+    with fake_gpu(), autocast(TYPES[kind]):
+        to_gpu(model)
+        features = model.extract_feat(torch.empty(2, 3, 256, 320, device='cuda'))
+        scores, boxes = model.rpn_head(features)
+    assert len(scores) == len(boxes) == len(features) == 5
