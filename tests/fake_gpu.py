@@ -155,5 +155,3 @@ def both_ways(function: type[torch.autograd.Function], seen: Counter) -> Callabl
         return out
 
     return apply
-
-

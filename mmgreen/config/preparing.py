@@ -1,7 +1,7 @@
 """A config is checked and completed before anything is built or written."""
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from mmgreen.errors import UserError
@@ -11,12 +11,17 @@ from .nodes import walk
 from .settings import check_settings
 from .start import check_start, check_work_dir
 
-# What makes a run go on as if it had never stopped, for what of mmengine's.
-_RESUMABLE = dict(
+# What goes on as if it had never stopped, or does not wait for the device, for what of mmengine's.
+_OURS = dict(
     EpochBasedTrainLoop='mmgreen.ResumableEpochLoop',
     IterBasedTrainLoop='mmgreen.ResumableIterLoop',
     CheckpointHook='mmgreen.CheckpointHook',
+    RuntimeInfoHook='mmgreen.RuntimeInfoHook',
+    DefaultOptimWrapperConstructor='mmgreen.OptimWrapperConstructor',
 )
+
+# Optimizers that do a step in one kernel, and skip one by themselves (WatchHook).
+_FUSED = ('Adam', 'AdamW')
 
 
 def prepare_config(cfg: Config, mode: str) -> None:
@@ -38,6 +43,12 @@ def prepare_config(cfg: Config, mode: str) -> None:
     """
     if mode == 'test' and not cfg.get('test_dataloader'):
         raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
+    strategy = (cfg.get('strategy') or {}).get('type', 'DDPStrategy')
+    if strategy not in ('DDPStrategy', 'SingleDeviceStrategy'):
+        raise UserError(
+            f'{cfg.filename} splits the model over processes (strategy.type {strategy}), which the '
+            'checks and checkpoints of this project do not know: set strategy.type to DDPStrategy'
+        )
     check_settings(cfg)
     splits = ('train', 'val') if mode == 'train' else ('test',)
     check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
@@ -45,6 +56,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
         check_start(cfg)
         check_work_dir(cfg.work_dir)
         _make_resumable(cfg)
+        _make_quick(cfg)
 
     if not torch.cuda.is_available():
         if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
@@ -53,7 +65,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
             _wrap_on_cpu(cfg)
         if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
             cfg.optim_wrapper.type = 'OptimWrapper'
-            for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            for key in ('loss_scale', 'dtype'):
                 cfg.optim_wrapper.pop(key, None)
             print_log('No GPU: training in float32 instead of mixed precision.')
         synchronised = [node for _, node in walk(cfg.model) if node.get('type') == 'SyncBN']
@@ -78,20 +90,35 @@ def _make_resumable(cfg: Config) -> None:
     loop = cfg.train_cfg
     if 'type' not in loop:
         loop.type = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
-    loop.type = _RESUMABLE.get(loop.type, loop.type)
-    cfg.setdefault('default_hooks', {})
-    checkpoint = cfg.default_hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
-    checkpoint.type = _RESUMABLE.get(checkpoint.type, checkpoint.type)
+    loop.type = _OURS.get(loop.type, loop.type)
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hooks.setdefault('runtime_info', ConfigDict(type='RuntimeInfoHook'))
+    hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
+    for name in ('runtime_info', 'checkpoint'):
+        hooks[name].type = _OURS.get(hooks[name].type, hooks[name].type)
+
+
+def _make_quick(cfg: Config) -> None:
+    """Few kernels in an optimizer's step, and nothing that waits for the device."""
+    wrapper = cfg.optim_wrapper
+    if 'optimizer' in wrapper:  # not one of several
+        constructor = wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
+        wrapper.constructor = _OURS.get(constructor, constructor)
+        if wrapper.optimizer.type in _FUSED:
+            wrapper.optimizer.setdefault('fused', True)
+    for part in (cfg.get('data_preprocessor'), cfg.model.get('data_preprocessor')):
+        kind = (part or {}).get('type', '').split('.')[-1]
+        if kind in ('SelfSupDataPreprocessor', 'DetDataPreprocessor'):
+            part.type = f'mmgreen.{kind}'
+        if part and torch.cuda.is_available():
+            part.setdefault('non_blocking', True)
+    if torch.cuda.is_available():
+        cfg.train_dataloader.setdefault('pin_memory', True)
 
 
 def _wrap_on_cpu(cfg: Config) -> None:
     """Let no wrapper of the model ask for a GPU, as mmengine's defaults do."""
     if cfg.get('runner_type') == 'FlexibleRunner':
-        if cfg.strategy.type == 'FSDPStrategy':
-            raise UserError(
-                f'{cfg.filename} splits the model over GPUs (strategy FSDPStrategy), and there is '
-                'none: use the config without fsdp in its name'
-            )
         wrapper = dict(broadcast_buffers=False) | (cfg.strategy.get('model_wrapper') or {})
         cfg.strategy.model_wrapper = wrapper | dict(device_ids=None)
         return

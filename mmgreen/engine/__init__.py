@@ -8,10 +8,11 @@ from .hooks import (
     PreemptionHook,
     ProgressBarHook,
     RunRecordHook,
+    RuntimeInfoHook,
     StrictLoadHook,
     WatchHook,
 )
-from .optimizers import LayerDecayOptimWrapperConstructor
+from .optimizers import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
 from .runner import ResumableEpochLoop, ResumableIterLoop, build_runner, leaving_at_once
 
 __all__ = [
@@ -19,12 +20,14 @@ __all__ = [
     'REQUEUE',
     'CheckpointHook',
     'LayerDecayOptimWrapperConstructor',
+    'OptimWrapperConstructor',
     'PlainCheckpointHook',
     'PreemptionHook',
     'ProgressBarHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'RunRecordHook',
+    'RuntimeInfoHook',
     'StrictLoadHook',
     'WatchHook',
     'build_runner',

@@ -1,8 +1,16 @@
-"""Registered modules: backbone, decoder, head and the algorithm."""
+"""Registered modules: backbone, decoder, head, the algorithm, and what it is fed by."""
 
 from .backbones import GreenSwinTransformer
+from .data_preprocessors import DetDataPreprocessor, SelfSupDataPreprocessor
 from .heads import GreenMIMHead
 from .necks import GreenMIMDecoder
 from .selfsup import GreenMIM
 
-__all__ = ['GreenMIM', 'GreenMIMDecoder', 'GreenMIMHead', 'GreenSwinTransformer']
+__all__ = [
+    'DetDataPreprocessor',
+    'GreenMIM',
+    'GreenMIMDecoder',
+    'GreenMIMHead',
+    'GreenSwinTransformer',
+    'SelfSupDataPreprocessor',
+]

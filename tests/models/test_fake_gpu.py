@@ -8,6 +8,7 @@ import pytest
 import torch
 from fake_gpu import autocast, both_ways, fake_gpu, layouts_by_the_host, to_gpu
 from helpers import ROOT, greenmim_config
+from mmpretrain.structures import DataSample
 
 import mmgreen.models  # noqa: F401
 from mmgreen.config import build_model, load_config
@@ -53,6 +54,24 @@ GREENMIM = [
     if '100e' in path.name or 'w14_8xb256' in path.name
 ]
 DETECTORS = sorted((ROOT / 'configs').glob('*mask_rcnn/*.py'))
+
+
+def test_the_preprocessor_waits_for_nothing():
+    cfg = load_config(str(GREENMIM[0]))
+    cfg.data_root = str(ROOT)
+    settings = dict(cfg.data_preprocessor, type='mmgreen.SelfSupDataPreprocessor')
+    preprocessor = MODELS.build(dict(settings, non_blocking=True))
+    theirs = MODELS.build(dict(settings, type='mmpretrain.SelfSupDataPreprocessor'))
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    data = dict(inputs=images, data_samples=[DataSample(), DataSample()])
+    assert torch.equal(preprocessor(data)['inputs'], theirs(data)['inputs'])
+    with fake_gpu():
+        to_gpu(preprocessor)
+        preprocessor._device = torch.device('cuda')
+        inputs = torch.empty(2, 3, 8, 8, dtype=torch.uint8)
+        out = preprocessor(dict(data, inputs=inputs))
+    assert out['inputs'].device.type == 'cuda'
+    assert out['data_samples'] == data['data_samples']
 
 
 @lru_cache(maxsize=1)  # of all types one after the other

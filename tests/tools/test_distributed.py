@@ -8,7 +8,6 @@ import os
 import signal
 
 import pytest
-import torch
 from helpers import ROOT, Running, assert_same_training, logged_losses
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -124,7 +123,7 @@ def test_scripts_say_how_they_are_used(tmp_path, script):
 
 
 def test_flexible_runner_is_resumed_like_the_other(demo, tmp_path):
-    """mmengine's runner of FSDP, whose order of loading and hooks is another one.
+    """mmengine's other runner, whose order of loading and hooks is another one.
 
     Three starts: half a minute.
     """
@@ -143,13 +142,3 @@ def test_what_a_user_must_mend_is_said_once_and_not_tried_again(tmp_path):
     run = start(tmp_path / 'nowhere', PRETRAIN, tmp_path / 'run')
     assert run.end() == 1
     assert run.log.read_text().count('error: data root') == 1
-
-
-def test_fsdp_says_that_it_needs_gpus(demo, tmp_path):
-    run = start(
-        demo, PRETRAIN, tmp_path / 'run', 'runner_type=FlexibleRunner', 'strategy.type=FSDPStrategy'
-    )
-    if torch.cuda.is_available():
-        pytest.skip('there are GPUs')
-    assert run.end() == 1
-    assert 'splits the model over GPUs' in run.log.read_text()

@@ -5,6 +5,7 @@ from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .progress_bar_hook import ProgressBarHook
 from .run_record_hook import RECORD, RunRecordHook
+from .runtime_info_hook import RuntimeInfoHook
 from .strict_load_hook import StrictLoadHook
 from .watch_hook import WatchHook
 
@@ -16,6 +17,7 @@ __all__ = [
     'PreemptionHook',
     'ProgressBarHook',
     'RunRecordHook',
+    'RuntimeInfoHook',
     'StrictLoadHook',
     'WatchHook',
 ]

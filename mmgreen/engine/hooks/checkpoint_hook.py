@@ -10,10 +10,13 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_p
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmgreen.engine.optimizers import merge_checkpoint
 from mmgreen.engine.runner.randomness import random_state, set_random_state
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.registry import HOOKS
+
+from .runtime_info_hook import RuntimeInfoHook
 
 # Checkpoints between two regular ones, by name; in the message hub.
 _INTERIM = 'interim_ckpts'
@@ -45,6 +48,7 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if not runner._resume:
             return
+        merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
         states = checkpoint.pop('random_states', [])
         if len(states) == get_world_size():
             self._states = states[get_rank()]
@@ -116,6 +120,9 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
     def _save(self, runner: Runner, name: str, meta: dict, by_epoch: bool) -> None:
         # Collective, and so not in before_save_checkpoint: the runner saves in one process.
         self._gathered = all_gather_object(self._states)
+        for hook in runner.hooks:
+            if isinstance(hook, RuntimeInfoHook):
+                hook.flush(runner)  # the log's history is saved, too
         earlier = self.last_ckpt or (runner._load_from if runner._resume else None)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)

@@ -1,22 +1,41 @@
 """Steps that would spoil the weights are named and skipped."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
-from torch.distributed.fsdp import FullyShardedDataParallel
+from torch import Tensor
 from torch.optim import Optimizer
 
 from mmgreen.errors import UserError
 from mmgreen.registry import HOOKS
 
+from .readback import Readback
+
 #: How many steps in a row may be skipped before training stops.
 LIMIT = 10
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step whose numbers are on their way.
+
+    Attributes:
+        number: Of the step, from 1.
+        images: Paths.
+        flags: How many optimizers were asked to step.
+        updates: Whether gradients were not just accumulated.
+    """
+
+    number: int
+    images: list[str]
+    flags: int
+    updates: bool
 
 
 @HOOKS.register_module()
@@ -29,7 +48,9 @@ class WatchHook(Hook):
     dynamic loss scale is the scaler's affair, which lowers the scale, until the
     scale is below 1.
 
-    Costs the largest magnitude of the gradients before each step.
+    On a GPU, a fused optimizer (Adam, AdamW) skips the step by itself, and the
+    host reads of it two steps later: nothing waits. Another optimizer waits for
+    the verdict. Costs the largest magnitude of the gradients before each step.
     ``tools/train.py`` adds the hook to every run.
 
     Raises:
@@ -44,26 +65,41 @@ class WatchHook(Hook):
         self._wrappers = (
             list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
         )
-        self._sharded = isinstance(runner.model, FullyShardedDataParallel)
-        self._updated: list[bool] = []  # of each optimizer's step since the last look
+        self._readback = Readback()
+        self._finite: list[Tensor] = []  # of each optimizer's step since the last look
         self._suspects: list[tuple[int, int, float, list[str]]] = []
         self._in_a_row = 0
         for wrapper in self._wrappers:
             wrapper.optimizer.register_step_pre_hook(self._before_step)
+            wrapper.optimizer.register_step_post_hook(self._after_step)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        loss = float(outputs['loss'].detach())
-        here = (runner.iter + 1, get_rank(), loss, _images(data_batch))
+        updates = any(wrapper.should_update() for wrapper in self._wrappers)
+        step = _Step(runner.iter + 1, _images(data_batch), len(self._finite), updates)
+        self._readback.put(step, [outputs['loss'], *self._finite])
+        self._finite = []
+        for step, numbers in self._readback.take():
+            self._look(runner, step, numbers)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        for step, numbers in self._readback.take(everything=True):
+            self._look(runner, step, numbers)
+
+    def after_train(self, runner: Runner) -> None:
+        self.after_train_epoch(runner)  # iteration-based training has no epochs
+
+    def _look(self, runner: Runner, step: _Step, numbers: list[float]) -> None:
+        loss, *finite = numbers
+        here = (step.number, get_rank(), loss, step.images)
         if not math.isfinite(loss):
             self._suspects.append(here)
-        if not any(wrapper.should_update() for wrapper in self._wrappers):
+        if not step.updates:
             return  # gradients are being accumulated
-        updated, self._updated = self._updated, []
         suspects, self._suspects = self._suspects, []
-        # Where a loss scaler found the gradient not finite, no optimizer took a step.
-        if updated and all(updated):
+        # Where a loss scaler found the gradient not finite, it may take no step at all.
+        if step.flags and all(finite):
             self._in_a_row = 0
             return
 
@@ -98,16 +134,33 @@ class WatchHook(Hook):
         ]
         # The largest magnitude: unlike the sum of squares, it does not overflow by itself.
         largest = torch.nn.utils.get_total_norm(gradients, norm_type=torch.inf)
-        finite = torch.isfinite(largest).to(torch.int32)
-        if self._sharded:
-            dist.all_reduce(finite, dist.ReduceOp.MIN)
-        self._updated.append(bool(finite))
-        if not finite:
+        finite = torch.isfinite(largest)
+        if _skips_by_itself(optimizer):
+            found = (~finite).float()
+            scalers = getattr(optimizer, 'found_inf', None)  # of the loss scaler, for this step
+            optimizer.found_inf = found if scalers is None else torch.maximum(found, scalers)
+            finite = optimizer.found_inf == 0
+        elif not finite:
             optimizer.zero_grad(set_to_none=True)  # an optimizer passes over what has none
+        self._finite.append(finite)
+
+    def _after_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+        if hasattr(optimizer, 'found_inf'):
+            optimizer.found_inf = None
 
     def _is_scaled(self) -> bool:
         scalers = [getattr(wrapper, 'loss_scaler', None) for wrapper in self._wrappers]
         return any(s is not None and s.is_enabled() and s.get_scale() >= 1 for s in scalers)
+
+
+def _skips_by_itself(optimizer: Optimizer) -> bool:
+    """Whether an optimizer's kernels leave everything as it is where ``found_inf`` is 1.
+
+    Fused Adam does. Fused SGD leaves the momentum of a first step that is skipped
+    as it found the memory.
+    """
+    fused = all(group.get('fused') for group in optimizer.param_groups)
+    return fused and isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW)
 
 
 def _images(data_batch: Any) -> list[str]:

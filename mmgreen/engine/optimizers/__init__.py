@@ -1,5 +1,11 @@
 """Optimizers of a run."""
 
-from .layer_decay import LayerDecayOptimWrapperConstructor
+from .constructors import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
+from .merging import merge_checkpoint, merge_groups
 
-__all__ = ['LayerDecayOptimWrapperConstructor']
+__all__ = [
+    'LayerDecayOptimWrapperConstructor',
+    'OptimWrapperConstructor',
+    'merge_checkpoint',
+    'merge_groups',
+]

@@ -11,6 +11,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 from toy import said, toy_config, train
 
+from mmgreen.engine.hooks import readback
+from mmgreen.engine.hooks.readback import LAG
 from mmgreen.errors import UserError
 
 
@@ -63,6 +65,25 @@ def test_a_spoilt_image_is_named_and_its_step_skipped(tmp_path):
     assert torch.isfinite(runner.model.layer.weight).all()
     momentum = runner.optim_wrapper.optimizer.state.values()
     assert all(torch.isfinite(s['momentum_buffer']).all() for s in momentum)
+
+
+@pytest.mark.parametrize('lag', [0, LAG])
+def test_a_fused_optimizer_skips_by_itself_and_is_read_of_later(tmp_path, monkeypatch, lag):
+    monkeypatch.setattr(readback, 'lag_behind', lambda device: lag)
+    cfg = toy_config(tmp_path, spoilt=[5])
+    cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01))
+    runner = train(cfg)
+    assert runner.optim_wrapper.optimizer.param_groups[0]['fused']
+    words = skipped(tmp_path)
+    spoilt = [i for i, loss in enumerate(runner.model.losses, 1) if loss != loss]
+    assert len(words) == len(spoilt) == 2
+    for i, line in zip(spoilt, words, strict=True):
+        assert f'step {i}, rank 0, loss nan' in line
+        assert '5.jpg' in line
+    assert torch.isfinite(runner.model.layer.weight).all()
+    for state in runner.optim_wrapper.optimizer.state.values():
+        assert state['step'] == 12  # of 14
+        assert torch.isfinite(state['exp_avg']).all()
 
 
 def test_a_skipped_step_leaves_weights_and_optimizer(tmp_path):

@@ -25,8 +25,10 @@ def rates(model, decay):
     names = {id(p): name for name, p in model.named_parameters()}
     groups = wrapper.optimizer.param_groups
     assert sum(len(g['params']) for g in groups) == len(names)
-    assert all((g['weight_decay'] == 0) == ('norm' in g['param_name']) for g in groups)
-    return {names[id(g['params'][0])]: g['lr'] for g in groups}
+    for group in groups:
+        norms = {'norm' in names[id(p)] for p in group['params']}
+        assert norms == {group['weight_decay'] == 0}
+    return {names[id(p)]: g['lr'] for g in groups for p in g['params']}
 
 
 @pytest.fixture(scope='module')

@@ -1,12 +1,29 @@
-"""Learning rates that fall from the head to the first layer."""
+"""Optimizers with few parameter groups, with and without layer decay."""
 
 from functools import partial
 
+from mmengine.optim import DefaultOptimWrapperConstructor
 from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
 from mmgreen.errors import UserError
 from mmgreen.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+from .merging import merge_groups
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class OptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """mmengine's constructor, whose groups of equal settings are merged.
+
+    ``tools/train.py`` uses it in the place of mmengine's; ``paramwise_cfg`` works
+    as ever.
+    """
+
+    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
+        super().add_params(params, module, prefix=prefix, **kwargs)
+        if not prefix:  # all modules have been gone through
+            params[:] = merge_groups(params)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -16,12 +33,13 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
     ``paramwise_cfg=dict(layer_decay_rate=0.9)`` multiplies the learning rate of
     each layer of the backbone by 0.9 for every layer that comes after it; what
     is no part of the backbone has the full one. At 1.0 all have the same.
+    Groups of equal settings are merged.
 
     Raises:
         UserError: If the model has no backbone that knows its layers.
     """
 
-    def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
+    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
         if 'get_layer_depth' not in kwargs:
             depth = getattr(getattr(module, 'backbone', None), 'get_layer_depth', None)
             if depth is None:
@@ -30,4 +48,6 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
                     ' has none: use a GreenSwinTransformer, or leave optim_wrapper.constructor out'
                 )
             kwargs['get_layer_depth'] = partial(depth, prefix='backbone.')
-        super().add_params(params, module, **kwargs)
+        super().add_params(params, module, prefix=prefix, **kwargs)
+        if not prefix:
+            params[:] = merge_groups(params)

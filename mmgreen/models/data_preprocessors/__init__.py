@@ -1,0 +1,3 @@
+from .quick import DetDataPreprocessor, SelfSupDataPreprocessor
+
+__all__ = ['DetDataPreprocessor', 'SelfSupDataPreprocessor']
