@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
 	--durations 20
 
-.PHONY: quickstart test test-slow test-all lint format docs wheel clean
+.PHONY: quickstart test test-slow test-all gpu-check lint format docs wheel clean
 
 quickstart: $(READY)
 	@$(BIN)/python tools/quickstart.py
@@ -27,6 +27,13 @@ test-slow: $(READY)
 	@$(PYTEST) -m slow
 
 test-all: test test-slow
+
+# See docs/gpu.md.
+gpu-check: $(READY)
+	@$(BIN)/python -m pytest -m gpu
+	@$(BIN)/python -m pytest tests/tools/test_distributed.py -k 'killed or evaluates'
+	@$(BIN)/python tools/analysis/benchmark.py $(wildcard configs/greenmim/*100e*.py \
+		configs/greenmim/*w14_8xb256*.py) --amp fp16 --batch-size 64 --steps 20 --rounds 1
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -31,7 +31,7 @@ def complexity(config: str) -> tuple[tuple[int, int], int, int]:
     model.eval()
     parameters = sum(p.numel() for p in model.parameters())
     if isinstance(model, BaseSelfSupervisor):
-        data = make_batch(cfg, model, batch_size=1)
+        data = model.data_preprocessor(make_batch(cfg, batch_size=1), training=True)
         inputs = data['inputs'][0] if isinstance(data['inputs'], list) else data['inputs']
         size = tuple(inputs.shape[-2:])
 

@@ -1,11 +1,13 @@
 """Time and memory of a pre-training step."""
 
+import itertools
 import multiprocessing
 import platform
 import re
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -17,11 +19,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgreen.config import own_scope
+from mmgreen.config import own_scope, prepare_optimizer
 from mmgreen.errors import UserError
 
 from .floor import Floor
@@ -30,7 +33,6 @@ from .shares import shares
 from .subject import Subject, build_subject, make_batch
 
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-_WARM_UP = 2
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,12 @@ class Settings:
     """How subjects are measured, all alike.
 
     Attributes:
+        step: ``'bare'``: forward and backward. ``'full'``: all that a training step does on the
+            device, the transfer of the batch, its preprocessing, loss scaling and the optimizer
+            included. By default full on a GPU, and bare on a CPU.
         batch_size: Images a step.
         image_size: Side of all images; by default that of each config.
-        steps: Timed steps a round.
+        steps: Timed steps a round; by default 50 on a GPU, and 5 on a CPU.
         rounds: How often the subjects take turns.
         device: Device; by default the GPU, or else the CPU.
         amp: One of :data:`AMP`.
@@ -48,14 +53,28 @@ class Settings:
         profile: Whether to say what a step spends its time on.
     """
 
+    device: str = field(default_factory=lambda: 'cuda' if torch.cuda.is_available() else 'cpu')
+    step: str | None = None
     batch_size: int = 8
     image_size: int | None = None
-    steps: int = 5
+    steps: int | None = None
     rounds: int = 3
-    device: str = field(default_factory=lambda: 'cuda' if torch.cuda.is_available() else 'cpu')
     amp: str = 'none'
     compile: bool = False
     profile: bool = False
+
+    def __post_init__(self) -> None:
+        on_gpu = self.device.startswith('cuda')
+        for name, value in (
+            ('step', self.step or ('full' if on_gpu else 'bare')),
+            ('steps', self.steps or (50 if on_gpu else 5)),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def warm_up(self) -> int:
+        """Steps before those that are timed."""
+        return 20 if self.device.startswith('cuda') else 2
 
     def describe(self) -> dict:
         """What is measured, and on what."""
@@ -69,6 +88,7 @@ class Settings:
             device=name,
             torch=torch.__version__,
             python=platform.python_version(),
+            step=self.step,
             batch_size=self.batch_size,
             amp=self.amp,
             compile=self.compile,
@@ -118,7 +138,8 @@ def _measure(subject: Subject, settings: Settings) -> dict:
     MMLogger.get_current_instance().setLevel('ERROR')
     device = torch.device(settings.device)
     model, cfg, size = build_subject(subject, settings.image_size, settings.device)
-    data = make_batch(cfg, model, settings.batch_size)
+    batch = make_batch(cfg, settings.batch_size)
+    data = model.data_preprocessor(batch, training=True)
     inputs, samples = data['inputs'], data['data_samples']
 
     def autocast():
@@ -141,23 +162,23 @@ def _measure(subject: Subject, settings: Settings) -> dict:
             model.zero_grad()
             with autocast():
                 floor.step()
+    elif settings.step == 'full':
+        wrapper = _optimizer(cfg, model, settings)
+        if device.type == 'cuda':
+            batch['inputs'] = _pinned(batch['inputs'])
+
+        def step() -> None:
+            model.train_step(batch, wrapper)
     else:
 
         def step() -> None:
             model.zero_grad()
             loss(inputs, samples).backward()
 
-    times = []
     try:
         before = resident(device)
         reset_peak(device)
-        for i in range(_WARM_UP + settings.steps):
-            start = time.perf_counter()
-            step()
-            if device.type == 'cuda':
-                torch.cuda.synchronize()
-            if i >= _WARM_UP:
-                times.append(time.perf_counter() - start)
+        times = _time(step, settings, device)
         most = peak(device)
     except torch.OutOfMemoryError as error:
         raise UserError(
@@ -185,6 +206,48 @@ def _measure(subject: Subject, settings: Settings) -> dict:
         if settings.profile:
             result['shares'] = shares(step, device)
     return result
+
+
+def _time(step: Callable[[], Any], settings: Settings, device: torch.device) -> list[float]:
+    """Seconds of each timed step; a GPU's by its own clock, so that steps follow each other."""
+    for _ in range(settings.warm_up):
+        step()
+    times = []
+    if device.type != 'cuda':
+        for _ in range(settings.steps or 0):
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        return times
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range((settings.steps or 0) + 1)]
+    marks[0].record()
+    for mark in marks[1:]:
+        step()
+        mark.record()
+    torch.cuda.synchronize()
+    return [a.elapsed_time(b) / 1000 for a, b in itertools.pairwise(marks)]
+
+
+def _optimizer(cfg: Config, model: nn.Module, settings: Settings) -> OptimWrapper:
+    """The optimizer that ``tools/train.py`` would make, in the precision that is measured."""
+    prepare_optimizer(cfg)
+    wrapper = cfg.optim_wrapper
+    for key in ('loss_scale', 'dtype'):
+        wrapper.pop(key, None)
+    wrapper.type = 'OptimWrapper'
+    if settings.amp != 'none':
+        if not settings.device.startswith('cuda'):
+            raise UserError('--step full has no mixed precision on a CPU: leave --amp out')
+        wrapper.update(
+            type='AmpOptimWrapper', dtype={'fp16': 'float16'}.get(settings.amp, 'bfloat16')
+        )
+        wrapper.loss_scale = 'dynamic'
+    with own_scope(cfg):
+        return build_optim_wrapper(model, wrapper)
+
+
+def _pinned(inputs: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    return inputs.pin_memory() if isinstance(inputs, Tensor) else [x.pin_memory() for x in inputs]
 
 
 def _mask_seconds(cfg: Config, model: nn.Module, inputs: Tensor) -> float | None:

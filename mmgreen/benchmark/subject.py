@@ -61,8 +61,8 @@ def build_subject(
     return model.train().to(device), cfg, crops[0].scale
 
 
-def make_batch(cfg: Config, model: nn.Module, batch_size: int) -> dict:
-    """Random images, taken through the pipeline and the preprocessor of a config."""
+def make_batch(cfg: Config, batch_size: int) -> dict:
+    """Random images, taken through the pipeline of a config."""
     rng = np.random.default_rng(0)
     pipeline = cfg.train_dataloader.dataset.pipeline
     with own_scope(cfg):
@@ -76,7 +76,7 @@ def make_batch(cfg: Config, model: nn.Module, batch_size: int) -> dict:
                     dict(img=image, img_shape=shape, ori_shape=shape, img_path='', sample_idx=i)
                 )
             )
-        return model.data_preprocessor(default_collate(samples), training=True)
+        return default_collate(samples)
 
 
 def read_subjects(words: list[str], floor: bool = False) -> list[Subject]:

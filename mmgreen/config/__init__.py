@@ -4,7 +4,7 @@ from .backends import BACKENDS, log_to, show_in
 from .building import build_model, own_scope
 from .data import set_num_classes
 from .loading import load_config
-from .preparing import prepare_config
+from .preparing import prepare_config, prepare_optimizer
 
 __all__ = [
     'BACKENDS',
@@ -13,6 +13,7 @@ __all__ = [
     'log_to',
     'own_scope',
     'prepare_config',
+    'prepare_optimizer',
     'set_num_classes',
     'show_in',
 ]

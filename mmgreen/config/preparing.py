@@ -56,6 +56,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
         check_start(cfg)
         check_work_dir(cfg.work_dir)
         _make_resumable(cfg)
+        prepare_optimizer(cfg)
         _make_quick(cfg)
 
     if not torch.cuda.is_available():
@@ -98,14 +99,22 @@ def _make_resumable(cfg: Config) -> None:
         hooks[name].type = _OURS.get(hooks[name].type, hooks[name].type)
 
 
-def _make_quick(cfg: Config) -> None:
-    """Few kernels in an optimizer's step, and nothing that waits for the device."""
+def prepare_optimizer(cfg: Config) -> None:
+    """Let an optimizer's step be a few kernels.
+
+    Args:
+        cfg: Changed in place: ``optim_wrapper``.
+    """
     wrapper = cfg.optim_wrapper
     if 'optimizer' in wrapper:  # not one of several
         constructor = wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
         wrapper.constructor = _OURS.get(constructor, constructor)
         if wrapper.optimizer.type in _FUSED:
             wrapper.optimizer.setdefault('fused', True)
+
+
+def _make_quick(cfg: Config) -> None:
+    """Let nothing between two steps wait for the device."""
     for part in (cfg.get('data_preprocessor'), cfg.model.get('data_preprocessor')):
         kind = (part or {}).get('type', '').split('.')[-1]
         if kind in ('SelfSupDataPreprocessor', 'DetDataPreprocessor'):

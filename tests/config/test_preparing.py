@@ -256,3 +256,23 @@ def test_a_package_that_is_not_installed_is_named(tmp_path):
     (tmp_path / 'c.py').write_text("_base_ = 'mmpose::body/config.py'")
     with pytest.raises(UserError, match=r'mmpose is not installed.*requirements/optional.txt'):
         load_config(str(tmp_path / 'c.py'))
+
+
+def test_steps_are_quick(demo, monkeypatch):
+    """Few groups, one kernel for the optimizer, and on a GPU nothing that waits."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    for config in (PRETRAIN, DETECT):
+        cfg = prepared(config, data_root=f'{demo}/')
+        assert cfg.optim_wrapper.optimizer.fused
+        assert cfg.optim_wrapper.constructor == 'mmgreen.OptimWrapperConstructor'
+        assert cfg.default_hooks.runtime_info.type == 'mmgreen.RuntimeInfoHook'
+        preprocessor = cfg.get('data_preprocessor') or cfg.model.data_preprocessor
+        assert preprocessor.type.startswith('mmgreen.')
+        assert preprocessor.non_blocking
+        assert cfg.train_dataloader.pin_memory
+
+
+def test_a_model_that_is_split_over_processes_is_refused(demo):
+    options = dict(runner_type='FlexibleRunner', strategy=dict(type='FSDPStrategy'))
+    with pytest.raises(UserError, match=r'strategy.type FSDPStrategy.* set strategy.type to DDP'):
+        prepared(PRETRAIN, data_root=f'{demo}/', **options)

@@ -91,3 +91,15 @@ def test_what_cannot_be_measured_is_explained(words, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_a_full_step_has_an_optimizer_too(tmp_path):
+    options = ('--batch-size', 2, '--steps', 1, '--rounds', 1, '--out', tmp_path / 'figures.json')
+    done = run_tool(BENCHMARK, NANO, *options, '--step', 'full')
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / 'figures.json').read_text())
+    assert figures['machine']['step'] == 'full'
+    assert figures['rows'][0]['step']['median'] > 0
+    done = run_tool(BENCHMARK, NANO, *options, '--step', 'full', '--amp', 'bf16', '--device', 'cpu')
+    assert done.returncode == 1
+    assert '--step full has no mixed precision on a CPU' in done.stderr

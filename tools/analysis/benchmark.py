@@ -1,16 +1,18 @@
 #!/usr/bin/env python
 """Time and memory of a pre-training step, for any config of this project or mmpretrain.
 
-A step is forward and backward over one batch of images that went through the
-config's own pipeline. The optimiser is left out: its work depends on the
-parameters alone, and at a CPU's batch size it would weigh many times what it does
-in training. Every config runs in a process of its own, in rounds that take turns,
+A bare step, the default on a CPU, is forward and backward over one batch of images
+that went through the config's own pipeline: the optimiser's work depends on the
+parameters alone, and at a CPU's batch size it would weigh many times what it does in
+training. A full step, the default on a GPU, is all that training does on the device:
+transfer, preprocessing, loss scaling and the optimiser included. Every config runs in a process of its own, in rounds that take turns,
 so that a machine whose speed drifts hurts all alike; ratios are taken within a
 round, and their median is shown.
 """
 
 import argparse
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
@@ -34,9 +36,10 @@ settings of one config follow it:
         help='pre-training configs: files, or package::path in an installed library; '
         'image_size is a setting of any of them',
     )
+    add('--step', choices=['bare', 'full'], help='what a step is; see above')
     add('--batch-size', type=int, default=8)
     add('--image-size', type=int, help='of all; by default that of each config')
-    add('--steps', type=int, default=5, help='timed steps a round')
+    add('--steps', type=int, help='timed steps a round: 5 on a CPU, 50 on a GPU')
     add('--rounds', type=int, default=3)
     add('--device', help='by default the GPU, or else the CPU')
     add('--amp', choices=['none', 'bf16', 'fp16'], default='none', help='mixed precision')
@@ -59,7 +62,7 @@ def main() -> None:
     args = parse_args()
     from mmgreen.benchmark import Settings, measure_in_turn, plot, read_subjects, summarise, table
 
-    names = ('batch_size', 'image_size', 'steps', 'rounds', 'device', 'amp', 'compile', 'profile')
+    names = [field.name for field in fields(Settings)]
     with one_sentence():
         subjects = read_subjects(args.configs, args.floor)
         given = {name: getattr(args, name) for name in names}
