@@ -107,6 +107,7 @@ def to_gpu(module: nn.Module) -> nn.Module:
 def layouts_by_the_host(model: nn.Module) -> None:
     """Let a GreenMIM build its layouts from real masks, as the host does."""
     build = model.build_layout
+    model.backbone.grouping = 'tiles'  # as for a GPU
 
     def build_for(step: int, images: Tensor):
         with _disable_current_modes():

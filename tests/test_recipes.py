@@ -60,21 +60,27 @@ def test_simmim(name, arch, window, rate):
 
 
 @pytest.mark.parametrize(
-    ('arch', 'window', 'drop_path', 'decay'),
-    [('base', 7, 0.1, 0.9), ('base', 14, 0.1, 0.9), ('large', 14, 0.2, 0.7)],
+    ('arch', 'window', 'drop_path', 'decay', 'rates'),
+    [
+        # rates: for 512 images, at the start of warm-up, at the end
+        ('base', 7, 0.1, 0.9, (1.25e-3, 2.5e-7, 2.5e-7)),
+        ('base', 14, 0.1, 0.9, (1.25e-3, 2.5e-7, 2.5e-7)),
+        ('large', 14, 0.3, 0.8, (1e-3, 2e-7, 3.5e-7)),
+    ],
 )
-def test_fine_tuning(arch, window, drop_path, decay):
+def test_fine_tuning(arch, window, drop_path, decay, rates):
     name = f'green-swin-{arch}-w{window}_8xb256-coslr-100e_in1k.py'
     cfg = load_config(str(ROOT / 'configs/imagenet' / name))
     optimizer = cfg.optim_wrapper.optimizer
     assert cfg.model.backbone.drop_path_rate == drop_path
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == decay
-    assert total(cfg) == pytest.approx(1.25e-3 / 512)
+    rate, first, last = rates
+    assert total(cfg) == pytest.approx(rate / 512)
     assert (optimizer.type, optimizer.weight_decay) == ('AdamW', 0.05)
     warm_up, cosine = cfg.param_scheduler
-    assert warm_up.start_factor * 1.25e-3 == pytest.approx(2.5e-7)
+    assert warm_up.start_factor * rate == pytest.approx(first)
     assert (warm_up.end, cosine.end) == (20, 100)
-    assert cosine.eta_min / cfg.auto_scale_lr.base_batch_size == pytest.approx(2.5e-7 / 512)
+    assert cosine.eta_min / cfg.auto_scale_lr.base_batch_size == pytest.approx(last / 512)
     mixes = {augment.type: augment.alpha for augment in cfg.model.train_cfg.augments}
     assert mixes == {'Mixup': 0.8, 'CutMix': 1.0}
     assert cfg.model.head.loss.label_smooth_val == 0.1

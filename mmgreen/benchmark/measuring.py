@@ -26,8 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmgreen.config import own_scope, prepare_optimizer
 from mmgreen.errors import UserError
+from mmgreen.sparse import attention_cost, tile_cost
 
 from .floor import Floor
+from .launches import count_launches
 from .memory import peak, reset_peak, resident
 from .shares import shares
 from .subject import Subject, build_subject, make_batch
@@ -51,6 +53,7 @@ class Settings:
         amp: One of :data:`AMP`.
         compile: Whether through ``torch.compile``.
         profile: Whether to say what a step spends its time on.
+        launches: Whether to count the kernels that a step launches, of GreenMIM.
     """
 
     device: str = field(default_factory=lambda: 'cuda' if torch.cuda.is_available() else 'cpu')
@@ -62,6 +65,7 @@ class Settings:
     amp: str = 'none'
     compile: bool = False
     profile: bool = False
+    launches: bool = False
 
     def __post_init__(self) -> None:
         on_gpu = self.device.startswith('cuda')
@@ -205,6 +209,9 @@ def _measure(subject: Subject, settings: Settings) -> dict:
         )
         if settings.profile:
             result['shares'] = shares(step, device)
+        if settings.launches and hasattr(model, 'build_layout'):
+            data = dict(inputs=inputs.cpu(), data_samples=samples)
+            result['launches'] = count_launches(cfg, model.cpu(), data)
     return result
 
 
@@ -278,13 +285,14 @@ def _mask_seconds(cfg: Config, model: nn.Module, inputs: Tensor) -> float | None
 
 
 def _padding(model: nn.Module, inputs: Tensor) -> dict[str, float] | None:
-    """What grouping costs on average: attention pairs a block, share of empty slots."""
+    """What grouping costs, mean over 1,000 steps: pairs and GPU tiles a block, empty slots."""
     if not hasattr(model, 'build_layout'):
         return None
-    pairs, slots, empty = [], 0, 0
-    for step in range(20):
+    pairs, tiles, slots, empty = [], [], 0, 0
+    for step in range(1000):
         windows = model.build_layout(step, inputs).windows.values()
-        pairs += [w.num_groups * w.group_size**2 for w in windows]
+        pairs += [attention_cost(w.num_groups, w.group_size) for w in windows]
+        tiles += [tile_cost(w.num_groups, w.group_size) for w in windows]
         slots += sum(len(w.slots) for w in windows)
         empty += sum(len(w.empty) - len(w.beyond) for w in windows)
-    return dict(pairs=statistics.mean(pairs), padding=empty / slots)
+    return dict(pairs=statistics.mean(pairs), tiles=statistics.mean(tiles), padding=empty / slots)

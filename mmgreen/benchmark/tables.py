@@ -50,7 +50,7 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
     lines = [
         ['config', 'pixels', 'images/s', 'step s', 'min', 'max', 'time']
         + ['peak MiB', 'activations MiB', 'activations', 'GFLOP/image', 'parameters M', 'masks ms']
-        + ['pairs/block', 'padding']
+        + ['pairs/block', 'tiles/block', 'padding']
         + ([f'days on {devices}'] if devices else [])
     ]
     for row in rows:
@@ -63,7 +63,8 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
             + [f'{row["activation_ratio"]:.2f}x']
             + [cell(row, 'flops', 1e9, 1), cell(row, 'parameters', 1e6, 1)]
             + [cell(row, 'mask_seconds', 1e-3, 2)]
-            + [cell(grouping, 'pairs', 1, 0), cell(grouping, 'padding', 1, 3)]
+            + [cell(grouping, 'pairs', 1, 0), cell(grouping, 'tiles', 1, 1)]
+            + [cell(grouping, 'padding', 1, 3)]
         )
         if devices:
             steps = (row.get('epochs') or 0) * _IMAGENET / (batch_size * devices)
@@ -73,7 +74,13 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
         for row in rows
         if 'shares' in row
     ]
-    return '\n'.join([GithubFlavoredMarkdownTable(lines).table, *shares])
+    launches = [
+        f'{row["name"]}: kernels launched a step: '
+        + ', '.join(f'{phase} {count:,}' for phase, count in row['launches'].items())
+        for row in rows
+        if 'launches' in row
+    ]
+    return '\n'.join([GithubFlavoredMarkdownTable(lines).table, *shares, *launches])
 
 
 def plot(rows: list[dict], path: Path, title: str) -> None:

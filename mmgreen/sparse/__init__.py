@@ -6,7 +6,7 @@ in, index tensors come out (:class:`Layout`), and
 """
 
 from .attention import group_window_attention
-from .grouping import GROUPINGS, attention_cost, optimal_grouping
+from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
 from .layout import Layout, Windows
 from .masking import num_visible, random_mask
 
@@ -18,5 +18,7 @@ __all__ = [
     'group_window_attention',
     'num_visible',
     'optimal_grouping',
+    'tile_cost',
+    'tile_grouping',
     'random_mask',
 ]

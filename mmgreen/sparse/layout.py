@@ -185,7 +185,7 @@ def build_windows(
     unit_side: int,
     side: int,
     shift: int,
-    grouping: str = 'optimal',
+    grouping: str = 'pairs',
 ) -> Windows:
     """Give every visible token its window, every window its group.
 
@@ -264,8 +264,9 @@ class Layout:
         unit_side: Tokens along a side of a unit at the first stage, a power of
             two.
         windows: For each stage, the (side, shift) pairs its blocks use.
-        grouping: How windows are packed: ``'optimal'``, or for comparison
-            ``'greedy'`` or ``'pad'`` (:mod:`mmgreen.sparse.grouping`).
+        grouping: How windows are packed: for fewest attention ``'pairs'`` or GPU
+            ``'tiles'``, or for comparison ``'greedy'`` or ``'pad'``
+            (:mod:`mmgreen.sparse.grouping`).
 
     Attributes:
         visible: (M, V) int64, visible units, row-major, increasing.
@@ -286,7 +287,7 @@ class Layout:
         mask: Tensor,
         unit_side: int,
         windows: Sequence[Sequence[tuple[int, int]]],
-        grouping: str = 'optimal',
+        grouping: str = 'pairs',
     ) -> None:
         if mask.dtype != torch.bool or mask.dim() != 3:
             raise ValueError(

@@ -216,7 +216,7 @@ def test_bf16_autocast():
 
 
 @pytest.mark.parametrize('num_masks', [1, 2])
-@pytest.mark.parametrize('grouping', ['greedy', 'pad'])
+@pytest.mark.parametrize('grouping', ['tiles', 'greedy', 'pad'])
 def test_how_windows_are_grouped_changes_no_result(grouping, num_masks):
     images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7, 0.75, num_masks)
     results = []
@@ -279,3 +279,16 @@ def test_geometry_that_does_not_fit_is_explained(settings, size, mask, words):
 def test_a_mask_that_hides_everything_is_refused():
     with pytest.raises(UserError, match='at least one'):
         small_swin()(torch.randn(1, 3, 224, 224), torch.ones(1, 7, 7, dtype=torch.bool))
+
+
+def test_what_is_kept_for_the_backward_pass_changes_no_result():
+    images, mask = torch.randn(2, 3, 224, 224), random_mask(7, 7)
+    results = []
+    for recompute in (True, False):
+        torch.manual_seed(1)
+        model = small_swin(recompute=recompute)
+        out = model(images, mask)[-1]
+        out.square().sum().backward()
+        results.append((out, *(p.grad for p in model.parameters() if p.grad is not None)))
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain)

@@ -4,10 +4,18 @@ from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mmgreen.sparse import GROUPINGS, attention_cost, optimal_grouping, random_mask
+from mmgreen.sparse import (
+    GROUPINGS,
+    attention_cost,
+    optimal_grouping,
+    random_mask,
+    tile_cost,
+    tile_grouping,
+)
 from mmgreen.sparse.grouping import fullest_subset, pack
 from mmgreen.sparse.layout import window_map
 
@@ -147,7 +155,7 @@ def test_optimal_costs_least_of_all_strategies(counts):
     cost = {
         name: attention_cost(len(g), s) for name, f in GROUPINGS.items() for g, s in [f(counts)]
     }
-    assert cost['optimal'] <= cost['greedy'] <= cost['pad']
+    assert cost['pairs'] <= cost['greedy'] <= cost['pad']
 
 
 @pytest.mark.parametrize('num_windows', [1, 2, 3, 4, 5])
@@ -186,3 +194,39 @@ def test_first_fit_and_padding():
 def test_nothing_to_group_is_refused(grouping, counts):
     with pytest.raises(ValueError, match='at least one window'):
         GROUPINGS[grouping](counts)
+
+
+def fewest_tiles(counts):
+    """By brute force, over all partitions: tiles, and those along a side of a group."""
+    found = []
+    for parts in partitions(counts):
+        size = max(sum(part) for part in parts)
+        found.append((tile_cost(len(parts), size), -(-size // 64)))
+    return min(found)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 70), min_size=1, max_size=7))
+def test_tiles_are_within_a_group_of_what_brute_force_finds(counts):
+    """Filling one group after another is no exact packing, as in the paper."""
+    groups, size = tile_grouping(counts)
+    assert size % 8 == 0
+    fewest, side = fewest_tiles(counts)
+    assert fewest <= tile_cost(len(groups), size) <= fewest + side**2
+
+
+@pytest.mark.parametrize(('side', 'unit_side'), [(7, 8), (7, 4), (7, 2), (14, 8), (14, 4)])
+def test_masks_need_no_more_tiles_than_by_any_other_grouping(side, unit_side):
+    where = window_map((7, 7), unit_side, side, side // 2)
+    for seed in range(20):
+        mask = random_mask(7, 7, 0.75, generator=torch.Generator().manual_seed(seed))
+        tokens = where.counts[~mask[0].flatten().numpy()].sum(0)
+        counts = tokens[tokens > 0].tolist()
+        tiles = {n: tile_cost(len(g), s) for n in GROUPINGS for g, s in [GROUPINGS[n](counts)]}
+        assert tiles['tiles'] == min(tiles.values())
+
+
+def test_small_groups_of_the_last_stages_become_one():
+    """Stage 3 of Swin-B at 224 pixels: four windows of 12 tokens are one tile, not four."""
+    groups, size = tile_grouping([12, 12, 12, 12])
+    assert (len(groups), size) == (1, 48)

@@ -17,7 +17,7 @@ def report(tmp_path_factory):
     done = run_tool(
         *(BENCHMARK, NANO, SIMMIM, 'model.backbone.arch=tiny', 'model.neck.in_channels=768'),
         *(NANO, 'model.backbone.grouping=pad', 'model.mask_sharing=sample'),
-        *('--batch-size', 4, '--steps', 2, '--rounds', 2, '--floor', '--profile'),
+        *('--batch-size', 4, '--steps', 2, '--rounds', 2, '--floor', '--profile', '--launches'),
         *('--devices', 8),
         *('--out', folder / 'figures.json', '--plot', folder / 'bars.png'),
     )
@@ -39,6 +39,7 @@ def test_every_config_has_its_row(report):
     assert cells[2:] == names  # below the heading and its rule
     assert done.stderr.count('round 1/2') == done.stderr.count('round 2/2') == 4
     assert 'linear layers' in done.stdout
+    assert 'kernels launched a step: forward ' in done.stdout
 
 
 def test_days_are_epochs_of_imagenet_at_the_measured_speed(report):
@@ -71,6 +72,10 @@ def test_figures_make_sense(report):
     assert padded['grouping']['pairs'] > green['grouping']['pairs']
     assert simmim['mask_seconds'] > 0
     assert figures['machine']['batch_size'] == 4
+    launches = green['launches']
+    assert launches['optimizer'] < 10  # two groups, fused
+    assert 100 < launches['forward'] < launches['backward'] < 3000
+    assert 'launches' not in simmim
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ settings of one config follow it:
     add('--compile', action='store_true', help='through torch.compile')
     add('--floor', action='store_true', help='add the floor of the first config')
     add('--profile', action='store_true', help='say what a step spends its time on')
+    add('--launches', action='store_true', help='count the kernels of a step of GreenMIM')
     add(
         '--devices',
         type=int,

@@ -8,6 +8,7 @@ from typing import Any
 import mmengine.hooks
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
 from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmgreen.engine.optimizers import merge_checkpoint
@@ -48,7 +49,8 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if not runner._resume:
             return
-        merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
+        if isinstance(runner.optim_wrapper, OptimWrapper):  # one optimizer
+            merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
         states = checkpoint.pop('random_states', [])
         if len(states) == get_world_size():
             self._states = states[get_rank()]

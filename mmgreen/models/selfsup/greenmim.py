@@ -134,7 +134,7 @@ class GreenMIM(BaseSelfSupervisor):
         num_masks = len(images) if self.mask_sharing == 'sample' else 1
         image_size = (images.shape[2], images.shape[3])
         mask = self.draw_mask(image_size, num_masks, generator)
-        return self.backbone.build_layout(image_size, mask).to(images.device)
+        return self.backbone.build_layout(image_size, mask, images.device)
 
     @torch.compiler.disable
     def take_layout(self, images: Tensor) -> Layout:
@@ -192,7 +192,8 @@ class GreenMIM(BaseSelfSupervisor):
         """
         if mask is None:
             mask = self.draw_mask((images.shape[2], images.shape[3]), len(images))
-        layout = self.backbone.build_layout(tuple(images.shape[2:]), mask).to(images.device)
+        size = (images.shape[2], images.shape[3])
+        layout = self.backbone.build_layout(size, mask, images.device)
         latent = self.backbone.forward_sparse(images, layout)[-1]
         pred = self.neck(latent, layout.restore, self._grid(images))
         mask = mask.to(images.device).expand(len(images), -1, -1)
