@@ -49,6 +49,11 @@ def coco_tiny() -> Path:
 
 
 @pytest.fixture(scope='session')
+def odd_inputs() -> Path:
+    return real_data('odd_inputs')
+
+
+@pytest.fixture(scope='session')
 def imagenette() -> Path:
     return real_data('imagenette_mini')
 

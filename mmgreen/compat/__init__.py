@@ -5,13 +5,14 @@ from types import ModuleType
 
 from wrapt import register_post_import_hook
 
-from . import config_packages, messages, mmcv_ext
+from . import bit_depth, config_packages, messages, mmcv_ext
 
 
 def install() -> None:
     """Offer torchvision's operators to mmcv and, once mmengine is imported, ours to mmengine."""
     mmcv_ext.install()
     register_post_import_hook(_complete, 'mmengine')
+    register_post_import_hook(bit_depth.install, 'mmcv.image.io')
 
 
 def _complete(mmengine: ModuleType) -> None:

@@ -6,6 +6,7 @@ import os.path as osp
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from mmgreen.checkpoints import read_checkpoint
 from mmgreen.datasets.annotations import read_annotations
 from mmgreen.datasets.images import read_class_folders
 from mmgreen.errors import UserError
@@ -61,6 +62,39 @@ def check_datasets(cfg: Config, splits: list[str]) -> None:
     set_num_classes(cfg, len(names))
 
 
+def check_classes(cfg: Config) -> None:
+    """Let labels mean in a test what they meant in training.
+
+    A checkpoint knows the names of its classes. Where the test data list the same
+    ones in another order, they are taken in that of the checkpoint.
+
+    Args:
+        cfg: Changed in place: ``test_dataloader.dataset.metainfo``.
+
+    Raises:
+        UserError: If the names differ.
+    """
+    dataset = cfg.test_dataloader.dataset
+    if dataset.type != 'mmgreen.CocoDataset' or '://' in (dataset.get('data_root') or ''):
+        return
+    meta = read_checkpoint(cfg.load_from).get('meta') or {}
+    known = (meta.get('dataset_meta') or {}).get('classes')
+    if not known:
+        return
+    known = tuple(known)
+    ann_file = osp.join(dataset.get('data_root') or '', dataset.ann_file)
+    names = read_annotations(ann_file).choose((dataset.get('metainfo') or {}).get('classes'))
+    if known == names:
+        return
+    if set(known) != set(names):
+        raise UserError(
+            f'checkpoint {cfg.load_from} knows other categories than {ann_file}: '
+            f'{_difference(known, names)}'
+        )
+    dataset.metainfo = dict(dataset.get('metainfo') or {}, classes=known)
+    print_log(f'Categories of {ann_file} are taken in the order of the checkpoint.')
+
+
 def set_num_classes(cfg: Config, number: int) -> None:
     """Let every part of a model have the number of classes that the data have."""
     for part in ('model', 'data_preprocessor'):
@@ -93,8 +127,19 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
             logger='current',
             level=logging.WARNING,
         )
-    chosen = (dataset.get('metainfo') or {}).get('classes')
-    return tuple(chosen) if chosen else found.categories
+    if found.bare and not dataset.get('test_mode') and _leaves_out_empty(dataset):
+        print_log(
+            f'{found.bare} of {len(found.images)} images of {ann_file} have no object and are left '
+            'out of training: set train_dataloader.dataset.filter_cfg.filter_empty_gt=False to '
+            'learn from them, too',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return found.choose((dataset.get('metainfo') or {}).get('classes'))
+
+
+def _leaves_out_empty(dataset: ConfigDict) -> bool:
+    return bool((dataset.get('filter_cfg') or {}).get('filter_empty_gt'))
 
 
 def _difference(names: tuple[str, ...], other: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 
 from mmgreen.errors import UserError
 
-from .data import check_datasets
+from .data import check_classes, check_datasets
 from .nodes import walk
 from .settings import check_settings
 from .start import check_start, check_work_dir
@@ -52,12 +52,20 @@ def prepare_config(cfg: Config, mode: str) -> None:
     check_settings(cfg)
     splits = ('train', 'val') if mode == 'train' else ('test',)
     check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
+    if mode == 'test' and cfg.get('load_from'):
+        check_classes(cfg)
     if mode == 'train':
         check_start(cfg)
         check_work_dir(cfg.work_dir)
         _make_resumable(cfg)
         prepare_optimizer(cfg)
         _make_quick(cfg)
+
+    for name in ('train', 'val', 'test'):
+        loader = cfg.get(f'{name}_dataloader')
+        if loader and loader.get('num_workers') == 0:  # PyTorch refuses these without workers
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
 
     if not torch.cuda.is_available():
         if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':

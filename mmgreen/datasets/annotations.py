@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from mmgreen.errors import UserError
 
+from .segmentations import check_segmentations
+
 #: What training and evaluation cannot do without.
 _NEEDED = {
     'images': ('id', 'file_name', 'width', 'height'),
@@ -24,20 +26,26 @@ class Annotations:
         path: The file.
         categories: Names, in the order of the file.
         images: Names of the image files.
+        sizes: Width and height of the images.
         count: Number of annotations.
         kinds: How many annotations have ``'polygons'``, run lengths (``'RLE'``)
             or a box alone (``'no mask'``), and how many are ``'crowd'`` regions.
         empty: Ids of annotations less than a pixel wide or high, or without area.
         outside: Ids of annotations whose box lies outside its image.
+        short: Ids of annotations with polygons of fewer than three points.
+        bare: Number of images without an object.
     """
 
     path: str
     categories: tuple[str, ...]
     images: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
     count: int
     kinds: Counter
     empty: list[int] = field(default_factory=list)
     outside: list[int] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
+    bare: int = 0
 
     def missing_images(self, folder: str) -> list[str]:
         """Names of image files that are not in a folder."""
@@ -51,6 +59,31 @@ class Annotations:
                 missing.append(name)
         return missing
 
+    def choose(self, classes: object = None) -> tuple[str, ...]:
+        """Categories in the order that ``metainfo.classes`` says, by default that of the file.
+
+        Args:
+            classes: One name, or a list of names.
+
+        Raises:
+            UserError: If that is something else, or a name is not in the file.
+        """
+        if not classes:
+            return self.categories
+        names = (classes,) if isinstance(classes, str) else classes
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            raise UserError(
+                f'metainfo.classes must be a name or a list of names, not {classes!r} '
+                "(a comma may be missing: write ('cat',) for one)"
+            )
+        unknown = [name for name in names if name not in self.categories]
+        if unknown or len(set(names)) < len(names):
+            raise UserError(
+                f'metainfo.classes has {", ".join(map(repr, unknown)) or "a name twice"}, but the '
+                f'categories of {self.path} are {", ".join(map(repr, self.categories))}'
+            )
+        return tuple(names)
+
     def dropped(self) -> str:
         """What training leaves out, in words; empty where it leaves out nothing."""
         parts = []
@@ -58,6 +91,11 @@ class Annotations:
             parts.append(f'{len(self.empty)} without area (such as id {self.empty[0]})')
         if self.outside:
             parts.append(f'{len(self.outside)} outside the image (such as id {self.outside[0]})')
+        if self.short:
+            parts.append(
+                f'{len(self.short)} with polygons of fewer than three points (such as id '
+                f'{self.short[0]})'
+            )
         return ' and '.join(parts)
 
 
@@ -70,8 +108,8 @@ def read_annotations(ann_file: str) -> Annotations:
 
     Raises:
         UserError: If the file is missing or not in COCO format, an entry lacks
-            something, refers to an image or category that is not there, or an
-            id is used twice.
+            something, refers to an image or category that is not there, an id is
+            used twice, or a segmentation cannot be read.
     """
     try:
         content = json.loads(_read(ann_file).decode())
@@ -84,11 +122,18 @@ def read_annotations(ann_file: str) -> Annotations:
         raise UserError(f'annotation file {ann_file} names no categories')
 
     sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
+    for number, size in sizes.items():
+        if not all(isinstance(side, int | float) and side > 0 for side in size):
+            raise UserError(
+                f'image {number} of {ann_file} has a width of {size[0]!r} and a height of '
+                f'{size[1]!r}, which must be numbers above 0'
+            )
     categories = {category['id'] for category in content['categories']}
     found = Annotations(
         path=ann_file,
         categories=tuple(category['name'] for category in content['categories']),
         images=tuple(image['file_name'] for image in content['images']),
+        sizes=tuple(sizes.values()),
         count=len(content['annotations']),
         kinds=Counter(),
     )
@@ -119,6 +164,9 @@ def read_annotations(ann_file: str) -> Annotations:
         kind = 'RLE' if isinstance(mask, dict) else 'polygons' if mask else 'no mask'
         found.kinds[kind] += 1
         found.kinds['crowd'] += bool(annotation.get('iscrowd'))
+    found.short = check_segmentations(content['annotations'], sizes, ann_file)
+    objects = {a['image_id'] for a in content['annotations'] if not a.get('iscrowd')}
+    found.bare = len(sizes) - len(objects)
     return found
 
 

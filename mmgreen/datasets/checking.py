@@ -1,6 +1,7 @@
 """What a dataset lacks, in plain words: ImageNet's layout, COCO's, or a folder of images."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -10,9 +11,12 @@ from mmgreen.errors import UserError
 
 from .annotations import Annotations, read_annotations
 from .images import EXTENSIONS, decoding_fault
+from .sizes import decoded_size, describe_difference
 
 #: How many names a line lists.
 LISTED = 10
+#: Roboflow's annotation file, beside its images.
+_ROBOFLOW = '_annotations.coco.json'
 #: What :func:`check_dataset` can recognise.
 LAYOUTS = ('imagenet', 'coco', 'images')
 
@@ -25,8 +29,9 @@ def check_dataset(
 ) -> int:
     """Check a dataset, and print what is found.
 
-    The layout is recognised: a folder ``annotations`` with JSON files is COCO, class
-    folders below ``train`` are ImageNet, anything else is a folder of images.
+    The layout is recognised: a folder ``annotations`` with JSON files, or Roboflow's
+    ``*/_annotations.coco.json``, is COCO; class folders below ``train`` are ImageNet;
+    anything else is a folder of images.
 
     Args:
         folder: Folder of the dataset.
@@ -43,7 +48,7 @@ def check_dataset(
     if not folder.is_dir():
         raise UserError(f'folder {folder} does not exist')
     report = _Report()
-    files = ann_files or sorted((folder / 'annotations').glob('*.json'))
+    files = ann_files or _annotation_files(folder)
     layout = layout or _recognise(folder, files)
     print(f'{folder}: layout of {layout}')
     if layout == 'coco':
@@ -55,6 +60,10 @@ def check_dataset(
     else:
         _check_images(folder, report, decode)
     return report.faults
+
+
+def _annotation_files(folder: Path) -> list[Path]:
+    return sorted((folder / 'annotations').glob('*.json')) or sorted(folder.glob(f'*/{_ROBOFLOW}'))
 
 
 def _recognise(folder: Path, ann_files: list[Path]) -> str:
@@ -151,12 +160,28 @@ def _image_folder(root: Path, found: Annotations) -> Path:
 
     Where no folder is of such a name, the one that has most of the images.
     """
+    if Path(found.path).name == _ROBOFLOW:
+        return Path(found.path).parent
     folders = [p for p in root.iterdir() if p.is_dir() and p.name != 'annotations']
     namesakes = [p for p in folders if p.name in Path(found.path).stem]
     return min(
         sorted(namesakes or [root, *folders]),
         key=lambda folder: len(found.missing_images(str(folder))),
     )
+
+
+def _check_sizes(folder: Path, found: Annotations, missing: set[str], report: _Report) -> None:
+    """Images are of the size that their annotations are for."""
+    faults = []
+    for name, said in zip(found.images, found.sizes, strict=True):
+        if name in missing:
+            continue
+        with suppress(OSError):  # --decode says what is no image
+            size = decoded_size(folder / name)
+            if size != said:
+                faults.append(describe_difference(folder / name, said, size))
+    if faults:
+        report.fault(f'{len(faults)} images are of another size than annotated: {_listed(faults)}')
 
 
 def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) -> None:
@@ -180,8 +205,14 @@ def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) ->
             report.fault(
                 f'{len(missing)} images named in {path} are not in {folder}: {_listed(missing)}'
             )
+        _check_sizes(folder, found, set(missing), report)
         if found.dropped():
             report.say(f'{path}: {found.dropped()} are left out of training')
+        if found.bare:
+            report.say(
+                f'{path}: {found.bare} images have no object, and are left out of training where '
+                'filter_cfg.filter_empty_gt is set'
+            )
         if found.kinds['no mask']:
             report.say(f'{path}: {found.kinds["no mask"]} have no mask, which Mask R-CNN needs')
         if decode:

@@ -2,13 +2,29 @@
 
 from typing import Any
 
+from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
+from mmdet.datasets.api_wrappers import COCO
 from mmengine.fileio import join_path
 
 from mmgreen.registry import DATASETS
 
 from .annotations import read_annotations
 from .corrupt import SkipCorruptImages
+from .sizes import CheckSize
+
+
+class _OrderedCOCO(COCO):
+    """Annotations whose category ids come in the order of the names that are asked for.
+
+    pycocotools gives them in the order of the file, so that labels and names would
+    not go together where another order is chosen.
+    """
+
+    def get_cat_ids(self, cat_names=(), sup_names=(), cat_ids=()) -> list[int]:
+        found = super().get_cat_ids(list(cat_names), list(sup_names), list(cat_ids))
+        place = {name: i for i, name in enumerate(cat_names)}
+        return sorted(found, key=lambda number: place.get(self.cats[number]['name'], 0))
 
 
 @DATASETS.register_module()
@@ -18,12 +34,15 @@ class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
     Args:
         ann_file: Annotation file, below ``data_root``.
         data_root: Folder of the dataset.
-        metainfo: ``dict(classes=...)`` to choose a part of the categories.
+        metainfo: ``dict(classes=...)`` to choose a part of the categories, or their order.
         **kwargs: As of :class:`mmdet.datasets.CocoDataset`.
 
     Raises:
-        UserError: If the annotation file is missing or not in COCO format.
+        UserError: If the annotation file is missing or not in COCO format, or lacks
+            a category that is chosen.
     """
+
+    COCOAPI = _OrderedCOCO
 
     def __init__(
         self,
@@ -32,7 +51,14 @@ class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
         metainfo: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        if not (metainfo or {}).get('classes'):
-            found = read_annotations(join_path(data_root, ann_file) if data_root else ann_file)
-            metainfo = dict(metainfo or {}, classes=found.categories)
+        found = read_annotations(join_path(data_root, ann_file) if data_root else ann_file)
+        metainfo = dict(metainfo or {})
+        metainfo['classes'] = found.choose(metainfo.get('classes'))
         super().__init__(ann_file=ann_file, data_root=data_root, metainfo=metainfo, **kwargs)
+
+    def full_init(self) -> None:
+        super().full_init()
+        steps = self.pipeline.transforms
+        loads = [i for i, step in enumerate(steps) if isinstance(step, LoadImageFromFile)]
+        if loads and not any(isinstance(step, CheckSize) for step in steps):
+            steps.insert(loads[0] + 1, CheckSize())

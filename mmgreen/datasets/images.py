@@ -7,6 +7,7 @@ import os
 
 from PIL import Image
 
+from mmgreen.compat.bit_depth import to_eight_bits
 from mmgreen.errors import UserError
 
 #: What counts as an image, by the end of its name.
@@ -33,6 +34,7 @@ def decoding_fault(path: str) -> str | None:
     try:
         with Image.open(path) as image:
             image.load()
+            to_eight_bits(image)
     except Exception as error:  # Pillow raises what the format's decoder raises
         return f'{type(error).__name__}: {error}'
     return None

@@ -42,6 +42,7 @@ def coco_evaluator(
     detections: list[dict[str, Any]],
     iou_type: str,
     cat_ids: Sequence[int] | None = None,
+    img_ids: Sequence[int] | None = None,
 ) -> COCOeval_faster:
     """Evaluate detections of all images of an annotation file.
 
@@ -51,6 +52,7 @@ def coco_evaluator(
             ``bbox`` (x, y, width, height) or ``segmentation`` (compressed RLE).
         iou_type: ``'bbox'`` or ``'segm'``.
         cat_ids: Categories to look at; all of them by default.
+        img_ids: Images that were looked at; all of them by default.
 
     Returns:
         The evaluator after its run, for :func:`coco_figures` and
@@ -65,12 +67,24 @@ def coco_evaluator(
     if iou_type == 'bbox':
         for found in kept:
             found['segmentation'] = ()  # else a polygon is made of every box
+    truth = _numbered_from_one(truth)
     evaluator = COCOeval_faster(truth, truth.loadRes(kept), iou_type)
     if cat_ids is not None:
         evaluator.params.catIds = sorted(cat_ids)
+    if img_ids is not None:
+        evaluator.params.imgIds = sorted(img_ids)
     evaluator.evaluate()
     evaluator.accumulate()
     return evaluator
+
+
+def _numbered_from_one(truth: COCO) -> COCO:
+    """Annotations whose ids are above 0, which evaluators take for "no match"."""
+    if min(truth.anns, default=1) > 0:
+        return truth
+    annotations = truth.dataset['annotations']
+    renumbered = [dict(a, id=number) for number, a in enumerate(annotations, 1)]
+    return COCO(dict(truth.dataset, annotations=renumbered))
 
 
 def coco_figures(evaluator: COCOeval_faster) -> CocoFigures:

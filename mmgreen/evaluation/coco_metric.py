@@ -79,6 +79,7 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
             return nothing
         logger = MMLogger.get_current_instance()
         truths, found = zip(*results, strict=True)
+        tested = [prediction['img_id'] for prediction in found]
         metrics: dict[str, float] = {}
         with tempfile.TemporaryDirectory() as folder:
             prefix = self.outfile_prefix or f'{folder}/results'
@@ -86,12 +87,15 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
                 truth = COCO(self.gt_to_coco_json(truths, prefix))
             else:
                 truth = COCO(self._coco_api.dataset)
-            self.cat_ids = truth.get_cat_ids(cat_names=self.dataset_meta['classes'])
+            number = {category['name']: i for i, category in truth.cats.items()}
+            self.cat_ids = [number[name] for name in self.dataset_meta['classes']]
             files = self.results2json(found, prefix)
             for part in self.metrics:
                 logger.info(f'Evaluating {part}...')
                 detections = load(files[part]) if part in files else []
-                figures = coco_figures(coco_evaluator(truth, detections, part, self.cat_ids))
+                figures = coco_figures(
+                    coco_evaluator(truth, detections, part, self.cat_ids, tested)
+                )
                 logger.info('\n' + figures.summary)
                 if self.classwise:
                     names = [truth.cats[i]['name'] for i in sorted(self.cat_ids)]

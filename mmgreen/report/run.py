@@ -167,15 +167,15 @@ def read_truth(runs: Sequence[Run]) -> COCO:
     """
     from mmgreen.datasets.annotations import read_annotations  # mmdet is slow to import
 
-    truths: dict[Path, COCO] = {}
+    truths: dict[tuple, COCO] = {}
     for run in runs:
-        path = run.annotations.resolve()
-        if path not in truths:
+        path, tested = key = _tested(run)
+        if key not in truths:
             read_annotations(str(path))  # says what is wrong with it
-            truths[path] = COCO(str(path))
-    first, truth = runs[0], truths[runs[0].annotations.resolve()]
+            truths[key] = _part(COCO(str(path)), tested)
+    first, truth = runs[0], truths[_tested(runs[0])]
     for run in runs[1:]:
-        other = truths[run.annotations.resolve()]
+        other = truths[_tested(run)]
         for words, index in (('images', 'imgs'), ('categories', 'cats'), ('objects', 'anns')):
             mine, its = set(getattr(truth, index)), set(getattr(other, index))
             if mine != its:
@@ -191,6 +191,22 @@ def read_truth(runs: Sequence[Run]) -> COCO:
                 'be compared'
             )
     return truth
+
+
+def _tested(run: Run) -> tuple[Path, tuple[int, ...] | None]:
+    """A run's annotation file, and the images of it that were tested, if not all."""
+    ids = run.record.get('image_ids')
+    return run.annotations.resolve(), tuple(ids) if ids else None
+
+
+def _part(truth: COCO, image_ids: tuple[int, ...] | None) -> COCO:
+    if image_ids is None:
+        return truth
+    kept = set(image_ids)
+    content = truth.dataset
+    images = [image for image in content['images'] if image['id'] in kept]
+    annotations = [a for a in content['annotations'] if a['image_id'] in kept]
+    return COCO(dict(content, images=images, annotations=annotations))
 
 
 def check_results(run: Run, detections: list[dict], truth: COCO) -> None:

@@ -22,6 +22,7 @@ from mmgreen.evaluation import (
     coco_figures,
     confidence_interval,
     draw_resamples,
+    find_errors,
     match_detections,
     resampled_figures,
 )
@@ -187,3 +188,18 @@ def test_calibration_of_scores_that_are_right_as_often_as_they_say():
     overconfident = [dict(found, score=found['score'] ** 0.25) for found in detections]
     assert calibrate(match_detections(evaluate(truth, overconfident, 'bbox'))).error > 0.2
     assert calibration.count.sum() == 2000
+
+
+def test_ids_from_zero_on_are_ids_like_others():
+    """The evaluators take 0 for "no match"."""
+    truth, detections = make_coco(6, 40, 5)
+    shifted = dict(truth, annotations=[dict(a, id=a['id'] - 1) for a in truth['annotations']])
+    assert shifted['annotations'][0]['id'] == 0
+    for kind in PARTS:
+        figures, errors = [], []
+        for content in (truth, shifted):
+            evaluator = coco_evaluator(COCO(content), copy.deepcopy(detections), kind)
+            figures.append(coco_figures(evaluator).figures)
+            errors.append(find_errors(match_detections(evaluator)).ap50)
+        assert figures[0] == figures[1]
+        assert errors[0] == errors[1] == pytest.approx(figures[0]['AP50'])

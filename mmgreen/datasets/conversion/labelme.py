@@ -48,7 +48,7 @@ def _polygon(shape: dict) -> list[float] | None:
     """The outline of a LabelMe shape, x and y in turn; ``None`` where it has no area."""
     points = np.asarray(shape['points'], float)
     kind = shape.get('shape_type') or 'polygon'
-    if kind == 'rectangle':
+    if kind == 'rectangle' and len(points) == 2:  # newer versions write all four corners
         (x0, y0), (x1, y1) = points
         points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
     elif kind == 'circle':
@@ -56,7 +56,7 @@ def _polygon(shape: dict) -> list[float] | None:
         angles = np.linspace(0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)
         radius = np.linalg.norm(edge - centre)
         points = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    elif kind != 'polygon':
+    elif kind not in ('polygon', 'rectangle'):
         return None
     return points.ravel().tolist() if len(points) >= 3 else None
 

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
+from mmgreen.datasets.sizes import decoded_size
 from mmgreen.errors import UserError
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height, as the image is shown."""
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).size
+        return decoded_size(path)
     except OSError as error:
         raise UserError(f'image {path} cannot be read ({error}): replace it') from error
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgreen.datasets.annotations import read_annotations
+from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.registry import HOOKS
 
@@ -86,10 +89,12 @@ class RunRecordHook(Hook):
         prefix = dataset.get('data_prefix')
         if dataset.get('ann_file') and isinstance(prefix, dict):  # COCO, for reports
             root = dataset.get('data_root') or ''
+            annotations = osp.abspath(osp.join(root, dataset.ann_file))
             self._record |= dict(
-                annotations=osp.abspath(osp.join(root, dataset.ann_file)),
+                annotations=annotations,
                 images_folder=osp.abspath(osp.join(root, prefix.get('img', ''))),
                 categories=list(runner.test_dataloader.dataset.metainfo['classes']),
+                image_ids=_image_ids(runner.test_dataloader.dataset, annotations),
             )
 
     def after_test(self, runner: Runner) -> None:
@@ -137,6 +142,15 @@ class RunRecordHook(Hook):
         self._record['finished'] = datetime.datetime.now().isoformat(timespec='seconds')
         content = json.dumps(self._record, indent=2, ensure_ascii=False)
         write_whole(osp.join(runner.log_dir, RECORD), content)
+
+
+def _image_ids(dataset: Any, annotations: str) -> list[int] | None:
+    """Images of a part of an annotation file; None where it is the whole."""
+    ids = [dataset.get_data_info(i).get('img_id') for i in range(len(dataset))]
+    with suppress(UserError):  # another format
+        if None not in ids and len(ids) < len(read_annotations(annotations).images):
+            return ids
+    return None
 
 
 def _absolute(path: str | None) -> str | None:

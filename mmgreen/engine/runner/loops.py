@@ -8,9 +8,11 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmgreen.errors import UserError
 from mmgreen.registry import LOOPS
 
 from .resumable_loader import ResumableLoader
+from .schedule import warn_of_schedules
 
 
 @LOOPS.register_module()
@@ -24,6 +26,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
         super().__init__(runner, dataloader, *args, **kwargs)
         self.dataloader = ResumableLoader(self.dataloader, runner.cfg.randomness.seed)
+        _check_steps(self.dataloader)
+        warn_of_schedules(_schedulers(runner), self._max_epochs, self._max_iters)
         self.position = 0
 
     def run(self) -> nn.Module:
@@ -56,6 +60,8 @@ class ResumableIterLoop(IterBasedTrainLoop):
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
         super().__init__(runner, dataloader, *args, **kwargs)
         self.dataloader = ResumableLoader(self.dataloader, runner.cfg.randomness.seed, endless=True)
+        _check_steps(self.dataloader)
+        warn_of_schedules(_schedulers(runner), None, self._max_iters)
         self.dataloader_iterator = self
         self.position: int | None = None
         self._batches: Generator[Any, None, None] | None = None
@@ -76,3 +82,20 @@ class ResumableIterLoop(IterBasedTrainLoop):
         if self._batches is None:
             self._batches = iter(self.dataloader)
         return next(self._batches)
+
+
+def _schedulers(runner: Runner) -> list[dict]:
+    found: Any = runner.cfg.get('param_scheduler') or []
+    return [found] if 'type' in found else [s for s in found if isinstance(s, dict)]
+
+
+def _check_steps(loader: DataLoader) -> None:
+    """Refuse a run that would end without a step, and save a model that has learnt nothing."""
+    sampler: Any = loader.batch_sampler
+    dataset: Any = loader.dataset
+    if not len(sampler):
+        raise UserError(
+            f'there is nothing to learn from: {len(dataset)} images make no batch of '
+            f'{sampler.batch_size}; lower train_dataloader.batch_size, or look at what '
+            'the dataset leaves out'
+        )

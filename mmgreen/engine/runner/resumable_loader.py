@@ -104,8 +104,8 @@ class ResumableLoader(DataLoader):
                         deaths = 0
                         yield batch
                     done = True
-                except RuntimeError as error:
-                    if not str(error).startswith(_DEATHS):
+                except (RuntimeError, EOFError, ConnectionError) as error:
+                    if not _is_death(error):
                         raise
                     deaths += 1
                     self._replace_workers(pending[0][0] if pending else step, deaths, error)
@@ -113,12 +113,12 @@ class ResumableLoader(DataLoader):
             if not done:  # whoever iterates has stopped, or failed: no worker is to stay
                 self.close()
 
-    def _replace_workers(self, step: int, deaths: int, error: RuntimeError) -> None:
+    def _replace_workers(self, step: int, deaths: int, error: Exception) -> None:
         self.close()
         if deaths == ATTEMPTS:
             raise UserError(
                 f'worker processes of the dataloader have died {ATTEMPTS} times at step {step + 1}, '
-                f'the last time with: {str(error).splitlines()[0]}: lower num_workers if memory is '
+                f'the last time with: {(str(error) or type(error).__name__).splitlines()[0]}: lower num_workers if memory is '
                 'short (train_dataloader.num_workers)'
             ) from error
         print_log(
@@ -145,6 +145,13 @@ class ResumableLoader(DataLoader):
         with _default_child_signal():
             self._batches = iter(self._loading)
         yield from self._batches
+
+
+def _is_death(error: Exception) -> bool:
+    """Whether a worker died, and its dataset is not at fault."""
+    if isinstance(error, RuntimeError):
+        return str(error).startswith(_DEATHS)
+    return not str(error).startswith('Caught ')  # else the pipe to it broke
 
 
 class _Draws:

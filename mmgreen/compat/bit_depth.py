@@ -1,0 +1,46 @@
+"""Pictures of more than eight bits, shown in eight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from PIL.Image import Image
+
+
+def to_eight_bits(image: Image) -> Image:
+    """The upper eight bits of a 16-bit picture; all others are as they were.
+
+    Pillow's own conversion cuts everything above 255 off, so that such a picture
+    is white.
+
+    Raises:
+        ValueError: If it has more than 16 bits, or floating-point numbers, of which
+            nobody knows what is black and white.
+    """
+    import numpy as np
+    from PIL import Image as pillow
+
+    if image.mode != 'F' and not image.mode.startswith('I'):
+        return image
+    values = np.asarray(image)
+    if image.mode == 'F' or values.min() < 0 or values.max() > 65535:
+        raise ValueError(
+            f"pictures of Pillow's mode {image.mode} with values from {values.min()} to "
+            f'{values.max()} have no black and white: convert them to 8 or 16 bits'
+        )
+    return pillow.fromarray((values >> 8).astype(np.uint8))
+
+
+def install(io: ModuleType) -> None:
+    """Let mmcv's Pillow backend show them so."""
+    to_array = vars(io)['_pillow2array']
+
+    def to_array_of_eight_bits(image, flag='color', channel_order='bgr'):
+        if flag != 'unchanged':
+            image = to_eight_bits(image)
+        return to_array(image, flag, channel_order)
+
+    vars(io)['_pillow2array'] = to_array_of_eight_bits

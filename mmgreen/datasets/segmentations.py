@@ -1,0 +1,116 @@
+"""Segmentations of COCO, polygons and run lengths, checked many at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmgreen.arrays import Ints
+from mmgreen.errors import UserError
+
+
+def run_length_sums(counts: Sequence[str]) -> Ints:
+    """Pixels that compressed run lengths add up to; -1 where they are malformed.
+
+    COCO's format: a number is written in characters of five bits, lowest first, the
+    sixth says that more follow, and the last has the sign; from the fourth number
+    on it is the difference to the last but one.
+
+    Args:
+        counts: N strings.
+
+    Returns:
+        (N,).
+    """
+    sums = np.full(len(counts), -1, dtype=np.int64)
+    whole = [
+        i
+        for i, text in enumerate(counts)
+        if text and text.isascii() and ord(min(text)) >= 48 and ord(max(text)) < 112
+        if not ord(text[-1]) - 48 & 0x20
+    ]
+    if not whole:
+        return sums
+    lengths = np.array([len(counts[i]) for i in whole])
+    characters = np.frombuffer(''.join(counts[i] for i in whole).encode(), np.uint8)
+    bits = characters.astype(np.int64) - 48
+    ends = (bits & 0x20) == 0
+    first = np.flatnonzero(np.concatenate([[True], ends[:-1]]))  # character of each number
+    digits = np.diff(np.append(first, len(bits)))
+    place = np.arange(len(bits)) - np.repeat(first, digits)
+    numbers = np.add.reduceat((bits & 0x1F) << (5 * place), first)
+    numbers -= ((bits[ends] & 0x10) > 0) * (np.int64(1) << (5 * digits))
+
+    # A number counts once for itself, and once for every second one behind it.
+    begin = np.searchsorted(first, np.concatenate([[0], lengths.cumsum()[:-1]]))
+    size = np.diff(np.append(begin, len(numbers)))
+    index = np.arange(len(numbers)) - np.repeat(begin, size)
+    behind = np.repeat(size, size) - 1 - index
+    sums[whole] = np.add.reduceat(numbers * np.where(index, behind // 2 + 1, 1), begin)
+    return sums
+
+
+def check_segmentations(annotations: list[dict[str, Any]], sizes: dict, ann_file: str) -> list[int]:
+    """Refuse segmentations that nobody could read.
+
+    Args:
+        annotations: Of one file.
+        sizes: Width and height of the images, by id.
+        ann_file: What the message calls the file.
+
+    Returns:
+        Ids of annotations with polygons of fewer than three points, or of an odd
+        number of coordinates, which training leaves out.
+
+    Raises:
+        UserError: If a polygon is no list of numbers, or run lengths are of another
+            size than their image. They would end in a traceback, or not at all.
+    """
+    left_out = []
+    compressed: list[tuple[dict, str]] = []
+    for annotation in annotations:
+        mask = annotation.get('segmentation')
+        where = f'annotation {annotation["id"]} of {ann_file}'
+        if isinstance(mask, list):
+            if mask and not isinstance(mask[0], list | dict):
+                raise UserError(
+                    f'{where} has a polygon that is no list of lists: write [[x1, y1, x2, y2, ...]]'
+                )
+            for polygon in mask:
+                if not isinstance(polygon, list) or not all(
+                    type(value) in (int, float) for value in polygon
+                ):
+                    raise UserError(f'{where} has a polygon that is not made of numbers: {polygon}')
+            if any(len(polygon) < 6 or len(polygon) % 2 for polygon in mask):
+                left_out.append(annotation['id'])
+        elif isinstance(mask, dict):
+            width, height = sizes[annotation['image_id']]
+            if mask.get('size') != [height, width]:
+                raise UserError(
+                    f'{where} has run lengths for {mask.get("size")}, where its image has '
+                    f'{[height, width]} (height, width)'
+                )
+            counts = mask.get('counts')
+            if isinstance(counts, str):
+                compressed.append((annotation, counts))
+            elif isinstance(counts, list) and all(type(value) is int for value in counts):
+                _check_sum(sum(counts), width, height, where)
+            else:
+                raise UserError(f'{where} has run lengths that are neither text nor whole numbers')
+        elif mask is not None:
+            raise UserError(f'{where} has a segmentation that is neither polygons nor run lengths')
+    sums = run_length_sums([counts for _, counts in compressed]).tolist()
+    for (annotation, _), total in zip(compressed, sums, strict=True):
+        where = f'annotation {annotation["id"]} of {ann_file}'
+        width, height = sizes[annotation['image_id']]
+        _check_sum(total, width, height, where)
+    return left_out
+
+
+def _check_sum(total: int, width: int, height: int, where: str) -> None:
+    if total != width * height:
+        said = f'add up to {total} pixels' if total >= 0 else 'cannot be read'
+        raise UserError(
+            f'{where} has run lengths that {said}, where its image has {height} x {width} = '
+            f'{width * height}: export the masks again'
+        )

@@ -1,0 +1,39 @@
+"""Learning rate schedules that do not go with the length of a run."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+
+
+def warn_of_schedules(schedulers: Sequence[dict[str, Any]], epochs: int | None, steps: int) -> None:
+    """Say which schedules end after the run.
+
+    A warm-up of 1,000 steps in a run of 60 never lets the rate rise, and milestones
+    after the end never let it fall.
+
+    Args:
+        schedulers: As in the config.
+        epochs: Of the run; None where it is not counted in epochs.
+        steps: Of the run.
+    """
+    for i, scheduler in enumerate(schedulers):
+        by_epoch = scheduler.get('by_epoch', True)
+        length, unit = (epochs, 'epochs') if by_epoch else (steps, 'steps')
+        if length is None:
+            continue
+        kind, where = scheduler.get('type'), f'param_scheduler.{i}'
+        late = [m for m in scheduler.get('milestones') or [] if m >= length]
+        said = None
+        if late:
+            said = f'{kind} changes the learning rate at {late}, after the end'
+        elif (scheduler.get('end') or 0) > length:
+            said = f'{kind} goes on until {scheduler["end"]}'
+        if said:
+            print_log(
+                f'The run has {length} {unit}, but {said} ({where}): the learning rate does not go '
+                'where the schedule leads it',
+                logger='current',
+                level=logging.WARNING,
+            )

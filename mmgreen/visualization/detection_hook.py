@@ -1,0 +1,34 @@
+"""Pictures of detections, in folders as the images are."""
+
+import os.path as osp
+from typing import Any
+
+from mmdet.engine import DetVisualizationHook as MMDetVisualizationHook
+from mmengine.runner import Runner
+
+from mmgreen.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DetVisualizationHook(MMDetVisualizationHook):
+    """mmdet's hook, which keeps the folders of images, so that no name is taken twice.
+
+    It has the same settings. ``tools/test.py --show-dir`` uses it in its place.
+    """
+
+    _root: str | None = None
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any
+    ) -> None:
+        if self.test_out_dir is None:
+            super().after_test_iter(runner, batch_idx, data_batch, outputs)
+            return
+        self._root = self._root or self.test_out_dir
+        prefix = getattr(runner.test_dataloader.dataset, 'data_prefix', None) or {}
+        images = osp.abspath(prefix.get('img') or '')
+        for output in outputs:
+            folder = osp.relpath(osp.dirname(osp.abspath(output.img_path)), images)
+            below = folder != '.' and not folder.startswith('..')
+            self.test_out_dir = osp.join(self._root, folder) if below else self._root
+            super().after_test_iter(runner, batch_idx, data_batch, [output])
