@@ -1,4 +1,4 @@
-"""The page of the site that follows from the code: every setting.
+"""What of the site follows from the code: the page of every setting, and docstrings as Markdown.
 
 mkdocs calls it; see ``hooks`` in mkdocs.yml.
 """
@@ -25,6 +25,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated page."""
     files.append(File.generated(config, 'settings.md', content=settings_page()))
     return files
+
+
+def on_page_content(html: str, **kwargs) -> str:
+    """Show Sphinx's roles of docstrings as what they name."""
+    return re.sub(
+        r':(?:class|func|meth|data|mod|attr):<code>~?([^<]*)</code>', r'<code>\1</code>', html
+    )
 
 
 def settings_page() -> str:

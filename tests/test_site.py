@@ -39,6 +39,7 @@ def test_every_page_opens_and_no_link_is_broken(address, browser):
         url = waiting.pop()
         seen.add(url)
         page.goto(url)
+        assert ':class:' not in page.inner_text('main')  # docstrings are Markdown there
         links = page.eval_on_selector_all('a[href]', 'all => all.map(a => a.href)')
         anchors = set(page.eval_on_selector_all('[id]', 'all => all.map(e => e.id)'))
         for link in links:

@@ -127,6 +127,8 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
             logger='current',
             level=logging.WARNING,
         )
+    if found.contradiction():
+        print_log(found.contradiction(), logger='current', level=logging.WARNING)
     if found.bare and not dataset.get('test_mode') and _leaves_out_empty(dataset):
         print_log(
             f'{found.bare} of {len(found.images)} images of {ann_file} have no object and are left '

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from mmgreen.errors import UserError
 
-from .segmentations import check_segmentations
+from .segmentations import boxes_contradict, check_segmentations
 
 #: What training and evaluation cannot do without.
 _NEEDED = {
@@ -34,6 +34,7 @@ class Annotations:
         outside: Ids of annotations whose box lies outside its image.
         short: Ids of annotations with polygons of fewer than three points.
         bare: Number of images without an object.
+        contradict: Whether most boxes are not those of their polygons.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Annotations:
     outside: list[int] = field(default_factory=list)
     short: list[int] = field(default_factory=list)
     bare: int = 0
+    contradict: bool = False
 
     def missing_images(self, folder: str) -> list[str]:
         """Names of image files that are not in a folder."""
@@ -83,6 +85,15 @@ class Annotations:
                 f'categories of {self.path} are {", ".join(map(repr, self.categories))}'
             )
         return tuple(names)
+
+    def contradiction(self) -> str:
+        """What is odd about the boxes, in words; empty where nothing is."""
+        if not self.contradict:
+            return ''
+        return (
+            f'most boxes of {self.path} are not those of their polygons: a bbox is x, y, width, '
+            'height'
+        )
 
     def dropped(self) -> str:
         """What training leaves out, in words; empty where it leaves out nothing."""
@@ -165,6 +176,7 @@ def read_annotations(ann_file: str) -> Annotations:
         found.kinds[kind] += 1
         found.kinds['crowd'] += bool(annotation.get('iscrowd'))
     found.short = check_segmentations(content['annotations'], sizes, ann_file)
+    found.contradict = boxes_contradict(content['annotations'])
     objects = {a['image_id'] for a in content['annotations'] if not a.get('iscrowd')}
     found.bare = len(sizes) - len(objects)
     return found

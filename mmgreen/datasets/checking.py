@@ -208,6 +208,8 @@ def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) ->
         _check_sizes(folder, found, set(missing), report)
         if found.dropped():
             report.say(f'{path}: {found.dropped()} are left out of training')
+        if found.contradiction():
+            report.fault(found.contradiction())
         if found.bare:
             report.say(
                 f'{path}: {found.bare} images have no object, and are left out of training where '

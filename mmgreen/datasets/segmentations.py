@@ -107,6 +107,25 @@ def check_segmentations(annotations: list[dict[str, Any]], sizes: dict, ann_file
     return left_out
 
 
+def boxes_contradict(annotations: list[dict[str, Any]]) -> bool:
+    """Whether most boxes are not those of their polygons, as x1, y1, x2, y2 are not."""
+    others = total = 0
+    for annotation in annotations:
+        polygons = annotation.get('segmentation')
+        if not isinstance(polygons, list) or not any(polygons):
+            continue
+        xs = [x for polygon in polygons for x in polygon[0::2]]
+        ys = [y for polygon in polygons for y in polygon[1::2]]
+        if not ys:
+            continue
+        left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+        x, y, width, height = annotation['bbox']
+        apart = abs(x - left) + abs(y - top) + abs(x + width - right) + abs(y + height - bottom)
+        others += apart > 4 + (right - left + bottom - top) / 4
+        total += 1
+    return others > total / 2
+
+
 def _check_sum(total: int, width: int, height: int, where: str) -> None:
     if total != width * height:
         said = f'add up to {total} pixels' if total >= 0 else 'cannot be read'

@@ -6,7 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from mmgreen.datasets.segmentations import check_segmentations, run_length_sums
+from mmgreen.datasets.segmentations import (
+    boxes_contradict,
+    check_segmentations,
+    run_length_sums,
+)
 from mmgreen.errors import UserError
 
 
@@ -62,3 +66,13 @@ def test_what_is_right_passes_and_what_is_short_is_counted():
     assert check_segmentations(annotations, {1: (6, 4)}, 'a.json') == []
     short = [annotation([[0, 0, 2, 2]]), annotation([[0, 0, 2, 0, 2, 2], [1, 1, 2, 2, 3]])]
     assert check_segmentations(short, {1: (6, 4)}, 'a.json') == [7, 7]
+
+
+def test_boxes_of_two_corners_contradict_their_polygons():
+    polygon = [[30, 40, 80, 40, 80, 90, 30, 90]]
+    right = [dict(bbox=[30, 40, 50, 50], segmentation=polygon)] * 2
+    wrong = [dict(bbox=[30, 40, 80, 90], segmentation=polygon)] * 3
+    assert not boxes_contradict(right)
+    assert not boxes_contradict(right + wrong[:2])
+    assert boxes_contradict(right + wrong)
+    assert not boxes_contradict([dict(bbox=[0, 0, 1, 1], segmentation=[])])

@@ -12,7 +12,10 @@ SIMMIM = 'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192p
 
 @pytest.fixture(scope='module')
 def report(tmp_path_factory):
-    """What was printed, and the figures: GreenMIM and its floor, SimMIM, another grouping."""
+    """What was printed, and the figures: GreenMIM and its floor, SimMIM, another grouping.
+
+    Eight processes that measure one after the other: half a minute.
+    """
     folder = tmp_path_factory.mktemp('benchmark')
     done = run_tool(
         *(BENCHMARK, NANO, SIMMIM, 'model.backbone.arch=tiny', 'model.neck.in_channels=768'),

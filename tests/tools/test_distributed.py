@@ -50,7 +50,7 @@ def start(demo, config, work_dir, *options, flags=()):
 
 @pytest.fixture(scope='module')
 def uninterrupted(demo, tmp_path_factory):
-    """Work dirs of runs that nobody disturbs."""
+    """Work dirs of runs that nobody disturbs: two starts, half a minute."""
     folder = tmp_path_factory.mktemp('uninterrupted')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('OMP_NUM_THREADS', '1')

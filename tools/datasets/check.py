@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from mmgreen.datasets.checking import LAYOUTS, check_dataset
+from mmgreen.datasets.mending import mend_annotations
 from mmgreen.errors import one_sentence
 
 
@@ -18,7 +19,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s data/coco',
+        epilog="""examples:
+  %(prog)s data/coco
+  %(prog)s data/coco --fix data/coco/annotations/a.json data/coco/train fixed.json""",
     )
     parser.add_argument('folder', type=Path)
     parser.add_argument('--layout', choices=LAYOUTS, help='do not guess')
@@ -26,13 +29,27 @@ def parse_args() -> argparse.Namespace:
         '--ann-file', type=Path, nargs='+', help='COCO annotation files, if not in annotations/'
     )
     parser.add_argument('--decode', action='store_true', help='decode every image (slow)')
+    parser.add_argument(
+        '--fix',
+        nargs=3,
+        type=Path,
+        metavar=('ANN.json', 'IMAGES', 'OUT.json'),
+        help='write an annotation file anew, without what can be mended in one way only (ids, flat '
+        'polygons, missing area and iscrowd, swapped sizes), and check it',
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     with one_sentence():
-        faults = check_dataset(args.folder, args.layout, args.ann_file, args.decode)
+        files = args.ann_file
+        if args.fix:
+            ann_file, images, out = args.fix
+            for what in mend_annotations(ann_file, out, images):
+                print(f'{out}: {what}')
+            files = [out]
+        faults = check_dataset(args.folder, args.layout, files, args.decode)
     if faults:
         sys.exit(f'error: {faults} faults in {args.folder}, listed above')
     print('  sound')

@@ -1,5 +1,6 @@
 """mmengine's checkpoints, from which training goes on as if it had never stopped."""
 
+import logging
 import os.path as osp
 from collections import deque
 from pathlib import Path
@@ -12,6 +13,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmgreen.engine.optimizers import merge_checkpoint
+from mmgreen.engine.runner.ignored import ignored_settings
 from mmgreen.engine.runner.randomness import random_state, set_random_state
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
@@ -51,6 +53,13 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
             return
         if isinstance(runner.optim_wrapper, OptimWrapper):  # one optimizer
             merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
+        for said in ignored_settings(runner, checkpoint):
+            print_log(
+                f'Resumed with what was saved: {said}, which counts; load_from instead of resume '
+                'starts anew with the weights',
+                logger='current',
+                level=logging.WARNING,
+            )
         states = checkpoint.pop('random_states', [])
         if len(states) == get_world_size():
             self._states = states[get_rank()]

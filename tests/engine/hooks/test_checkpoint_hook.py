@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from toy import toy_config, train
+from toy import said, toy_config, train
 
 from mmgreen import files
 from mmgreen.config import prepare_config
@@ -182,3 +182,28 @@ def test_settings_of_the_hook_are_those_of_mmengine(tmp_path):
     cfg = toy_config(tmp_path, nonsense=1)
     prepare_config(cfg, 'train')
     assert cfg.default_hooks.checkpoint.type == 'mmgreen.CheckpointHook'
+
+
+def test_settings_that_a_resumed_run_does_not_take_are_said(tmp_path):
+    def config(epochs, rate):
+        cfg = toy_config(tmp_path, interval=1)
+        cfg.train_cfg.max_epochs = epochs
+        cfg.optim_wrapper.optimizer.lr = rate
+        cfg.param_scheduler = [dict(type='CosineAnnealingLR', T_max=epochs, by_epoch=True)]
+        return cfg
+
+    train(config(2, 0.01))
+    again = config(4, 0.02)
+    again.resume = True
+    train(again)
+    text = said(tmp_path)
+    assert 'param_scheduler.0.T_max is 4 in the config and 2 in the checkpoint, which coun' in text
+    assert 'optim_wrapper.optimizer.lr is 0.02 in the config and 0.01 in the checkpoint' in text
+    same = config(5, 0.02)
+    same.param_scheduler[0].update(T_max=2, end=2)
+    same.optim_wrapper.optimizer.lr = 0.01
+    same.work_dir = str(tmp_path)
+    before = said(tmp_path).count('Resumed with what was saved')
+    same.resume = True
+    train(same)
+    assert said(tmp_path).count('Resumed with what was saved') == before
