@@ -14,7 +14,7 @@ def to_eight_bits(image: Image) -> Image:
     """The upper eight bits of a 16-bit picture; all others are as they were.
 
     Pillow's own conversion cuts everything above 255 off, so that such a picture
-    is white.
+    is white. One of 32-bit integers, none above 255, is taken for 8 bits.
 
     Raises:
         ValueError: If it has more than 16 bits, or floating-point numbers, of which
@@ -31,7 +31,8 @@ def to_eight_bits(image: Image) -> Image:
             f"pictures of Pillow's mode {image.mode} with values from {values.min()} to "
             f'{values.max()} have no black and white: convert them to 8 or 16 bits'
         )
-    return pillow.fromarray((values >> 8).astype(np.uint8))
+    eight = image.mode == 'I' and values.max() <= 255
+    return pillow.fromarray((values if eight else values >> 8).astype(np.uint8))
 
 
 def install(io: ModuleType) -> None:

@@ -33,7 +33,7 @@ class Annotations:
         empty: Ids of annotations less than a pixel wide or high, or without area.
         outside: Ids of annotations whose box lies outside its image.
         short: Ids of annotations with polygons of fewer than three points.
-        bare: Number of images without an object.
+        bare: Number of images without an annotation.
         contradict: Whether most boxes are not those of their polygons.
     """
 
@@ -177,8 +177,8 @@ def read_annotations(ann_file: str) -> Annotations:
         found.kinds['crowd'] += bool(annotation.get('iscrowd'))
     found.short = check_segmentations(content['annotations'], sizes, ann_file)
     found.contradict = boxes_contradict(content['annotations'])
-    objects = {a['image_id'] for a in content['annotations'] if not a.get('iscrowd')}
-    found.bare = len(sizes) - len(objects)
+    # As mmdet counts them: a crowd is enough for it to keep an image.
+    found.bare = len(sizes) - len({a['image_id'] for a in content['annotations']})
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 
-from .sizes import decoded_size
+from .sizes import decoded_size, stored_size
 
 
 def mend_annotations(ann_file: Path, out: Path, images: Path) -> list[str]:
@@ -16,7 +16,9 @@ def mend_annotations(ann_file: Path, out: Path, images: Path) -> list[str]:
     Ids that are below 1, used twice or no whole numbers are counted anew from 1; a
     polygon that is a flat list becomes one of a list; a missing ``iscrowd`` is 0, and
     a missing ``area`` that of the mask, or of the box; width and height that are
-    swapped are swapped back, where no coordinate says otherwise.
+    swapped are swapped back, where no coordinate says otherwise. Where EXIF turns the
+    image, coordinates may be for the image before it is turned, which no size mends:
+    there a box must reach beyond the size that is said.
 
     Args:
         ann_file: COCO annotation file.
@@ -71,12 +73,14 @@ def _add_crowd(annotation: dict[str, Any]) -> bool:
 
 
 def _add_area(annotation: dict[str, Any], image: dict[str, Any] | None) -> bool:
-    if 'area' in annotation or image is None or 'bbox' not in annotation:
+    if 'area' in annotation or len(annotation.get('bbox') or ()) != 4:
         return False
     from pycocotools import mask as coco_mask
 
     mask = annotation.get('segmentation')
     if mask:
+        if image is None or not {'width', 'height'} <= image.keys():
+            return False
         encoded = coco_mask.frPyObjects(mask, image['height'], image['width'])
         annotation['area'] = float(
             coco_mask.area(coco_mask.merge(encoded) if isinstance(encoded, list) else encoded)
@@ -87,22 +91,28 @@ def _add_area(annotation: dict[str, Any], image: dict[str, Any] | None) -> bool:
 
 
 def _swap_sizes(content: dict[str, Any], folder: Path) -> int:
-    farthest: dict[int, tuple[float, float]] = {}
+    farthest: dict[Any, tuple[float, float]] = {}
     for annotation in content['annotations']:
         if len(annotation.get('bbox') or ()) != 4:
             continue
         x, y, width, height = annotation['bbox']
-        right, bottom = farthest.get(annotation['image_id'], (0, 0))
-        farthest[annotation['image_id']] = max(right, x + width), max(bottom, y + height)
+        right, bottom = farthest.get(annotation.get('image_id'), (0, 0))
+        farthest[annotation.get('image_id')] = max(right, x + width), max(bottom, y + height)
     swapped = 0
     for image in content['images']:
+        said = image.get('width'), image.get('height')
+        path = folder / str(image.get('file_name'))
         try:
-            width, height = decoded_size(folder / image['file_name'])
+            width, height = decoded_size(path)
+            stored = stored_size(path)
         except OSError:
             continue
+        if width == height or said != (height, width):
+            continue
         right, bottom = farthest.get(image['id'], (0, 0))
-        turned = (image['height'], image['width']) == (width, height) and width != height
-        if turned and right <= width + 1 and bottom <= height + 1:
+        fits = right <= width + 1 and bottom <= height + 1
+        beyond = right > height + 1 or bottom > width + 1
+        if fits and (beyond or stored == (width, height)):
             image['width'], image['height'] = width, height
             swapped += 1
     return swapped

@@ -12,6 +12,16 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 
 
+def stored_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as it is stored, before EXIF turns it.
+
+    Raises:
+        OSError: If it is no image.
+    """
+    with Image.open(path) as image:
+        return image.size
+
+
 def decoded_size(path: Path) -> tuple[int, int]:
     """Width and height of an image as it is decoded, turned as EXIF says; reads its head only.
 

@@ -72,7 +72,7 @@ def coco_evaluator(
     if cat_ids is not None:
         evaluator.params.catIds = sorted(cat_ids)
     if img_ids is not None:
-        evaluator.params.imgIds = sorted(img_ids)
+        evaluator.params.imgIds = sorted(set(img_ids))
     evaluator.evaluate()
     evaluator.accumulate()
     return evaluator

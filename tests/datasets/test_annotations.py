@@ -141,3 +141,24 @@ def test_a_file_that_is_not_coco_is_refused(write, value, words):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r'none.json does not exist'):
         read_annotations(str(tmp_path / 'none.json'))
+
+
+def test_images_without_annotation_are_counted_as_mmdet_leaves_them_out(write):
+    value = content(annotation(1, [0, 0, 5, 5], iscrowd=1))
+    value['images'] += [dict(id=i, file_name=f'{i}.jpg', width=50, height=50) for i in (7, 8)]
+    path = write(value)
+
+    from mmengine.registry import DATASETS, DefaultScope
+
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        dataset = DATASETS.build(
+            dict(
+                type='mmgreen.CocoDataset',
+                ann_file=path,
+                data_prefix=dict(img=''),
+                filter_cfg=dict(filter_empty_gt=True),
+                pipeline=[],
+            )
+        )
+    assert read_annotations(path).bare == 2
+    assert len(dataset) == len(value['images']) - 2

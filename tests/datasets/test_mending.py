@@ -59,6 +59,31 @@ def test_sizes_are_left_where_coordinates_say_otherwise(file, tmp_path):
     assert (image['width'], image['height']) == (30, 10)
 
 
+@pytest.mark.parametrize(('box', 'swapped'), [([2, 2, 6, 6], False), ([2, 10, 6, 10], True)])
+def test_sizes_of_an_image_that_exif_turns_need_a_proof(file, tmp_path, box, swapped):
+    # Stored with 30 x 10 pixels, decoded with 10 x 30. A box that fits into both proves nothing.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (30, 10)).save(tmp_path / 'a.png', exif=exif)
+    content = json.loads(file.read_text())
+    content['annotations'] = [annotation(bbox=box, segmentation=[], area=1, iscrowd=0)]
+    file.write_text(json.dumps(content))
+    done = mend_annotations(file, tmp_path / 'fixed.json', tmp_path)
+    assert done == (['1 width and height swapped back'] if swapped else [])
+
+
+def test_what_cannot_be_mended_is_left(file, tmp_path):
+    content = json.loads(file.read_text())
+    content['images'].append(dict(id=6, file_name='a.png'))
+    content['annotations'] = [annotation(image_id=6, iscrowd=0)]
+    content['annotations'].append(dict(id=2, category_id=1, bbox=[1, 1, 2, 2], iscrowd=0, area=4))
+    file.write_text(json.dumps(content))
+    assert mend_annotations(file, tmp_path / 'fixed.json', tmp_path) == [
+        '1 flat polygons made lists of one',
+        '1 width and height swapped back',
+    ]
+
+
 def test_a_file_is_never_written_over(file, tmp_path):
     with pytest.raises(UserError, match='is the file itself: name another one'):
         mend_annotations(file, file, tmp_path)

@@ -83,7 +83,8 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
                 part.unlink()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        set_random_state(self._states or random_state())
+        assert self._states is not None  # since before_train
+        set_random_state(self._states)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None

@@ -46,16 +46,20 @@ class Readback:
 
         Args:
             key: Comes back with them.
-            scalars: Of one element each, on one device.
+            scalars: Of one element each, on a device or on the CPU.
         """
-        numbers = torch.stack([s.detach().double().reshape(()) for s in scalars])
+        # Models also log numbers of the CPU beside those of the device.
+        device = next((s.device for s in scalars if s.is_cuda), scalars[0].device)
+        numbers = torch.stack(
+            [s.detach().to(device, torch.double, non_blocking=True).reshape(()) for s in scalars]
+        )
         arrived = None
         if numbers.is_cuda:
             host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
             numbers = host.copy_(numbers, non_blocking=True)
             arrived = torch.cuda.Event()
             arrived.record()
-        self._lag = lag_behind(scalars[0].device)
+        self._lag = lag_behind(device)
         self._queue.append(_Copy(key, numbers, arrived))
 
     def take(self, everything: bool = False) -> Iterator[tuple[Any, list[float]]]:
