@@ -3,7 +3,6 @@
 two_processes.py FILE SHARING
 """
 
-import os
 import sys
 
 import torch
@@ -11,6 +10,8 @@ import torch.distributed as dist
 from helpers import small_greenmim
 from mmengine.dist import get_rank
 from mmengine.model import MMDistributedDataParallel
+
+from mmgreen.engine import leaving_at_once
 
 SEED, STEP = 3, 5
 
@@ -23,8 +24,7 @@ def model_and_images(sharing):
     return model, torch.randn(4, 3, 224, 224)
 
 
-if __name__ == '__main__':
-    path, sharing = sys.argv[1:]
+def main(path, sharing):
     dist.init_process_group('gloo')
     model, images = model_and_images(sharing)
     wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
@@ -36,6 +36,8 @@ if __name__ == '__main__':
     if get_rank() == 0:
         gradients = {name: p.grad for name, p in model.named_parameters()}
         torch.save(dict(loss=total, gradients=gradients), path)
-    dist.barrier()
-    dist.destroy_process_group()
-    os._exit(0)  # gloo's threads may abort a process that takes its time to end
+
+
+if __name__ == '__main__':
+    with leaving_at_once():
+        main(*sys.argv[1:])

@@ -1,5 +1,6 @@
 """The processes of a distributed run find each other, with GPUs and without."""
 
+import atexit
 import datetime
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -66,11 +68,14 @@ def process_timeout(cfg: Config) -> datetime.timedelta:
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Let a process of several that ends early say why and leave, without goodbye.
+    """Let a process of several leave at once, whether it ends well or early.
 
-    The destructors of process groups wait for collectives that the others will
-    never join, and the launcher waits for the process. One that ends well says
-    goodbye: without it, those that are still there may be aborted.
+    One that ends early says why, without goodbye: the destructors of process
+    groups wait for collectives that the others will never join, and the launcher
+    waits for the process. One that ends well says goodbye: without it, those that
+    are still there may be aborted. Neither takes the interpreter apart: a thread of
+    gloo that lets go of a tensor meanwhile would abort the process, and the
+    launcher would start a run again that had ended well.
 
     Where a user must mend something, the exit status is 2, as for a wrong command
     line: ``tools/launch.py`` then starts nothing again. Mostly all processes
@@ -83,6 +88,8 @@ def leaving_at_once() -> Iterator[None]:
             with suppress(RuntimeError):  # another one was faster, and is gone
                 dist.barrier()
             dist.destroy_process_group()
+            atexit._run_exitfuncs()  # loggers and workers, as if the interpreter ended
+            _leave(0)
     except BaseException as error:
         if not is_distributed() and 'TORCHELASTIC_RUN_ID' not in os.environ:
             raise
@@ -97,9 +104,13 @@ def leaving_at_once() -> Iterator[None]:
             traceback.print_exc()
         if sys.stdout.isatty():
             Console().show_cursor()  # the progress bar may have hidden it
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status or 0)
+        _leave(status or 0)
+
+
+def _leave(status: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _take_from_slurm() -> None:
