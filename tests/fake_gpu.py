@@ -134,18 +134,19 @@ def both_ways(function: type[torch.autograd.Function], seen: Counter) -> Callabl
 
     Args:
         function: The custom function.
-        seen: Counts the calls, by name and the type of the first operand.
+        seen: Counts the calls, by name and the type of the (first) result.
     """
 
     @torch.no_grad()  # as both ways are run by autograd
     def apply(*args):
         ctx = _Context(args)
         out = function.forward(ctx, *args)
-        seen[function.__name__, args[0].dtype] += 1
+        outs = out if isinstance(out, tuple) else (out,)
+        seen[function.__name__, outs[0].dtype] += 1
         was = torch.is_autocast_enabled('cuda')
         torch.set_autocast_enabled('cuda', False)
         try:
-            gradients = function.backward(ctx, torch.empty_like(out))
+            gradients = function.backward(ctx, *map(torch.empty_like, outs))
         finally:
             torch.set_autocast_enabled('cuda', was)
         for operand, gradient in zip(args, gradients, strict=True):

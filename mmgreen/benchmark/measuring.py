@@ -294,5 +294,5 @@ def _padding(model: nn.Module, inputs: Tensor) -> dict[str, float] | None:
         pairs += [attention_cost(w.num_groups, w.group_size) for w in windows]
         tiles += [tile_cost(w.num_groups, w.group_size) for w in windows]
         slots += sum(len(w.slots) for w in windows)
-        empty += sum(len(w.empty) - len(w.beyond) for w in windows)
+        empty += sum(len(w.slots) - w.num_tokens - len(w.beyond) for w in windows)
     return dict(pairs=statistics.mean(pairs), tiles=statistics.mean(tiles), padding=empty / slots)

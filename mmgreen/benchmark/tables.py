@@ -75,8 +75,11 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
         if 'shares' in row
     ]
     launches = [
-        f'{row["name"]}: kernels launched a step: '
-        + ', '.join(f'{phase} {count:,}' for phase, count in row['launches'].items())
+        f'{row["name"]}: kernels launched, and GB moved, a step: '
+        + ', '.join(
+            f'{phase} {found["kernels"]:,} ({found["bytes"] / 1e9:.2f})'
+            for phase, found in row['launches'].items()
+        )
         for row in rows
         if 'launches' in row
     ]

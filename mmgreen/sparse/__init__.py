@@ -5,7 +5,7 @@ in, index tensors come out (:class:`Layout`), and
 :func:`group_window_attention` runs over them.
 """
 
-from .attention import group_window_attention
+from .attention import group_window_attention, pair_bias
 from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
 from .layout import Layout, Windows
 from .masking import num_visible, random_mask
@@ -17,6 +17,7 @@ __all__ = [
     'attention_cost',
     'group_window_attention',
     'num_visible',
+    'pair_bias',
     'optimal_grouping',
     'tile_cost',
     'tile_grouping',

@@ -201,6 +201,65 @@ def tile_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     return _members(counts, best_patterns), -(-fullest // ALIGNMENT) * ALIGNMENT
 
 
+def fixed_shape(samples: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """Number and size of groups that hold the windows of nearly every mask.
+
+    Args:
+        samples: Token counts of the windows under each of many masks.
+
+    Returns:
+        The shape of fewest tiles that 99 % of the samples fit into: number of
+        groups, and their size, a multiple of 8.
+    """
+    for counts in samples:
+        _check(counts)
+    tokens = _all_but_the_worst([sum(counts) for counts in samples])
+    side = -(-max(map(max, samples)) // TILE)  # tiles along a side of a group
+    best, shape = 0, None
+    while shape is None or tokens * side < best * TILE:
+        most = _all_but_the_worst([_groups_needed(counts, side * TILE) for counts in samples])
+        if shape is None or most * side**2 < best:
+            best = most * side**2
+            shape = most, tokens if most == 1 else side * TILE
+        side += 1
+    return shape[0], -(-shape[1] // ALIGNMENT) * ALIGNMENT
+
+
+def _all_but_the_worst(needed: list[int]) -> int:
+    """What is enough for 99 % of them."""
+    return sorted(needed)[-1 - len(needed) // 100]
+
+
+def _groups_needed(counts: Sequence[int], size: int) -> int:
+    sizes, times = zip(*sorted(Counter(counts).items(), reverse=True), strict=True)
+    patterns = pack(sizes, times, size, len(counts))
+    assert patterns is not None  # every window could have a group of its own
+    return sum(n for n, _ in patterns)
+
+
+def fixed_grouping(counts: Sequence[int], shape: tuple[int, int]) -> tuple[list[list[int]], int]:
+    """Pack windows into groups of a given number and size, of which the last may be empty.
+
+    Windows that do not fit, as of one mask in a hundred, get :func:`tile_grouping`.
+
+    Args:
+        counts: Positive token counts, one per window.
+        shape: Number and size, of :func:`fixed_shape`.
+
+    Returns:
+        As of :func:`optimal_grouping`.
+    """
+    _check(counts)
+    most, size = shape
+    if max(counts) <= size:
+        sizes, times = zip(*sorted(Counter(counts).items(), reverse=True), strict=True)
+        patterns = pack(sizes, times, size, most)
+        if patterns is not None:
+            groups = _members(counts, patterns)
+            return groups + [[]] * (most - len(groups)), size
+    return tile_grouping(counts)
+
+
 def _members(
     counts: Sequence[int], patterns: list[tuple[int, list[tuple[int, int]]]]
 ) -> list[list[int]]:
@@ -245,8 +304,7 @@ def pad_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     return [[i] for i in range(len(counts))], max(counts)
 
 
-#: Ways to group, by the name that configs give them; ``'optimal'`` is the first on a CPU and the
-#: second on a GPU.
+#: Ways to group the windows of a mask, by the name that configs give them.
 GROUPINGS: dict[str, Callable[[Sequence[int]], tuple[list[list[int]], int]]] = {
     'pairs': optimal_grouping,
     'tiles': tile_grouping,

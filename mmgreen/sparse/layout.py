@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmgreen.arrays import Ints
 
-from .grouping import GROUPINGS
+from .grouping import GROUPINGS, fixed_grouping, fixed_shape
 
 
 def nested_order(side: int) -> Ints:
@@ -134,16 +134,18 @@ class Windows:
     of one sample where the batch shares its mask, else those of the batch).
 
     Attributes:
-        slots: (G*S,) int64, the token in each slot, 0 where there is none.
-        inverse: (T,) int64, the slot of each token.
-        window: (G*S,) int64, the window of each slot, -1 where it is empty.
-        code: (G*S,) int64, position inside the window, ``row * (2w - 1) + col``.
-        empty: (K,) int64, the slots without a token: empty ones, and those of
-            positions beyond the map's border.
-        beyond: (E,) int64, the latter, which tokens attend to.
+        slots: (G*S,) int32, the token in each slot, 0 where there is none.
+        inverse: (T,) int32, the slot of each token.
+        window: (G*S,) int32, the window of each slot; an empty one has a number of its
+            own, below zero, and so attends to itself alone.
+        code: (G*S,) int32, position inside the window, ``row * (2w - 1) + col``.
+        beyond: (E,) int64, slots of positions beyond the map's border, which
+            tokens attend to.
         num_groups: G.
         group_size: S.
         side: Window side w, the one of the bias table.
+        num_pairs: Pairs of slots within a window, those of a slot with itself too; None
+            where there is one mask, and all pairs are few.
         in_order: Whether there is one group and its slot i holds token i, as where
             one window holds all tokens: nothing need be gathered.
     """
@@ -152,15 +154,15 @@ class Windows:
     inverse: Tensor
     window: Tensor
     code: Tensor
-    empty: Tensor
     beyond: Tensor
     num_groups: int
     group_size: int
     side: int
+    num_pairs: int | None
     in_order: bool
 
     #: The index tensors, in the order in which a layout is sent to a device.
-    TENSORS = ('slots', 'inverse', 'window', 'code', 'empty', 'beyond')
+    TENSORS = ('slots', 'inverse', 'window', 'code', 'beyond')
 
     @property
     def num_tokens(self) -> int:
@@ -168,7 +170,7 @@ class Windows:
 
     @cached_property
     def relative(self) -> Tensor:
-        """(G*S*S,) int64: row of the relative position bias table for each pair.
+        """(G*S*S,) int32: row of the relative position bias table for each pair.
 
         Pairs of different windows get row ``(2w - 1)**2``, one past the table.
         """
@@ -177,6 +179,14 @@ class Windows:
         index = code[:, :, None] - code[:, None, :] + 2 * self.side * (self.side - 1)
         same = window[:, :, None] == window[:, None, :]
         return torch.where(same, index, (2 * self.side - 1) ** 2).flatten()
+
+    @cached_property
+    def within(self) -> Tensor:
+        """(``num_pairs``,) int64: where in :attr:`relative` the pairs within windows are."""
+        assert self.num_pairs is not None
+        # Their number is known, so that a GPU is not waited for.
+        same = self.relative != (2 * self.side - 1) ** 2
+        return torch.nonzero_static(same, size=self.num_pairs).flatten()
 
 
 def build_windows(
@@ -195,7 +205,8 @@ def build_windows(
         unit_side: Tokens along a side of a unit at this stage.
         side: Window side w.
         shift: Shift of the windows, 0 <= shift < w.
-        grouping: One of ``GROUPINGS``.
+        grouping: One of ``GROUPINGS``, or ``'fixed'``: into groups whose number and
+            size are the same for such masks (:func:`shape_of_groups`).
 
     Returns:
         The windows of all masks, grouped together; tokens are numbered mask by
@@ -205,12 +216,16 @@ def build_windows(
     num_masks, num_windows = len(visible), where.counts.shape[1]
     tokens_of_unit = where.counts[visible]  # [M, V, W]
     tokens = tokens_of_unit.sum(1)  # [M, W]
-    slots_of_window = np.where(tokens > 0, tokens + where.beyond_counts, 0)
+    slots_of_window = _slots_of_windows(tokens, where)
 
     # The windows that hold tokens, packed into groups, each from a first slot on.
     held = np.flatnonzero(slots_of_window)
     counts = slots_of_window.ravel()[held].tolist()
-    groups, size = GROUPINGS[grouping](counts)
+    if grouping == 'fixed':
+        shape = shape_of_groups(grid, unit_side, side, shift, *visible.shape)
+        groups, size = fixed_grouping(counts, shape)
+    else:
+        groups, size = GROUPINGS[grouping](counts)
     first_slot = np.empty(len(counts), dtype=np.int64)
     for g, members in enumerate(groups):
         first_slot[members] = list(accumulate((counts[i] for i in members[:-1]), initial=g * size))
@@ -223,15 +238,14 @@ def build_windows(
     inverse = (np.take_along_axis(start, window, 2) + where.rank[visible]).ravel()
     sample = num_windows * np.arange(num_masks)
 
-    slots = np.full(len(groups) * size, -1)
-    slot_window, slot_code = slots.copy(), np.zeros_like(slots)
+    # Half the bytes of int64, for the largest of what goes to a device.
+    slots, slot_code = np.zeros((2, len(groups) * size), np.int32)
+    slot_window = -1 - np.arange(len(slots), dtype=np.int32)
     slots[inverse] = np.arange(len(inverse))
     slot_window[inverse] = (window + sample[:, None, None]).ravel()
     slot_code[inverse] = where.code[visible].ravel()
-    empty = np.flatnonzero(slots < 0)
-    slots[empty] = 0
 
-    beyond = empty[:0]
+    beyond = inverse[:0]
     if len(where.beyond_window):
         # Behind the tokens of their window, where it has some.
         owner = where.beyond_window
@@ -240,18 +254,49 @@ def build_windows(
         slot_window[beyond] = (owner + sample[:, None])[chosen]
         slot_code[beyond] = np.broadcast_to(where.beyond_code, chosen.shape)[chosen]
 
+    num_pairs = sum(count**2 for count in counts) + len(slots) - sum(counts)
     return Windows(
         slots=torch.from_numpy(slots),
-        inverse=torch.from_numpy(inverse),
+        inverse=torch.from_numpy(inverse.astype(np.int32)),
         window=torch.from_numpy(slot_window),
         code=torch.from_numpy(slot_code),
-        empty=torch.from_numpy(empty),
         beyond=torch.from_numpy(beyond),
         num_groups=len(groups),
         group_size=size,
         side=side,
+        num_pairs=num_pairs if num_masks > 1 else None,
         in_order=len(groups) == 1 and np.array_equal(inverse, np.arange(len(slots))),
     )
+
+
+def _slots_of_windows(tokens: Ints, where: WindowMap) -> Ints:
+    """Slots that each window takes, from its visible tokens, (masks, W) both."""
+    return np.where(tokens > 0, tokens + where.beyond_counts, 0)
+
+
+@lru_cache(maxsize=64)
+def shape_of_groups(
+    grid: tuple[int, int], unit_side: int, side: int, shift: int, num_masks: int, num_visible: int
+) -> tuple[int, int]:
+    """Number and size of groups that hold 99 of 100 random masks, by trying many.
+
+    Args:
+        grid: Units per column and per row.
+        unit_side: Tokens along a side of a unit at this stage.
+        side: Window side w.
+        shift: Shift of the windows.
+        num_masks: Masks that are grouped together.
+        num_visible: Units that each leaves visible.
+    """
+    where = window_map(grid, unit_side, side, shift)
+    generator = np.random.default_rng(0)
+    samples = []
+    for _ in range(max(20, 1000 // num_masks)):  # of many masks together, sums vary less
+        order = generator.random((num_masks, grid[0] * grid[1])).argsort(1)
+        tokens = where.counts[order[:, :num_visible]].sum(1)
+        slots = _slots_of_windows(tokens, where)
+        samples.append(slots[slots > 0].tolist())
+    return fixed_shape(samples)
 
 
 class Layout:
@@ -265,16 +310,16 @@ class Layout:
             two.
         windows: For each stage, the (side, shift) pairs its blocks use.
         grouping: How windows are packed: for fewest attention ``'pairs'`` or GPU
-            ``'tiles'``, or for comparison ``'greedy'`` or ``'pad'``
-            (:mod:`mmgreen.sparse.grouping`).
+            ``'tiles'``, the latter in groups of ``'fixed'`` number and size, or for
+            comparison ``'greedy'`` or ``'pad'`` (:mod:`mmgreen.sparse.grouping`).
 
     Attributes:
-        visible: (M, V) int64, visible units, row-major, increasing.
-        masked: (M, h*w - V) int64, masked units, row-major, increasing.
-        restore: (M, h*w) int64, for each unit its place among the visible ones,
+        visible: (M, V) int32, visible units, row-major, increasing.
+        masked: (M, h*w - V) int32, masked units, row-major, increasing.
+        restore: (M, h*w) int32, for each unit its place among the visible ones,
             or V where it is masked.
-        rows: (M, N) int64, rows of the first stage's tokens, in nested order.
-        cols: (M, N) int64, their columns.
+        rows: (M, N) int32, rows of the first stage's tokens, in nested order.
+        cols: (M, N) int32, their columns.
         windows: :class:`Windows` by (stage, side, shift).
 
     Raises:
@@ -307,8 +352,9 @@ class Layout:
         masked = np.nonzero(~seen)[1].reshape(num_masks, -1)
         restore = np.where(seen, seen.cumsum(1) - 1, self.num_visible)
         rows, cols = (c[visible].reshape(num_masks, -1) for c in unit_tokens(grid, unit_side))
-        self.visible, self.masked, self.restore, self.rows, self.cols = map(
-            torch.from_numpy, (visible, masked, restore, rows, cols)
+        self.visible, self.masked, self.restore, self.rows, self.cols = (
+            torch.from_numpy(indices.astype(np.int32))
+            for indices in (visible, masked, restore, rows, cols)
         )
         self.windows: dict[tuple[int, int, int], Windows] = {
             (stage, side, shift): build_windows(
@@ -327,11 +373,11 @@ class Layout:
         ]
         holders += [(w, name) for w in self.windows.values() for name in Windows.TENSORS]
         tensors: list[Tensor] = [getattr(holder, name) for holder, name in holders]
-        packed = torch.cat([t.flatten() for t in tensors])
+        packed = torch.cat([t.flatten().int() for t in tensors])
         if torch.device(device).type == 'cuda':
             packed = packed.pin_memory()  # else the copy would wait
         sizes = [t.numel() for t in tensors]
         parts = torch.split(packed.to(device, non_blocking=True), sizes)
         for (holder, name), tensor, part in zip(holders, tensors, parts, strict=True):
-            setattr(holder, name, part.view(tensor.shape))
+            setattr(holder, name, part.view(tensor.shape).to(tensor.dtype))
         return self

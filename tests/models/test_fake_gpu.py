@@ -22,6 +22,7 @@ FUNCTIONS = [
     _LINEAR_AFTER._LinearAfterNorm,
     attention._Group,
     attention._Ungroup,
+    attention._PairBias,
 ]
 
 

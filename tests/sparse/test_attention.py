@@ -5,7 +5,13 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 import mmgreen.sparse.attention
-from mmgreen.sparse import Layout, group_window_attention, random_mask
+from mmgreen.sparse import Layout, group_window_attention, pair_bias, random_mask
+
+
+def attend(qkv, table, windows, **settings):
+    """Attention with the bias of one table."""
+    (bias,) = pair_bias([table], windows)
+    return group_window_attention(qkv, bias, windows, **settings)
 
 
 def example(num_masks=1, batch=2, side=7, shift=3, heads=2, channels=32, dtype=torch.float32):
@@ -45,7 +51,7 @@ def test_equals_attention_window_by_window(side, shift, num_masks):
     qkv = torch.randn(batch, tokens, 3 * channels, dtype=torch.double, requires_grad=True)
     table = torch.randn((2 * side - 1) ** 2, heads, dtype=torch.double, requires_grad=True)
 
-    out = group_window_attention(qkv, table, layout.windows[0, side, shift], heads)
+    out = attend(qkv, table, layout.windows[0, side, shift])
     rows, cols = (t.expand(batch, -1).reshape(-1).numpy() for t in (layout.rows, layout.cols))
     sample = torch.arange(batch).repeat_interleave(tokens).tolist()
     expected = by_windows(qkv.flatten(0, 1), table, rows, cols, sample, side, shift, heads)
@@ -67,23 +73,26 @@ def test_no_token_sees_another_window():
     tokens = layout.rows.shape[1]
     qkv = torch.randn(1, tokens, 24)
     table = torch.randn(169, 2)
-    before = group_window_attention(qkv, table, windows, 2)
+    before = attend(qkv, table, windows)
     window = windows.window[windows.inverse]
     changed = window == window[0]
     qkv[:, changed] += 5
-    after = group_window_attention(qkv, table, windows, 2)
+    after = attend(qkv, table, windows)
     assert torch.equal(before[:, ~changed], after[:, ~changed])
     assert not torch.allclose(before[:, changed], after[:, changed])
 
 
 def test_no_attention_matrix_is_kept():
-    qkv, table, windows, heads = example(heads=16)
+    qkv, table, windows, heads = example(batch=8, heads=16)
+    (bias,) = pair_bias([table], windows)  # one for the batch
     kept = []
     with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        group_window_attention(qkv, table, windows, heads)
+        group_window_attention(qkv, bias, windows)
+    assert any(t is bias for t in kept)
     matrix = heads * windows.num_groups * windows.group_size**2
     padded = len(windows.slots) / windows.num_tokens
-    assert sum(t.numel() for t in kept if t.is_floating_point()) < 1.1 * padded * qkv.numel()
+    others = sum(t.numel() for t in kept if t.is_floating_point() and t is not bias)
+    assert others < 1.1 * padded * qkv.numel()
     assert 1.1 * padded * qkv.numel() < len(qkv) * matrix  # else there would be nothing to show
 
 
@@ -93,7 +102,7 @@ def test_a_few_scores_at_once_give_the_same_gradients(num_masks, monkeypatch):
     results = []
     for at_once in (2**21, 1):
         monkeypatch.setattr(mmgreen.sparse.attention, '_SCORES_AT_ONCE', at_once)
-        out = group_window_attention(qkv, table, windows, heads)
+        out = attend(qkv, table, windows)
         results.append(torch.autograd.grad(out.square().sum(), (qkv, table)))
     for once, parts in zip(*results, strict=True):
         torch.testing.assert_close(once, parts)
@@ -103,7 +112,7 @@ def test_a_few_scores_at_once_give_the_same_gradients(num_masks, monkeypatch):
 def test_a_gradient_without_memory_of_its_own(num_masks):
     """The gradient of a sum is one number, expanded."""
     qkv, table, windows, heads = example(num_masks)
-    out = group_window_attention(qkv, table, windows, heads)
+    out = attend(qkv, table, windows)
     ones = torch.autograd.grad(out, (qkv, table), torch.ones_like(out), retain_graph=True)
     for a, b in zip(torch.autograd.grad(out.sum(), (qkv, table)), ones, strict=True):
         torch.testing.assert_close(a, b)
@@ -112,17 +121,17 @@ def test_a_gradient_without_memory_of_its_own(num_masks):
 def test_gradients_are_those_of_finite_differences():
     qkv, table, windows, heads = example(batch=1, heads=1, channels=1, dtype=torch.double)
     assert torch.autograd.gradcheck(
-        lambda qkv, table: group_window_attention(qkv, table, windows, heads),
+        lambda qkv, table: attend(qkv, table, windows),
         (qkv, table),
         fast_mode=True,
     )
 
 
 def test_dropout_drops_weights_and_keeps_their_sum():
-    qkv, table, windows, heads = example()
+    qkv, table, windows, _ = example(side=8, shift=4)  # no position lies beyond the border
     with torch.no_grad():
         qkv[..., 64:] = 1.0  # every value is 1, so the result is the sum of the weights
-    out = group_window_attention(qkv, table, windows, heads, dropout=0.5)
+    out = attend(qkv, table, windows, dropout=0.5)
     assert out.std() > 0.1
     assert out.mean().item() == pytest.approx(1, abs=0.05)
     out.sum().backward()

@@ -1,5 +1,6 @@
 """Grouping: the laws of every strategy, brute force on small cases, the paper's algorithm."""
 
+from collections import Counter
 from itertools import combinations, combinations_with_replacement
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import strategies as st
 
 from mmgreen.sparse import (
     GROUPINGS,
+    Layout,
     attention_cost,
     optimal_grouping,
     random_mask,
     tile_cost,
     tile_grouping,
 )
-from mmgreen.sparse.grouping import fullest_subset, pack
+from mmgreen.sparse.grouping import fixed_grouping, fixed_shape, fullest_subset, pack
 from mmgreen.sparse.layout import window_map
 
 counts_of_windows = st.lists(st.integers(1, 49), min_size=1, max_size=40)
@@ -230,3 +232,35 @@ def test_small_groups_of_the_last_stages_become_one():
     """Stage 3 of Swin-B at 224 pixels: four windows of 12 tokens are one tile, not four."""
     groups, size = tile_grouping([12, 12, 12, 12])
     assert (len(groups), size) == (1, 48)
+
+
+@given(counts_of_windows, st.integers(1, 30), st.integers(1, 12))
+def test_groups_of_a_fixed_shape_hold_every_window_or_are_others(counts, most, eighths):
+    groups, size = fixed_grouping(counts, (most, 8 * eighths))
+    assert sorted(i for group in groups for i in group) == list(range(len(counts)))
+    assert all(sum(counts[i] for i in group) <= size for group in groups)
+    if (len(groups), size) != (most, 8 * eighths):  # they do not fit
+        assert (
+            max(counts) > 8 * eighths or pack(counts, [1] * len(counts), 8 * eighths, most) is None
+        )
+        assert (groups, size) == tile_grouping(counts)
+
+
+def test_the_fixed_shape_is_what_all_but_the_worst_need():
+    plain, worst = [30, 30, 4], [60, 60, 60]
+    assert fixed_shape([plain] * 200 + [worst]) == (1, 64)
+    assert fixed_shape([plain] * 50 + [worst] * 50) == (3, 64)
+    assert fixed_shape([[9, 9, 3]]) == (1, 24)
+
+
+def test_steps_have_equal_shapes():
+    """In 99 of 100 masks for each of the patterns of Swin-B."""
+    patterns = [[(7, 0), (7, 3)]] * 3 + [[(7, 0)]]
+    shapes = Counter()
+    for seed in range(100):
+        mask = random_mask(7, 7, 0.75, generator=torch.Generator().manual_seed(seed))
+        windows = Layout(mask, 8, patterns, 'fixed').windows
+        shapes.update((key, w.num_groups, w.group_size) for key, w in windows.items())
+    often = [times for _, times in shapes.most_common(7)]
+    assert min(often) >= 97
+    assert sum(often) > 690

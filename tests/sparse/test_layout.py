@@ -78,10 +78,11 @@ def test_laws_of_windows(mask, side, data):
 
     assert windows.num_tokens == tokens
     assert windows.inverse.unique().numel() == tokens  # one slot each
-    assert torch.equal(windows.slots[windows.inverse], torch.arange(tokens))
+    assert torch.equal(windows.slots[windows.inverse], torch.arange(tokens).int())
     filled = windows.window >= 0
     assert filled.sum() - len(windows.beyond) == tokens
-    assert sorted(windows.inverse.tolist() + windows.empty.tolist()) == list(range(groups * size))
+    without = np.setdiff1d(np.arange(groups * size), windows.inverse)
+    assert (windows.slots[without] == 0).all()
 
     # Tokens share a window where the formula of shifted windows says so.
     rows, cols = layout.rows, layout.cols
@@ -97,6 +98,14 @@ def test_laws_of_windows(mask, side, data):
     group = torch.arange(groups * size) // size
     for window in windows.window[filled].unique():
         assert group[windows.window == window].unique().numel() == 1
+
+    # The pairs within windows; an empty slot has one with itself.
+    assert (windows.num_pairs is None) == (num_masks == 1)
+    if num_masks > 1:
+        assert torch.equal(
+            windows.within, (windows.relative != (2 * side - 1) ** 2).nonzero().flatten()
+        )
+    assert windows.window[windows.window < 0].unique().numel() == (windows.window < 0).sum()
 
     # Each pair looks up the bias of its offset; other windows get the row past the table.
     relative = windows.relative.view(groups, size, size)
@@ -119,7 +128,7 @@ def test_bias_rows_equal_those_of_swin():
     windows = layout.windows[0, 7, 0]
     order = windows.inverse  # row-major tokens
     relative = windows.relative.view(49, 49)[order][:, order]
-    assert torch.equal(relative, WindowMSA(4, (7, 7), 1).relative_position_index)
+    assert torch.equal(relative, WindowMSA(4, (7, 7), 1).relative_position_index.int())
 
 
 def test_all_visible_windows_are_their_own_groups():

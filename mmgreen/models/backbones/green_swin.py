@@ -1,6 +1,6 @@
 """Swin Transformer with a sparse way through the same parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from mmgreen.checkpoints import load_backbone
 from mmgreen.errors import UserError
 from mmgreen.models.layers import linear_after
 from mmgreen.registry import MODELS
-from mmgreen.sparse import GROUPINGS, Layout, Windows, group_window_attention
+from mmgreen.sparse import GROUPINGS, Layout, Windows, group_window_attention, pair_bias
 
 
 @MODELS.register_module()
@@ -37,7 +37,8 @@ class GreenSwinTransformer(SwinTransformer):
         grouping: How the sparse path packs windows into groups, by dynamic
             programming: for fewest attention ``'pairs'``, as in the paper, for
             fewest ``'tiles'`` of a GPU's kernels, or ``'optimal'``: pairs on a CPU
-            and tiles on a GPU. For comparison ``'greedy'`` (first fit) and
+            and tiles on a GPU. ``'fixed'``: tiles, in groups of one number and size
+            for 99 of 100 masks, so that steps have equal shapes. For comparison ``'greedy'`` (first fit) and
             ``'pad'`` (each window by itself).
         recompute: Whether the sparse path computes LayerNorm and GELU again in the
             backward pass instead of keeping what they gave: 6 of 16 activations a
@@ -52,9 +53,10 @@ class GreenSwinTransformer(SwinTransformer):
         self, *args: Any, grouping: str = 'optimal', recompute: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        if grouping not in ('optimal', *GROUPINGS):
+        if grouping not in ('optimal', 'fixed', *GROUPINGS):
             raise UserError(
-                f"grouping '{grouping}' is unknown: choose from optimal, {', '.join(GROUPINGS)}"
+                f"grouping '{grouping}' is unknown: choose from optimal, fixed, "
+                + ', '.join(GROUPINGS)
             )
         self.grouping = grouping
         self.recompute = recompute
@@ -167,9 +169,11 @@ class GreenSwinTransformer(SwinTransformer):
 
         outs = []
         for i, stage in enumerate(self.stages):
-            for block in stage.blocks:
-                side, shift = _window_and_shift(block, map_size, i)
-                x = _forward_block(block, x, layout.windows[i, side, shift], self.recompute)
+            keys = [(i, *_window_and_shift(block, map_size, i)) for block in stage.blocks]
+            patterns = [layout.windows[key] for key in keys]
+            biases = _stage_biases(stage.blocks, patterns)
+            for block, windows, bias in zip(stage.blocks, patterns, biases, strict=True):
+                x = _forward_block(block, x, windows, bias, self.recompute)
             merged = x if stage.downsample is None else _merge_patches(stage.downsample, x)
             if i in self.out_indices:
                 outs.append(getattr(self, f'norm{i}')(merged if self.out_after_downsample else x))
@@ -219,7 +223,21 @@ def _window_and_shift(block: SwinBlock, map_size: tuple[int, int], stage: int) -
     )
 
 
-def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, recompute: bool) -> Tensor:
+def _stage_biases(blocks: Sequence[SwinBlock], patterns: Sequence[Windows]) -> list[Tensor]:
+    """The relative position bias of each block, looked up once for all of a pattern."""
+    blocks_of: dict[int, list[int]] = {}
+    for i, windows in enumerate(patterns):
+        blocks_of.setdefault(id(windows), []).append(i)
+    biases: dict[int, Tensor] = {}
+    for own in blocks_of.values():
+        tables = [blocks[i].attn.w_msa.relative_position_bias_table for i in own]
+        biases.update(zip(own, pair_bias(tables, patterns[own[0]]), strict=True))
+    return [biases[i] for i in range(len(patterns))]
+
+
+def _forward_block(
+    block: SwinBlock, x: Tensor, windows: Windows, bias: Tensor, recompute: bool
+) -> Tensor:
     """:meth:`SwinBlock.forward` for visible tokens, (B, N, C) to (B, N, C)."""
     msa = block.attn.w_msa
     linear = linear_after if recompute else _linear_keeping
@@ -227,9 +245,8 @@ def _forward_block(block: SwinBlock, x: Tensor, windows: Windows, recompute: boo
     def inner(x: Tensor) -> Tensor:
         attended = group_window_attention(
             linear(block.norm1, x, msa.qkv),
-            msa.relative_position_bias_table,
+            bias,
             windows,
-            msa.num_heads,
             scale=msa.scale,
             dropout=msa.attn_drop.p if block.training else 0.0,
             beyond=msa.qkv.bias,

@@ -31,7 +31,7 @@ class GreenMIMHead(MAEPretrainHead):
         Args:
             pred: (B, U, patch_size**2 * C), predictions of these units.
             imgs: (B, C, H, W).
-            units: int64, (1 or B, U), row-major.
+            units: int32, (1 or B, U), row-major.
         """
         p = self.patch_size
         batch, channels, height, width = imgs.shape

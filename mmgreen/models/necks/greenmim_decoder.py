@@ -103,10 +103,10 @@ class GreenMIMDecoder(BaseModule):
 
         Args:
             x: Latents of the visible units, (B, V, embed_dim), row-major.
-            restore: int64, (1 or B, h*w): for each unit the place of its latent
+            restore: int32, (1 or B, h*w): for each unit the place of its latent
                 in ``x``, or V where it is masked (``Layout.restore``).
             grid: Units per column and per row, (h, w).
-            units: int64, (1 or B, U), the units to predict; all by default.
+            units: int32, (1 or B, U), the units to predict; all by default.
 
         Returns:
             (B, U, patch_size**2 * in_chans), a unit's vector ordered row,
