@@ -2,16 +2,21 @@
 
 import logging
 import os.path as osp
+from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from mmgreen.checkpoints import read_checkpoint
-from mmgreen.datasets.annotations import read_annotations
+from mmgreen.datasets.annotations import Annotations, read_annotations
 from mmgreen.datasets.images import read_class_folders
+from mmgreen.datasets.sizes import describe_difference, look
 from mmgreen.errors import UserError
 
 from .nodes import walk
+
+#: Of how many images of a dataset the sizes are compared before a run.
+_LOOKED_AT = 200
 
 
 def check_datasets(cfg: Config, splits: list[str]) -> None:
@@ -114,6 +119,7 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
             f'{len(missing)} of {len(found.images)} images named in {ann_file} are not in {images}: '
             f'{", ".join(missing[:10])}{more}'
         )
+    _check_some_sizes(found, images)
     masks = any(transform.get('with_mask') for transform in dataset.get('pipeline') or [])
     if masks and found.kinds['no mask']:
         raise UserError(
@@ -131,13 +137,28 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
         print_log(found.contradiction(), logger='current', level=logging.WARNING)
     if found.bare and not dataset.get('test_mode') and _leaves_out_empty(dataset):
         print_log(
-            f'{found.bare} of {len(found.images)} images of {ann_file} have no object and are left '
+            f'{len(found.bare)} of {len(found.images)} images of {ann_file} have no object and are left '
             'out of training: set train_dataloader.dataset.filter_cfg.filter_empty_gt=False to '
             'learn from them, too',
             logger='current',
             level=logging.WARNING,
         )
     return found.choose((dataset.get('metainfo') or {}).get('classes'))
+
+
+def _check_some_sizes(found: Annotations, folder: str) -> None:
+    """Of some images, evenly spaced: what is wrong with one is mostly wrong with many.
+
+    The others are looked at when they are loaded.
+    """
+    step = -(-len(found.images) // _LOOKED_AT)
+    for name, said in list(zip(found.images, found.sizes, strict=True))[::step]:
+        head = look(Path(folder, name))
+        if head is not None and head.size != said:
+            raise UserError(
+                f'{describe_difference(osp.join(folder, name), said, head.size)}: correct width '
+                f'and height, or the masks, in {found.path}; tools/datasets/check.py lists all'
+            )
 
 
 def _leaves_out_empty(dataset: ConfigDict) -> bool:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from mmgreen.errors import UserError
 
+from .faults import Faults, listed
 from .segmentations import boxes_contradict, check_segmentations
 
 #: What training and evaluation cannot do without.
@@ -33,8 +34,8 @@ class Annotations:
         empty: Ids of annotations less than a pixel wide or high, or without area.
         outside: Ids of annotations whose box lies outside its image.
         short: Ids of annotations with polygons of fewer than three points.
-        bare: Number of images without an annotation.
-        contradict: Whether most boxes are not those of their polygons.
+        bare: Ids of images without an annotation.
+        contradict: Ids of boxes that are not those of their polygons, where most are not.
     """
 
     path: str
@@ -46,8 +47,8 @@ class Annotations:
     empty: list[int] = field(default_factory=list)
     outside: list[int] = field(default_factory=list)
     short: list[int] = field(default_factory=list)
-    bare: int = 0
-    contradict: bool = False
+    bare: list[int] = field(default_factory=list)
+    contradict: list[int] = field(default_factory=list)
 
     def missing_images(self, folder: str) -> list[str]:
         """Names of image files that are not in a folder."""
@@ -92,35 +93,54 @@ class Annotations:
             return ''
         return (
             f'most boxes of {self.path} are not those of their polygons: a bbox is x, y, width, '
-            'height'
+            f'height (ids {listed(self.contradict)})'
         )
 
     def dropped(self) -> str:
         """What training leaves out, in words; empty where it leaves out nothing."""
         parts = []
         if self.empty:
-            parts.append(f'{len(self.empty)} without area (such as id {self.empty[0]})')
+            parts.append(f'{len(self.empty)} without area (ids {listed(self.empty)})')
         if self.outside:
-            parts.append(f'{len(self.outside)} outside the image (such as id {self.outside[0]})')
+            parts.append(f'{len(self.outside)} outside the image (ids {listed(self.outside)})')
         if self.short:
             parts.append(
-                f'{len(self.short)} with polygons of fewer than three points (such as id '
-                f'{self.short[0]})'
+                f'{len(self.short)} with polygons of fewer than three points (ids '
+                f'{listed(self.short)})'
             )
         return ' and '.join(parts)
 
 
 @lru_cache(maxsize=8)
 def read_annotations(ann_file: str) -> Annotations:
-    """Read a COCO annotation file and check it.
+    """Read a COCO annotation file that has no fault.
 
     Args:
         ann_file: JSON file, or a path of mmengine's file backends.
 
     Raises:
-        UserError: If the file is missing or not in COCO format, an entry lacks
-            something, refers to an image or category that is not there, an id is
-            used twice, or a segmentation cannot be read.
+        UserError: If :func:`examine_annotations` finds a fault.
+    """
+    found, faults = examine_annotations(ann_file)
+    if faults:
+        others = f' (and {len(faults) - 1} faults of other kinds)' if len(faults) > 1 else ''
+        raise UserError(faults[0] + others)
+    return found
+
+
+def examine_annotations(ann_file: str) -> tuple[Annotations, list[str]]:
+    """Read a COCO annotation file, and find all that is wrong with it.
+
+    Args:
+        ann_file: JSON file, or a path of mmengine's file backends.
+
+    Returns:
+        What is sound in it, and a sentence for each kind of fault: an entry lacks
+        something, refers to an image or category that is not there, an id is used
+        twice, or a size, box or segmentation cannot be read.
+
+    Raises:
+        UserError: If the file is missing or not in COCO format as a whole.
     """
     try:
         content = json.loads(_read(ann_file).decode())
@@ -128,58 +148,63 @@ def read_annotations(ann_file: str) -> Annotations:
         raise UserError(f'annotation file {ann_file} does not exist') from error
     except ValueError as error:
         raise UserError(f'annotation file {ann_file} is not JSON: {error}') from error
-    _check_structure(content, ann_file)
+    if not isinstance(content, dict) or any(
+        not isinstance(content.get(part), list) for part in _NEEDED
+    ):
+        raise UserError(
+            f'annotation file {ann_file} is not in COCO format: it must hold lists of images, '
+            'annotations and categories'
+        )
     if not content['categories']:
         raise UserError(f'annotation file {ann_file} names no categories')
 
-    sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
-    for number, size in sizes.items():
-        if not all(isinstance(side, int | float) and side > 0 for side in size):
-            raise UserError(
-                f'image {number} of {ann_file} has a width of {size[0]!r} and a height of '
-                f'{size[1]!r}, which must be numbers above 0'
-            )
-    categories = {category['id'] for category in content['categories']}
+    faults = Faults()
+    images, annotations, categories = (_whole(content, part, ann_file, faults) for part in _NEEDED)
+    sizes = {image['id']: (image['width'], image['height']) for image in images}
     found = Annotations(
         path=ann_file,
-        categories=tuple(category['name'] for category in content['categories']),
-        images=tuple(image['file_name'] for image in content['images']),
-        sizes=tuple(sizes.values()),
+        categories=tuple(category['name'] for category in categories),
+        images=tuple(image['file_name'] for image in images),
+        sizes=tuple((image['width'], image['height']) for image in images),
         count=len(content['annotations']),
         kinds=Counter(),
     )
-    for annotation in content['annotations']:
-        number = annotation['id']
-        for key, known in (('image_id', sizes), ('category_id', categories)):
-            if not isinstance(annotation[key], int) or annotation[key] not in known:
-                raise UserError(
-                    f'annotation {number} of {ann_file} has {key} {annotation[key]}, which is not '
-                    'in the file'
-                )
-        try:
-            x, y, width, height = annotation['bbox']
-            full_width, full_height = sizes[annotation['image_id']]
-            # The rules by which mmdet leaves out what cannot be learnt from.
-            across = min(x + width, full_width) - max(x, 0)
-            down = min(y + height, full_height) - max(y, 0)
-            if annotation['area'] <= 0 or width < 1 or height < 1:
-                found.empty.append(number)
-            elif across <= 0 or down <= 0:
-                found.outside.append(number)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f'annotation {number} of {ann_file} has a bbox or area that is not made of numbers: '
-                f'bbox {annotation["bbox"]}, area {annotation["area"]}'
-            ) from error
+    for number, size in list(sizes.items()):
+        if not is_size(size):
+            faults.add(
+                'size of an image',
+                number,
+                f'image {number} of {ann_file} has a width of {size[0]!r} and a height of '
+                f'{size[1]!r}, which must be numbers above 0',
+            )
+            del sizes[number]
+    known = dict(
+        image_id={image['id'] for image in images}, category_id={c['id'] for c in categories}
+    )
+    sound = []
+    for annotation in annotations:
         mask = annotation.get('segmentation')
         kind = 'RLE' if isinstance(mask, dict) else 'polygons' if mask else 'no mask'
         found.kinds[kind] += 1
         found.kinds['crowd'] += bool(annotation.get('iscrowd'))
-    found.short = check_segmentations(content['annotations'], sizes, ann_file)
-    found.contradict = boxes_contradict(content['annotations'])
+        if not _refers(annotation, known, ann_file, faults):
+            continue
+        image = annotation['image_id']
+        if image in sizes and _has_box(annotation, sizes[image], found, faults):
+            sound.append(annotation)
+    before = len(faults.sentences())
+    found.short = check_segmentations(sound, sizes, ann_file, faults)
+    if len(faults.sentences()) == before:
+        found.contradict = boxes_contradict(sound)
     # As mmdet counts them: a crowd is enough for it to keep an image.
-    found.bare = len(sizes) - len({a['image_id'] for a in content['annotations']})
-    return found
+    held = {a['image_id'] for a in annotations if isinstance(a['image_id'], int)}
+    found.bare = [image['id'] for image in images if image['id'] not in held]
+    return found, faults.sentences()
+
+
+def is_size(size: tuple[object, object]) -> bool:
+    """Whether a width and a height are numbers above 0."""
+    return all(isinstance(side, int | float) and side > 0 for side in size)
 
 
 def _read(path: str) -> bytes:
@@ -191,28 +216,73 @@ def _read(path: str) -> bytes:
     return get(path)
 
 
-def _check_structure(content: object, ann_file: str) -> None:
-    if not isinstance(content, dict) or any(
-        not isinstance(content.get(part), list) for part in _NEEDED
-    ):
-        raise UserError(
-            f'annotation file {ann_file} is not in COCO format: it must hold lists of images, '
-            'annotations and categories'
-        )
-    for part, keys in _NEEDED.items():
-        seen = set()
-        for i, entry in enumerate(content[part]):
-            lacks = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-            if lacks:
-                raise UserError(
-                    f'annotation file {ann_file} is not in COCO format: entry {i} of {part} lacks '
-                    f"'{lacks[0]}'"
-                )
-            if not isinstance(entry['id'], int):
-                raise UserError(
-                    f'annotation file {ann_file} is not in COCO format: entry {i} of {part} has the '
-                    f'id {entry["id"]!r}, where COCO has whole numbers'
-                )
-            if entry['id'] in seen:
-                raise UserError(f'annotation file {ann_file} has id {entry["id"]} twice in {part}')
+def _whole(content: dict, part: str, ann_file: str, faults: Faults) -> list[dict]:
+    """The entries that lack nothing, whose id is their own."""
+    seen = set()
+    whole = []
+    for i, entry in enumerate(content[part]):
+        keys = _NEEDED[part]
+        lacks = [key for key in keys if not isinstance(entry, dict) or key not in entry]
+        if lacks:
+            faults.add(
+                f'{part} lacks {lacks[0]}',
+                f'entry {i}',
+                f'annotation file {ann_file} is not in COCO format: entry {i} of {part} lacks '
+                f"'{lacks[0]}'",
+            )
+        elif not isinstance(entry['id'], int):
+            faults.add(
+                f'{part} id',
+                f'entry {i}',
+                f'annotation file {ann_file} is not in COCO format: entry {i} of {part} has the '
+                f'id {entry["id"]!r}, where COCO has whole numbers',
+            )
+        elif entry['id'] in seen:
+            faults.add(
+                f'{part} twice',
+                entry['id'],
+                f'annotation file {ann_file} has id {entry["id"]} twice in {part}',
+            )
+        else:
             seen.add(entry['id'])
+            whole.append(entry)
+    return whole
+
+
+def _refers(annotation: dict, known: dict[str, set], ann_file: str, faults: Faults) -> bool:
+    """Whether the image and category of an annotation are there."""
+    for key, ids in known.items():
+        if not isinstance(annotation[key], int) or annotation[key] not in ids:
+            faults.add(
+                key,
+                annotation['id'],
+                f'annotation {annotation["id"]} of {ann_file} has {key} {annotation[key]}, which '
+                'is not in the file',
+            )
+            return False
+    return True
+
+
+def _has_box(
+    annotation: dict, size: tuple[float, float], found: Annotations, faults: Faults
+) -> bool:
+    """Whether its box and area are numbers; those that training leaves out are noted."""
+    number = annotation['id']
+    try:
+        x, y, width, height = annotation['bbox']
+        # The rules by which mmdet leaves out what cannot be learnt from.
+        across = min(x + width, size[0]) - max(x, 0)
+        down = min(y + height, size[1]) - max(y, 0)
+        if annotation['area'] <= 0 or width < 1 or height < 1:
+            found.empty.append(number)
+        elif across <= 0 or down <= 0:
+            found.outside.append(number)
+    except (TypeError, ValueError):
+        faults.add(
+            'box',
+            number,
+            f'annotation {number} of {found.path} has a bbox or area that is not made of numbers: '
+            f'bbox {annotation["bbox"]}, area {annotation["area"]}',
+        )
+        return False
+    return True

@@ -1,7 +1,6 @@
 """What a dataset lacks, in plain words: ImageNet's layout, COCO's, or a folder of images."""
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -9,14 +8,15 @@ from rich.progress import track
 
 from mmgreen.errors import UserError
 
-from .annotations import Annotations, read_annotations
+from .annotations import Annotations, examine_annotations, is_size
+from .faults import listed
 from .images import EXTENSIONS, decoding_fault
-from .sizes import decoded_size, describe_difference
+from .sizes import describe_difference, look
 
-#: How many names a line lists.
-LISTED = 10
 #: Roboflow's annotation file, beside its images.
 _ROBOFLOW = '_annotations.coco.json'
+#: Of how many images of a folder without annotations the modes are counted.
+_LOOKED_AT = 2000
 #: What :func:`check_dataset` can recognise.
 LAYOUTS = ('imagenet', 'coco', 'images')
 
@@ -27,7 +27,7 @@ def check_dataset(
     ann_files: list[Path] | None = None,
     decode: bool = False,
 ) -> int:
-    """Check a dataset, and print what is found.
+    """Check a dataset, and print what is found, the worst first.
 
     The layout is recognised: a folder ``annotations`` with JSON files, or Roboflow's
     ``*/_annotations.coco.json``, is COCO; class folders below ``train`` are ImageNet;
@@ -59,7 +59,7 @@ def check_dataset(
         _check_imagenet(folder, report, decode)
     else:
         _check_images(folder, report, decode)
-    return report.faults
+    return report.show()
 
 
 def _annotation_files(folder: Path) -> list[Path]:
@@ -76,21 +76,33 @@ def _recognise(folder: Path, ann_files: list[Path]) -> str:
 
 
 class _Report:
-    """Prints what is found, and counts what is wrong."""
+    """What is found: faults, what to think of, and what there is."""
 
-    faults = 0
-
-    def say(self, text: str) -> None:
-        print(f'  {text}')
+    def __init__(self) -> None:
+        self._faults: list[str] = []
+        self._warnings: list[str] = []
+        self._said: list[str] = []
 
     def fault(self, text: str) -> None:
-        self.faults += 1
-        print(f'  FAULT: {text}')
+        """What no run can use."""
+        self._faults.append(text)
 
+    def warn(self, text: str) -> None:
+        """What a run leaves out, or is likely wrong."""
+        self._warnings.append(text)
 
-def _listed(names: list[str]) -> str:
-    more = f' and {len(names) - LISTED} more' if len(names) > LISTED else ''
-    return ', '.join(names[:LISTED]) + more
+    def say(self, text: str) -> None:
+        self._said.append(text)
+
+    def show(self) -> int:
+        """Print it, the worst first; returns the number of faults."""
+        for text in self._faults:
+            print(f'  FAULT: {text}')
+        for text in self._warnings:
+            print(f'  WARNING: {text}')
+        for text in self._said:
+            print(f'  {text}')
+        return len(self._faults)
 
 
 def _is_image(path: Path) -> bool:
@@ -111,16 +123,37 @@ def _check_images(folder: Path, report: _Report, decode: bool) -> list[Path]:
         others = Counter(p.suffix.lower() or 'no ending' for p in files if not _is_image(p))
         said = ', '.join(f'{count} {kind}' for kind, count in others.most_common())
         report.say(f'{folder}: {len(files) - len(images)} other files, not used ({said})')
+    _count_modes(folder, images, report)
     if decode:
         _check_decoding(images, report)
     return images
+
+
+def _count_modes(folder: Path, images: list[Path], report: _Report) -> None:
+    """Modes of images, of very many some, evenly spaced."""
+    some = images[:: -(-len(images) // _LOOKED_AT)]
+    shown = track(some, 'Modes', console=Console(stderr=True), transient=True)
+    _say_modes(folder, Counter(found.mode for found in map(look, shown) if found), report)
+
+
+def _say_modes(folder: Path, modes: Counter[str], report: _Report) -> None:
+    said = ', '.join(f'{count} {mode}' for mode, count in modes.most_common())
+    report.say(f'{folder}: modes of {modes.total()} images: {said}')
+    deep = sum(count for mode, count in modes.items() if mode.startswith('I'))
+    if deep:
+        report.warn(f'{folder}: {deep} images of over 8 bits are shown by their upper eight')
+    if modes['F']:
+        report.fault(
+            f'{folder}: {modes["F"]} images of floating-point numbers (mode F) have no black and '
+            'white: convert them to 8 or 16 bits'
+        )
 
 
 def _check_decoding(images: list[Path], report: _Report) -> None:
     shown = track(images, 'Decoding', console=Console(stderr=True), transient=True)
     broken = [path for path in shown if decoding_fault(str(path))]
     if broken:
-        report.fault(f'{len(broken)} images cannot be decoded: {_listed([str(p) for p in broken])}')
+        report.fault(f'{len(broken)} images cannot be decoded: {listed([str(p) for p in broken])}')
 
 
 def _check_imagenet(root: Path, report: _Report, decode: bool) -> None:
@@ -142,7 +175,7 @@ def _check_imagenet(root: Path, report: _Report, decode: bool) -> None:
         counts = Counter(p.relative_to(folder).parts[0] for p in images)
         empty = [name for name in classes[split] if not counts[name]]
         if empty:
-            report.fault(f'{len(empty)} class folders of {folder} are empty: {_listed(empty)}')
+            report.fault(f'{len(empty)} class folders of {folder} are empty: {listed(empty)}')
         elif images:
             report.say(
                 f'{folder}: {len(counts)} classes of {min(counts.values())} to '
@@ -152,7 +185,7 @@ def _check_imagenet(root: Path, report: _Report, decode: bool) -> None:
         train, val = (set(classes[split]) for split in ('train', 'val'))
         for names, here, there in ((train - val, 'train', 'val'), (val - train, 'val', 'train')):
             if names:
-                report.fault(f'classes of {here} that {there} lacks: {_listed(sorted(names))}')
+                report.fault(f'classes of {here} that {there} lacks: {listed(sorted(names))}')
 
 
 def _image_folder(root: Path, found: Annotations) -> Path:
@@ -170,18 +203,21 @@ def _image_folder(root: Path, found: Annotations) -> Path:
     )
 
 
-def _check_sizes(folder: Path, found: Annotations, missing: set[str], report: _Report) -> None:
-    """Images are of the size that their annotations are for."""
+def _check_heads(folder: Path, found: Annotations, missing: set[str], report: _Report) -> None:
+    """Images are of the size that their annotations are for; their modes are counted."""
     faults = []
+    modes: Counter[str] = Counter()
     for name, said in zip(found.images, found.sizes, strict=True):
-        if name in missing:
+        head = None if name in missing else look(folder / name)
+        if head is None:  # --decode says what is no image
             continue
-        with suppress(OSError):  # --decode says what is no image
-            size = decoded_size(folder / name)
-            if size != said:
-                faults.append(describe_difference(folder / name, said, size))
+        modes[head.mode] += 1
+        if head.size != said and is_size(said):
+            faults.append(describe_difference(folder / name, said, head.size))
     if faults:
-        report.fault(f'{len(faults)} images are of another size than annotated: {_listed(faults)}')
+        report.fault(f'{len(faults)} images are of another size than annotated: {listed(faults)}')
+    if modes:
+        _say_modes(folder, modes, report)
 
 
 def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) -> None:
@@ -189,10 +225,12 @@ def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) ->
     sound: dict[Path, Annotations] = {}
     for path in files:
         try:
-            found = read_annotations(str(path))
+            found, faults = examine_annotations(str(path))
         except UserError as error:
             report.fault(str(error))
             continue
+        for fault in faults:
+            report.fault(fault)
         sound[path] = found
         folder = _image_folder(root, found)
         kinds = ', '.join(f'{count} {kind}' for kind, count in found.kinds.items() if count)
@@ -203,20 +241,20 @@ def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) ->
         missing = found.missing_images(str(folder))
         if missing:
             report.fault(
-                f'{len(missing)} images named in {path} are not in {folder}: {_listed(missing)}'
+                f'{len(missing)} images named in {path} are not in {folder}: {listed(missing)}'
             )
-        _check_sizes(folder, found, set(missing), report)
+        _check_heads(folder, found, set(missing), report)
         if found.dropped():
-            report.say(f'{path}: {found.dropped()} are left out of training')
+            report.warn(f'{path}: {found.dropped()} are left out of training')
         if found.contradiction():
             report.fault(found.contradiction())
         if found.bare:
-            report.say(
-                f'{path}: {found.bare} images have no object, and are left out of training where '
-                'filter_cfg.filter_empty_gt is set'
+            report.warn(
+                f'{path}: {len(found.bare)} images have no object (ids {listed(found.bare)}), and '
+                'are left out of training where filter_cfg.filter_empty_gt is set'
             )
         if found.kinds['no mask']:
-            report.say(f'{path}: {found.kinds["no mask"]} have no mask, which Mask R-CNN needs')
+            report.warn(f'{path}: {found.kinds["no mask"]} have no mask, which Mask R-CNN needs')
         if decode:
             there = [folder / name for name in found.images if name not in set(missing)]
             _check_decoding(there, report)
@@ -226,5 +264,5 @@ def _check_coco(root: Path, files: list[Path], report: _Report, decode: bool) ->
             differ = sorted(set(found.categories) ^ set(other.categories))
             report.fault(
                 f'{first} and {path} disagree on their categories: '
-                + (_listed(differ) if differ else 'same names in another order')
+                + (listed(differ) if differ else 'same names in another order')
             )

@@ -7,7 +7,7 @@ from typing import Any
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 
-from .sizes import decoded_size, stored_size
+from .sizes import look
 
 
 def mend_annotations(ann_file: Path, out: Path, images: Path) -> list[str]:
@@ -101,18 +101,16 @@ def _swap_sizes(content: dict[str, Any], folder: Path) -> int:
     swapped = 0
     for image in content['images']:
         said = image.get('width'), image.get('height')
-        path = folder / str(image.get('file_name'))
-        try:
-            width, height = decoded_size(path)
-            stored = stored_size(path)
-        except OSError:
+        head = look(folder / str(image.get('file_name')))
+        if head is None:
             continue
+        width, height = head.size
         if width == height or said != (height, width):
             continue
         right, bottom = farthest.get(image['id'], (0, 0))
         fits = right <= width + 1 and bottom <= height + 1
         beyond = right > height + 1 or bottom > width + 1
-        if fits and (beyond or stored == (width, height)):
+        if fits and (beyond or head.stored == head.size):
             image['width'], image['height'] = width, height
             swapped += 1
     return swapped

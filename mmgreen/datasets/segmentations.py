@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from mmgreen.arrays import Ints
-from mmgreen.errors import UserError
+
+from .faults import Faults
 
 
 def run_length_sums(counts: Sequence[str]) -> Ints:
@@ -50,66 +51,80 @@ def run_length_sums(counts: Sequence[str]) -> Ints:
     return sums
 
 
-def check_segmentations(annotations: list[dict[str, Any]], sizes: dict, ann_file: str) -> list[int]:
-    """Refuse segmentations that nobody could read.
+def check_segmentations(
+    annotations: list[dict[str, Any]], sizes: dict, ann_file: str, faults: Faults
+) -> list[int]:
+    """Find segmentations that nobody could read: they would end in a traceback, or not at all.
 
     Args:
         annotations: Of one file.
         sizes: Width and height of the images, by id.
-        ann_file: What the message calls the file.
+        ann_file: What messages call the file.
+        faults: Told of polygons that are no lists of numbers, and of run lengths of
+            another size than their image.
 
     Returns:
         Ids of annotations with polygons of fewer than three points, or of an odd
         number of coordinates, which training leaves out.
-
-    Raises:
-        UserError: If a polygon is no list of numbers, or run lengths are of another
-            size than their image. They would end in a traceback, or not at all.
     """
     left_out = []
     compressed: list[tuple[dict, str]] = []
     for annotation in annotations:
-        mask = annotation.get('segmentation')
-        where = f'annotation {annotation["id"]} of {ann_file}'
+        mask, number = annotation.get('segmentation'), annotation['id']
+        where = f'annotation {number} of {ann_file}'
         if isinstance(mask, list):
-            if mask and not isinstance(mask[0], list | dict):
-                raise UserError(
-                    f'{where} has a polygon that is no list of lists: write [[x1, y1, x2, y2, ...]]'
-                )
-            for polygon in mask:
-                if not isinstance(polygon, list) or not all(
-                    type(value) in (int, float) for value in polygon
-                ):
-                    raise UserError(f'{where} has a polygon that is not made of numbers: {polygon}')
-            if any(len(polygon) < 6 or len(polygon) % 2 for polygon in mask):
-                left_out.append(annotation['id'])
+            fault = _polygon_fault(mask)
+            if fault:
+                faults.add(fault.split(':')[0], number, f'{where} has a polygon that is {fault}')
+            elif any(len(polygon) < 6 or len(polygon) % 2 for polygon in mask):
+                left_out.append(number)
         elif isinstance(mask, dict):
             width, height = sizes[annotation['image_id']]
-            if mask.get('size') != [height, width]:
-                raise UserError(
-                    f'{where} has run lengths for {mask.get("size")}, where its image has '
-                    f'{[height, width]} (height, width)'
-                )
             counts = mask.get('counts')
-            if isinstance(counts, str):
+            if mask.get('size') != [height, width]:
+                faults.add(
+                    'size of run lengths',
+                    number,
+                    f'{where} has run lengths for {mask.get("size")}, where its image has '
+                    f'{[height, width]} (height, width)',
+                )
+            elif isinstance(counts, str):
                 compressed.append((annotation, counts))
             elif isinstance(counts, list) and all(type(value) is int for value in counts):
-                _check_sum(sum(counts), width, height, where)
+                _check_sum(sum(counts), width, height, number, where, faults)
             else:
-                raise UserError(f'{where} has run lengths that are neither text nor whole numbers')
+                faults.add(
+                    'kind of run lengths',
+                    number,
+                    f'{where} has run lengths that are neither text nor whole numbers',
+                )
         elif mask is not None:
-            raise UserError(f'{where} has a segmentation that is neither polygons nor run lengths')
+            faults.add(
+                'kind of segmentation',
+                number,
+                f'{where} has a segmentation that is neither polygons nor run lengths',
+            )
     sums = run_length_sums([counts for _, counts in compressed]).tolist()
     for (annotation, _), total in zip(compressed, sums, strict=True):
         where = f'annotation {annotation["id"]} of {ann_file}'
         width, height = sizes[annotation['image_id']]
-        _check_sum(total, width, height, where)
+        _check_sum(total, width, height, annotation['id'], where, faults)
     return left_out
 
 
-def boxes_contradict(annotations: list[dict[str, Any]]) -> bool:
-    """Whether most boxes are not those of their polygons, as x1, y1, x2, y2 are not."""
-    others = total = 0
+def _polygon_fault(polygons: list) -> str:
+    """What one of them is; empty where all are lists of numbers."""
+    if polygons and not isinstance(polygons[0], list | dict):
+        return 'no list of lists: write [[x1, y1, x2, y2, ...]]'
+    for polygon in polygons:
+        if not isinstance(polygon, list) or not all(type(v) in (int, float) for v in polygon):
+            return f'not made of numbers: {polygon}'
+    return ''
+
+
+def boxes_contradict(annotations: list[dict[str, Any]]) -> list[int]:
+    """Ids of boxes that are not those of their polygons, where most are not, as x1, y1, x2, y2."""
+    others, total = [], 0
     for annotation in annotations:
         polygons = annotation.get('segmentation')
         if not isinstance(polygons, list) or not any(polygons):
@@ -121,15 +136,20 @@ def boxes_contradict(annotations: list[dict[str, Any]]) -> bool:
         left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
         x, y, width, height = annotation['bbox']
         apart = abs(x - left) + abs(y - top) + abs(x + width - right) + abs(y + height - bottom)
-        others += apart > 4 + (right - left + bottom - top) / 4
+        if apart > 4 + (right - left + bottom - top) / 4:
+            others.append(annotation['id'])
         total += 1
-    return others > total / 2
+    return others if len(others) > total / 2 else []
 
 
-def _check_sum(total: int, width: int, height: int, where: str) -> None:
+def _check_sum(
+    total: int, width: int, height: int, number: int, where: str, faults: Faults
+) -> None:
     if total != width * height:
         said = f'add up to {total} pixels' if total >= 0 else 'cannot be read'
-        raise UserError(
+        faults.add(
+            'sum of run lengths',
+            number,
             f'{where} has run lengths that {said}, where its image has {height} x {width} = '
-            f'{width * height}: export the masks again'
+            f'{width * height}: export the masks again',
         )

@@ -1,5 +1,6 @@
-"""Sizes of images, as their files have them and as annotations say."""
+"""Sizes of images, as their files have them and as annotations say; their modes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,30 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 
 
-def stored_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as it is stored, before EXIF turns it.
+@dataclass(frozen=True)
+class Head:
+    """What the head of an image file says.
 
-    Raises:
-        OSError: If it is no image.
+    Attributes:
+        size: Width and height as it is decoded, turned as EXIF says.
+        stored: Width and height as it is stored.
+        mode: Pillow's name for its channels and bits.
     """
-    with Image.open(path) as image:
-        return image.size
+
+    size: tuple[int, int]
+    stored: tuple[int, int]
+    mode: str
 
 
-def decoded_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as it is decoded, turned as EXIF says; reads its head only.
-
-    Raises:
-        OSError: If it is no image.
-    """
-    with Image.open(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
-    return (height, width) if turned else (width, height)
+def look(path: Path) -> Head | None:
+    """Read the head of an image file, and no more; ``None`` if it is no image."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+            width, height = image.size
+            return Head((height, width) if turned else image.size, image.size, image.mode)
+    except OSError:
+        return None
 
 
 def describe_difference(path: Any, said: tuple[int, int], found: tuple[int, int]) -> str:

@@ -176,9 +176,7 @@ def test_boxes_that_are_dropped_are_counted_in_a_warning(own, logged):
     edit(own / 'annotations/train.json', spoil)
     prepared(DETECT, data_root=str(own))
     (warning,) = [r for r in logged.records if r.levelname == 'WARNING']
-    assert '1 without area (such as id 1) and 1 outside the image (such as id 2)' in (
-        warning.getMessage()
-    )
+    assert '1 without area (ids 1) and 1 outside the image (ids 2)' in (warning.getMessage())
     assert 'are left out of training' in warning.getMessage()
 
 

@@ -1,17 +1,19 @@
 """Segmentations that nobody could read are refused before a run."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from mmgreen.datasets.faults import Faults
 from mmgreen.datasets.segmentations import (
     boxes_contradict,
     check_segmentations,
     run_length_sums,
 )
-from mmgreen.errors import UserError
 
 
 @given(st.lists(st.lists(st.integers(0, 90_000), min_size=1, max_size=40), max_size=5))
@@ -56,23 +58,27 @@ MASK = np.zeros((4, 6), np.uint8)
     ],
 )
 def test_what_is_wrong_is_said(segmentation, words):
-    with pytest.raises(UserError, match=f'annotation 7 of a.json has .*{words}'):
-        check_segmentations([annotation(segmentation)], {1: (6, 4)}, 'a.json')
+    faults = Faults()
+    assert check_segmentations([annotation(segmentation)], {1: (6, 4)}, 'a.json', faults) == []
+    (said,) = faults.sentences()
+    assert re.match(f'annotation 7 of a.json has .*{words}', said)
 
 
 def test_what_is_right_passes_and_what_is_short_is_counted():
     right = [[[0, 0, 2, 0, 2, 2]], encoded(MASK), dict(size=[4, 6], counts=[20, 4]), [], None]
     annotations = [annotation(segmentation) for segmentation in right]
-    assert check_segmentations(annotations, {1: (6, 4)}, 'a.json') == []
+    faults = Faults()
+    assert check_segmentations(annotations, {1: (6, 4)}, 'a.json', faults) == []
     short = [annotation([[0, 0, 2, 2]]), annotation([[0, 0, 2, 0, 2, 2], [1, 1, 2, 2, 3]])]
-    assert check_segmentations(short, {1: (6, 4)}, 'a.json') == [7, 7]
+    assert check_segmentations(short, {1: (6, 4)}, 'a.json', faults) == [7, 7]
+    assert faults.sentences() == []
 
 
 def test_boxes_of_two_corners_contradict_their_polygons():
     polygon = [[30, 40, 80, 40, 80, 90, 30, 90]]
-    right = [dict(bbox=[30, 40, 50, 50], segmentation=polygon)] * 2
-    wrong = [dict(bbox=[30, 40, 80, 90], segmentation=polygon)] * 3
+    right = [dict(id=i, bbox=[30, 40, 50, 50], segmentation=polygon) for i in (1, 2)]
+    wrong = [dict(id=i, bbox=[30, 40, 80, 90], segmentation=polygon) for i in (3, 4, 5)]
     assert not boxes_contradict(right)
     assert not boxes_contradict(right + wrong[:2])
-    assert boxes_contradict(right + wrong)
-    assert not boxes_contradict([dict(bbox=[0, 0, 1, 1], segmentation=[])])
+    assert boxes_contradict(right + wrong) == [3, 4, 5]
+    assert not boxes_contradict([dict(id=1, bbox=[0, 0, 1, 1], segmentation=[])])

@@ -87,7 +87,7 @@ def test_faults_of_coco(demo, tmp_path):
     said = check(folder, faults=2)
     assert f'2 images named in {val} are not in {folder / "val"}' in said
     assert all(path.name in said for path in gone)
-    assert '1 without area (such as id 1) are left out of training' in said
+    assert '1 without area (ids 1) are left out of training' in said
     assert 'disagree on their categories: pear, tomato' in said
 
     val.write_text('{}')
@@ -100,3 +100,49 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert done.returncode == 1
     assert 'does not exist' in done.stderr
     assert 'holds no JSON file' in check(tmp_path, '--layout', 'coco', faults=1)
+
+
+def test_all_that_is_wrong_is_listed_at_once_the_worst_first(tmp_path):
+    """One line a kind, with the ids to look up; what is sound is still counted."""
+    images = [dict(id=i, file_name=f'{i}.png', width=8, height=8) for i in range(1, 5)]
+    for image in images:
+        picture(tmp_path / 'train' / image['file_name'])
+    Image.new('I;16', (8, 8)).save(tmp_path / 'train/2.png')
+    images[3].update(width=0)
+    sound = dict(image_id=1, category_id=1, bbox=[1, 1, 4, 4], area=16, iscrowd=0)
+    sound['segmentation'] = [[1, 1, 5, 1, 5, 5]]
+    odd = [
+        dict(),
+        dict(segmentation=[1, 1, 5, 1, 5, 5]),
+        dict(category_id=9),
+        dict(category_id=8),
+        dict(segmentation=dict(size=[8, 8], counts=[9])),
+        dict(bbox=None),
+        dict(image_id=2, segmentation=[[1, 1, 5, 5]]),
+        dict(category_id=7),
+    ]
+    annotations = [dict(sound, **change, id=i) for i, change in enumerate(odd, 1)]
+    content = dict(images=images, annotations=annotations, categories=[dict(id=1, name='cat')])
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/train.json').write_text(json.dumps(content))
+    lines = check(tmp_path, faults=5).splitlines()[1:]
+    kinds = [line.split(':')[0].strip() for line in lines]
+    assert kinds[:8] == ['FAULT'] * 5 + ['WARNING'] * 3  # left out, no object, over 8 bits
+    assert not {'FAULT', 'WARNING'} & set(kinds[8:])
+    text = '\n'.join(lines)
+    assert 'annotation 3 of' in text
+    assert 'has category_id 9, which is not in the file (2 more alike: 4, 8)' in text
+    assert 'image 4 of' in text
+    assert 'annotation 2 of' in text
+    assert 'annotation 5 of' in text
+    assert 'annotation 6 of' in text
+    assert '1 with polygons of fewer than three points (ids 7) are left out' in text
+    assert '2 images have no object (ids 3, 4)' in text
+    assert 'modes of 4 images: 3 RGB, 1 I;16' in text
+
+
+def test_pictures_without_black_and_white_are_a_fault(tmp_path):
+    Image.new('F', (8, 8)).save(tmp_path / 'a.tiff')
+    picture(tmp_path / 'b.png')
+    said = check(tmp_path, faults=1)
+    assert '1 images of floating-point numbers (mode F) have no black and white' in said

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmgreen.datasets.sizes import decoded_size
+from mmgreen.datasets.sizes import look
 from mmgreen.errors import UserError
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height, as the image is shown."""
-    try:
-        return decoded_size(path)
-    except OSError as error:
-        raise UserError(f'image {path} cannot be read ({error}): replace it') from error
+    head = look(path)
+    if head is None:
+        raise UserError(f'image {path} cannot be read: it is not there, or is no image')
+    return head.size
 
 
 def check_size(said: Sequence[int | None], size: tuple[int, int], path: Path) -> None:
