@@ -113,6 +113,8 @@ def edited(change):
         (edited(lambda c: c['annotations'][0].pop('bbox')), "entry 0 of annotations lacks 'bbox'"),
         (edited(lambda c: c['annotations'][0].pop('area')), "entry 0 of annotations lacks 'area'"),
         (edited(lambda c: c['images'][0].pop('width')), "entry 0 of images lacks 'width'"),
+        (edited(lambda c: c['images'][0].update(width=0)), 'image 1 .* a width of 0 and a height'),
+        (edited(lambda c: c['images'][0].update(height='30')), "a height of '30', which must be"),
         (edited(lambda c: c['images'].append('a.jpg')), "entry 1 of images lacks 'id'"),
         (edited(lambda c: c['images'].append(c['images'][0])), 'has id 1 twice in images'),
         (edited(lambda c: c['images'][0].update(id=['a'])), 'COCO has whole numbers'),
@@ -160,3 +162,31 @@ def test_images_without_annotation_are_counted_as_mmdet_leaves_them_out(write):
         )
     assert read_annotations(path).bare == [7, 8]
     assert len(dataset) == len(value['images']) - 2
+
+
+@pytest.mark.parametrize(
+    ('classes', 'chosen'),
+    [
+        (None, ('cat', 'dog')),
+        (('dog', 'cat'), ('dog', 'cat')),
+        (['dog'], ('dog',)),
+        ('dog', ('dog',)),  # one name, not three letters
+    ],
+)
+def test_categories_are_chosen_by_name(write, classes, chosen):
+    assert read_annotations(write(content())).choose(classes) == chosen
+
+
+@pytest.mark.parametrize(
+    ('classes', 'words'),
+    [
+        (('cat', 'emu'), "has 'emu', but the categories of .* are 'cat', 'dog'"),
+        ([('cat', 'dog')], 'a name or a list of names, not'),
+        (('catdog',), "has 'catdog', but"),  # a forgotten comma
+        (('cat', 'cat'), 'has a name twice'),
+        (5, 'a name or a list of names, not 5'),
+    ],
+)
+def test_names_that_are_not_there_are_refused(write, classes, words):
+    with pytest.raises(UserError, match=f'metainfo.classes .*{words}'):
+        read_annotations(write(content())).choose(classes)

@@ -41,6 +41,18 @@ def test_a_part_of_the_categories_can_be_chosen(demo):
     assert labels == {0}
 
 
+def test_labels_follow_the_chosen_order(demo):
+    part = dict(data_root=str(demo), ann_file='annotations/train.json')
+    part['data_prefix'] = dict(img='train')
+    names = ('plum', 'carrot', 'leaf', 'lemon', 'tomato')
+    usual, chosen = build(**part), build(**part, metainfo=dict(classes=names))
+    for i in range(len(usual)):
+        ours, theirs = (d.get_data_info(i)['instances'] for d in (chosen, usual))
+        assert [names[a['bbox_label']] for a in ours] == [
+            usual.metainfo['classes'][a['bbox_label']] for a in theirs
+        ]
+
+
 def test_real_coco(coco_tiny):
     dataset = build(
         data_root=str(coco_tiny),

@@ -120,6 +120,7 @@ def test_images_that_exif_turns_are_refused_with_both_sizes(odd_inputs, tmp_path
     assert done.returncode == 1
     assert 'error: image ' in done.stderr
     assert 'width and height are swapped' in done.stderr
+    assert not (tmp_path / 'work').exists()  # before the run
 
 
 def test_sixteen_bits_are_shown_by_their_upper_eight(odd_inputs):

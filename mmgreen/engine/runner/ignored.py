@@ -7,7 +7,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 # What a config says of an optimizer.
-_OF_OPTIMIZER = ('initial_lr', 'betas', 'momentum', 'weight_decay', 'eps')
+_OF_OPTIMIZER = ('betas', 'momentum', 'weight_decay', 'eps')
 # How far a schedule has come, and what follows from it.
 _PROGRESS = ('last_step', '_global_step', '_last_value', 'base_values', 'verbose')
 
@@ -32,7 +32,8 @@ def ignored_settings(runner: Runner, checkpoint: dict[str, Any]) -> Iterator[str
         groups = runner.optim_wrapper.optimizer.param_groups
         old = (checkpoint.get('optimizer') or {}).get('param_groups') or []
         if groups and old:
-            here = {k: groups[0][k] for k in _OF_OPTIMIZER if k in groups[0]}
+            rate = 'initial_lr' if 'initial_lr' in groups[0] else 'lr'  # without schedules
+            here = {k: groups[0][k] for k in (rate, *_OF_OPTIMIZER) if k in groups[0]}
             yield from _differences('optim_wrapper.optimizer.', here, old[0])
 
 

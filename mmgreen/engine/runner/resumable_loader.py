@@ -115,15 +115,16 @@ class ResumableLoader(DataLoader):
 
     def _replace_workers(self, step: int, deaths: int, error: Exception) -> None:
         self.close()
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         if deaths == ATTEMPTS:
             raise UserError(
                 f'worker processes of the dataloader have died {ATTEMPTS} times at step {step + 1}, '
-                f'the last time with: {(str(error) or type(error).__name__).splitlines()[0]}: lower num_workers if memory is '
-                'short (train_dataloader.num_workers)'
+                f'the last time with: {reason}: lower num_workers if memory is short '
+                '(train_dataloader.num_workers)'
             ) from error
         print_log(
             f'A worker process of the dataloader has died before step {step + 1}; others take its '
-            f'place ({error})',
+            f'place ({reason})',
             logger='current',
             level=logging.WARNING,
         )

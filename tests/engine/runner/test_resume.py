@@ -8,6 +8,7 @@ import pytest
 import torch
 from toy import said, toy_config, train
 
+from mmgreen.engine.runner import resumable_loader
 from mmgreen.errors import UserError
 
 
@@ -155,3 +156,31 @@ def test_a_run_without_a_seed_is_resumed_with_its_own(tmp_path):
     cfg.randomness.seed = None
     cfg.resume = True
     assert train(cfg).model.losses == whole[9:]
+
+
+def test_what_a_resumed_run_does_not_take_is_said(work_dir):
+    resume(work_dir, **{'optim_wrapper.optimizer.lr': 0.5})
+    text = said(work_dir)
+    assert 'optim_wrapper.optimizer.lr is 0.5 in the config and 0.01 in the checkpoint' in text
+
+
+def test_a_worker_may_die_as_a_broken_pipe(tmp_path, monkeypatch):
+    """What is seen of its death is, now and then, the end of a file."""
+
+    class Breaking(torch.utils.data.DataLoader):
+        broken = 0
+
+        def __iter__(self):
+            batches = super().__iter__()
+            yield next(batches)
+            if Breaking.broken < 2:
+                Breaking.broken += 1
+                raise (EOFError, ConnectionResetError)[Breaking.broken - 1]()
+            yield from batches
+
+    whole = train(toy_config(tmp_path / 'whole', by_epoch=False)).model.losses
+    monkeypatch.setattr(resumable_loader, 'DataLoader', Breaking)
+    runner = train(toy_config(tmp_path / 'broken', by_epoch=False))
+    assert Breaking.broken == 2
+    assert runner.model.losses == whole
+    assert 'A worker process of the dataloader has died before step' in said(tmp_path / 'broken')
