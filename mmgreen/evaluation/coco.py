@@ -1,5 +1,6 @@
 """COCO's figures, computed by faster-coco-eval."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,9 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from mmgreen.arrays import Floats
+
+# It warns of what is mended here: annotations are numbered from 1 before they are evaluated.
+warnings.filterwarnings('ignore', message='Found annotation id 0')
 
 #: COCO's twelve figures, in COCO's order.
 FIGURES = (

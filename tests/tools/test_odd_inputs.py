@@ -33,6 +33,7 @@ def test_the_figures_are_those_of_the_sound_dataset(odd_inputs, dataset, tmp_pat
         *('--cfg-options', f'data_root={dataset(name)}/', 'test_dataloader.num_workers=0'),
     )
     assert done.returncode == 0, done.stderr
+    assert 'annotation id 0' not in done.stderr
     (path,) = (tmp_path / 'test').glob('*/report.json')
     (run,) = json.loads(path.read_text())['runs']
     for kind, expected in (('bbox', 0.7247), ('segm', 0.5712)):
