@@ -39,7 +39,8 @@ train_dataloader = dict(
 )
 
 max_epochs = 15
-optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
+# At 1e-3 the loss falls as far, and features collapse to the colour of an image.
+optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
@@ -50,5 +51,8 @@ default_hooks = dict(
     logger=dict(interval=25),
     checkpoint=dict(interval=5, max_keep_ckpts=1),
 )
-custom_hooks = [dict(type='mmgreen.ReconstructionHook', images=data_root + 'val')]
+custom_hooks = [
+    dict(type='mmgreen.ReconstructionHook', images=data_root + 'val'),
+    dict(type='mmgreen.FeatureHealthHook', images=data_root + 'val'),
+]
 auto_scale_lr = dict(base_batch_size=32)

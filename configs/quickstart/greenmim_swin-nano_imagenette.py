@@ -8,7 +8,7 @@ data_root = 'data/imagenette/'
 train_dataloader = dict(dataset=dict(data_root=data_root, data_prefix='train'))
 
 optim_wrapper = dict(
-    optimizer=dict(betas=(0.9, 0.95), weight_decay=0.05), clip_grad=dict(max_norm=1.0)
+    optimizer=dict(lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05), clip_grad=dict(max_norm=1.0)
 )
 max_epochs = 100
 param_scheduler = [
@@ -17,4 +17,7 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=max_epochs)
 default_hooks = dict(checkpoint=dict(interval=20))
-custom_hooks = [dict(type='mmgreen.ReconstructionHook', images=data_root + 'val')]
+custom_hooks = [
+    dict(type='mmgreen.ReconstructionHook', images=data_root + 'val'),
+    dict(type='mmgreen.FeatureHealthHook', images=data_root + 'val'),
+]

@@ -3,6 +3,7 @@
 from .bootstrap import confidence_interval, draw_resamples, resampled_figures
 from .calibration import Calibration, calibrate
 from .coco import CATEGORY_FIGURES, FIGURES, CocoFigures, coco_evaluator, coco_figures
+from .health import effective_rank, share_within_images
 from .knn import knn_predict
 from .matching import Matches, match_detections
 from .tide import KINDS, Errors, find_errors
@@ -20,8 +21,10 @@ __all__ = [
     'coco_figures',
     'confidence_interval',
     'draw_resamples',
+    'effective_rank',
     'find_errors',
     'knn_predict',
     'match_detections',
     'resampled_figures',
+    'share_within_images',
 ]

@@ -187,12 +187,23 @@ def calibration(label: str, runs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -
     return _draw(label, (4.6, 3.6), paint)
 
 
-def line(label: str, x: np.ndarray, y: np.ndarray, x_label: str, y_label: str) -> Chart:
-    """One curve."""
+def lines(
+    label: str, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], x_label: str, y_label: str
+) -> Chart:
+    """Curves over the same axis.
+
+    Args:
+        label: Title.
+        curves: For each name x and y.
+        x_label: What x is.
+        y_label: What y is.
+    """
 
     def paint(axes: Axes) -> None:
-        axes.plot(x, y, color=COLOURS[0])
+        for i, (name, (x, y)) in enumerate(curves.items()):
+            axes.plot(x, y, color=COLOURS[i % 6], label=shorten(name))
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.margins(x=0.02)
+        _legend(axes, curves)
 
     return _draw(label, (5.2, 3.0), paint)

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from mmgreen.engine.hooks import KNN, RANK, WITHIN
 from mmgreen.visualization import PICTURE
 
-from .charts import line
+from .charts import lines
 from .document import Picture, Report, Row, Section
 from .provenance import Training, describe_training
 
+_STAGES = range(1, 5)
+# What FeatureHealthHook logs: title, and the scalar of each curve.
+_HEALTH = {
+    'Effective rank of features': {f'stage {i}': f'{RANK}{i}' for i in _STAGES},
+    'Share of variance within images': {f'stage {i}': f'{WITHIN}{i}' for i in _STAGES},
+    'Nearest neighbours, per cent right': {'last stage': KNN},
+}
 #: Pictures of reconstructions over time.
 _SHOWN = 4
 
@@ -55,7 +63,7 @@ def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
     speed_steps, speed = scalars_of(training, 'images_per_s')
     memory_steps, memory = scalars_of(training, 'memory')
     charts = [
-        line(title, x, y, 'step', label)
+        lines(title, {label: (x, y)}, 'step', label)
         for title, label, x, y in (
             ('Pre-training loss', 'loss', steps, losses),
             ('Pre-training throughput', 'images/s', speed_steps, speed),
@@ -69,6 +77,23 @@ def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
     if record['seconds']:
         said += f'{record["images"] / record["seconds"]:,.1f} images/s on average.'
     sections = [Section('Pre-training', said, charts)]
+
+    health = {
+        what: {
+            name: (x, y)
+            for name, key in keys.items()
+            for x, y in [scalars_of(training, key)]
+            if len(x)
+        }
+        for what, keys in _HEALTH.items()
+    }
+    charts = [lines(what, curves, 'step', '') for what, curves in health.items() if curves]
+    if charts:
+        text = (
+            'Of a few held-out images, by stage. Where the rank or the share of variance within '
+            'images falls to little, tokens say the same of all places, whatever the loss does.'
+        )
+        sections.append(Section('Features while pre-training', text, charts))
 
     pictures = reconstructions_of(training)
     if pictures:
@@ -86,6 +111,13 @@ def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
     data = dict(
         record=record,
         loss=[dict(step=s, loss=v) for s, v in zip(steps.tolist(), losses.tolist(), strict=True)],
+        features={
+            what: {
+                name: [dict(step=s, value=v) for s, v in zip(x.tolist(), y.tolist(), strict=True)]
+                for name, (x, y) in curves.items()
+            }
+            for what, curves in health.items()
+        },
         reconstructions={epoch: str(path) for epoch, path in pictures.items()},
     )
     return sections, data

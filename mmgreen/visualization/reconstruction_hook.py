@@ -1,8 +1,6 @@
 """Reconstructions of the same images under the same masks, epoch by epoch."""
 
 import logging
-import os.path as osp
-from collections.abc import Sequence
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -41,10 +39,10 @@ class ReconstructionHook(Hook):
     def before_train(self, runner: Runner) -> None:
         if not is_main_process():
             return
-        paths = self._paths(runner)
-        step = max(1, len(paths) // self.num_images)
+        from mmgreen.datasets.held_out import held_out_images  # mmpretrain is slow to import
+
         self._loaded = []
-        for path in paths[::step][: self.num_images]:
+        for path in held_out_images(runner, self.images, self.num_images):
             try:
                 self._loaded.append(read_image(path))
             except UserError as error:  # no reason to lose a run
@@ -55,20 +53,6 @@ class ReconstructionHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         if is_main_process() and self.every_n_epochs(runner, self.interval):
             self._draw(runner, runner.epoch + 1)
-
-    def _paths(self, runner: Runner) -> Sequence[str]:
-        from mmgreen.datasets import UnlabelledDataset  # mmpretrain is slow to import
-
-        if osp.isdir(self.images):
-            dataset = UnlabelledDataset(data_root=self.images, pipeline=[])
-            return [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-        runner.logger.log(
-            logging.WARNING,
-            f'{self.images} is not there: reconstructions are drawn of training images',
-        )
-        dataset = runner.train_dataloader.dataset
-        chosen = range(0, len(dataset), max(1, len(dataset) // self.num_images))
-        return [dataset.get_data_info(i)['img_path'] for i in chosen]
 
     def _draw(self, runner: Runner, epoch: int) -> None:
         if not self._loaded:

@@ -1,7 +1,6 @@
 """Pictures show what they say."""
 
 import logging
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -111,20 +110,6 @@ def test_show_grouping_says_what_is_wrong(tmp_path, arguments, words):
     assert done.returncode == 1
     assert words in done.stderr.strip().splitlines()[-1]
     assert 'Traceback' not in done.stderr
-
-
-def test_without_validation_images_training_images_are_drawn(tmp_path):
-    from mmgreen.datasets import UnlabelledDataset
-
-    for i in range(9):
-        cv2.imwrite(str(tmp_path / f'{i}.png'), np.zeros((40, 40, 3), dtype=np.uint8))
-    dataset = UnlabelledDataset(data_root=str(tmp_path), pipeline=[])
-    logger = logging.getLogger('test')
-    runner = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset), logger=logger)
-    hook = ReconstructionHook(images=str(tmp_path / 'val'), num_images=3)
-    assert [Path(path).name for path in hook._paths(runner)] == ['0.png', '3.png', '6.png']
-    there = ReconstructionHook(images=str(tmp_path))
-    assert len(there._paths(runner)) == 9
 
 
 def test_an_image_that_cannot_be_read_is_not_drawn(tmp_path, caplog):

@@ -1,6 +1,7 @@
 """Hooks of a run: what it saves, watches, shows and records."""
 
 from .checkpoint_hook import CheckpointHook
+from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .progress_bar_hook import ProgressBarHook
@@ -10,9 +11,13 @@ from .strict_load_hook import StrictLoadHook
 from .watch_hook import WatchHook
 
 __all__ = [
+    'KNN',
+    'RANK',
     'RECORD',
     'REQUEUE',
+    'WITHIN',
     'CheckpointHook',
+    'FeatureHealthHook',
     'PlainCheckpointHook',
     'PreemptionHook',
     'ProgressBarHook',

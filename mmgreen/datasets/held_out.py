@@ -1,0 +1,29 @@
+"""Images that a run shows or measures, and does not train on."""
+
+import logging
+import os.path as osp
+
+from mmengine.runner import Runner
+
+from .folders import UnlabelledDataset
+
+
+def held_out_images(runner: Runner, folder: str, number: int) -> list[str]:
+    """Paths of some images below a folder, evenly spaced.
+
+    Args:
+        runner: Its training images are taken where the folder is not there, and that
+            is said.
+        folder: Looked through to its depths.
+        number: Of images, at most.
+    """
+    if osp.isdir(folder):
+        dataset = UnlabelledDataset(data_root=folder, pipeline=[])
+    else:
+        runner.logger.log(
+            logging.WARNING, f'{folder} is not there: training images are taken in its place'
+        )
+        dataset = runner.train_dataloader.dataset
+    step = max(1, len(dataset) // number)
+    chosen = range(0, len(dataset), step)[:number]
+    return [dataset.get_data_info(i)['img_path'] for i in chosen]
