@@ -119,7 +119,9 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
             f'{len(missing)} of {len(found.images)} images named in {ann_file} are not in {images}: '
             f'{", ".join(missing[:10])}{more}'
         )
-    _check_some_sizes(found, images)
+    kinds = [transform.get('color_type') or '' for transform in dataset.get('pipeline') or []]
+    turned = not any('ignore_orientation' in kind for kind in kinds)
+    _check_some_sizes(found, images, turned)
     masks = any(transform.get('with_mask') for transform in dataset.get('pipeline') or [])
     if masks and found.kinds['no mask']:
         raise UserError(
@@ -146,17 +148,18 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
     return found.choose((dataset.get('metainfo') or {}).get('classes'))
 
 
-def _check_some_sizes(found: Annotations, folder: str) -> None:
+def _check_some_sizes(found: Annotations, folder: str, turned: bool) -> None:
     """Of some images, evenly spaced: what is wrong with one is mostly wrong with many.
 
-    The others are looked at when they are loaded.
+    The others are looked at when they are loaded, turned as EXIF says or not.
     """
-    step = -(-len(found.images) // _LOOKED_AT)
+    step = max(1, -(-len(found.images) // _LOOKED_AT))
     for name, said in list(zip(found.images, found.sizes, strict=True))[::step]:
         head = look(Path(folder, name))
-        if head is not None and head.size != said:
+        size = head and (head.size if turned else head.stored)
+        if size and size != said:
             raise UserError(
-                f'{describe_difference(osp.join(folder, name), said, head.size)}: correct width '
+                f'{describe_difference(osp.join(folder, name), said, size)}: correct width '
                 f'and height, or the masks, in {found.path}; tools/datasets/check.py lists all'
             )
 

@@ -85,7 +85,8 @@ class FeatureHealthHook(Hook):
         if not self._loaded:
             return
         model = _model_of(runner)
-        stages = _stage_features(model, self._loaded, runner.cfg.model.backbone.img_size)
+        size = runner.cfg.model.backbone.get('img_size', 224)
+        stages = _stage_features(model, self._loaded, size)
         ranks = [effective_rank(features.flatten(0, 1)) for features in stages]
         within = [share_within_images(features) for features in stages]
         said = (
