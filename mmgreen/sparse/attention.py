@@ -63,7 +63,7 @@ def group_window_attention(
     """
     batch, tokens, channels = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     # [b, T, 3C]; b is the batch, or 1 where the masks differ
-    rows = qkv.reshape(-1, windows.num_tokens, 3 * channels)
+    rows = qkv.contiguous().view(-1, windows.num_tokens, 3 * channels)
     if not windows.in_order:
         rows = _Group.apply(rows, windows)  # [b, G*S, 3C]
     if len(windows.beyond):
@@ -77,12 +77,13 @@ def group_window_attention(
 
 
 class _PairBias(torch.autograd.Function):
-    """Tables to biases. Looked up in the tables' type: an entry's gradient sums over many pairs."""
+    """Tables to biases. The gradient of an entry sums over many pairs, in float32 at least."""
 
     @staticmethod
     def forward(ctx: Any, windows: Windows, *tables: Tensor) -> tuple[Tensor, ...]:
-        ctx.windows, ctx.heads = windows, [table.shape[1] for table in tables]
         device, dtype = tables[0].device.type, tables[0].dtype
+        ctx.windows, ctx.dtype = windows, dtype
+        ctx.heads = [table.shape[1] for table in tables]
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         # Pairs of different windows look up the added last column. Every slot shares a
@@ -95,7 +96,8 @@ class _PairBias(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         windows, rows = ctx.windows, (2 * ctx.windows.side - 1) ** 2
-        grad = torch.cat([g.transpose(0, 1) for g in grads]).flatten(1).float()
+        grad = torch.cat([g.transpose(0, 1) for g in grads]).flatten(1)
+        grad = grad.to(torch.promote_types(ctx.dtype, torch.float32))
         entries = windows.relative
         if windows.num_pairs is not None:
             # Without the pairs of different windows: on a GPU additions to one address wait
@@ -103,7 +105,7 @@ class _PairBias(torch.autograd.Function):
             grad = grad.index_select(1, windows.within)
             entries = entries.index_select(0, windows.within)
         columns = grad.new_zeros(len(grad), rows + 1).index_add_(1, entries, grad)
-        return None, *(part.t() for part in columns[:, :rows].split(ctx.heads))
+        return None, *(part.t() for part in columns[:, :rows].to(ctx.dtype).split(ctx.heads))
 
 
 class _Group(torch.autograd.Function):
