@@ -114,8 +114,8 @@ class FeatureHealthHook(Hook):
         if fallen:
             runner.logger.warning(
                 f'Features of stage {", ".join(str(i + 1) for i in fallen)} collapse: tokens say '
-                'ever less of what is where, whatever the loss does. A lower learning rate is '
-                'the first thing to try.'
+                'little of what is where, whatever the loss does. Compare a detector from them '
+                'with one from none; a lower learning rate or more steps may help.'
             )
         self._highest = [max(pair) for pair in zip(ranks, highest, strict=True)]
 
