@@ -139,8 +139,8 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
         print_log(found.contradiction(), logger='current', level=logging.WARNING)
     if found.bare and not dataset.get('test_mode') and _leaves_out_empty(dataset):
         print_log(
-            f'{len(found.bare)} of {len(found.images)} images of {ann_file} have no object and are left '
-            'out of training: set train_dataloader.dataset.filter_cfg.filter_empty_gt=False to '
+            f'{len(found.bare)} of {len(found.images)} images of {ann_file} have no object and are '
+            'left out of training: set train_dataloader.dataset.filter_cfg.filter_empty_gt=False to '
             'learn from them, too',
             logger='current',
             level=logging.WARNING,

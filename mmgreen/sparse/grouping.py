@@ -144,8 +144,7 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     """
     _check(counts)
     tokens, largest = sum(counts), max(counts)
-    descending = sorted(Counter(counts).items(), reverse=True)
-    sizes, multiplicities = zip(*descending, strict=True)
+    sizes, multiplicities = _multiplicities(counts)
     orders: list[tuple[Sequence[int], Sequence[int]]] = [(sizes, multiplicities)]
     if len(counts) <= _FEW_WINDOWS:
         orders.append((counts, [1] * len(counts)))
@@ -186,8 +185,7 @@ def tile_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     """
     _check(counts)
     tokens = sum(counts)
-    times = sorted(Counter(counts).items(), reverse=True)
-    sizes, multiplicities = zip(*times, strict=True)
+    sizes, multiplicities = _multiplicities(counts)
     best, best_patterns = 0, None
     side = -(-max(counts) // TILE)  # tiles along a side of a group
     # As many groups as hold all tokens cost at least tokens * side / 64.
@@ -231,7 +229,7 @@ def _all_but_the_worst(needed: list[int]) -> int:
 
 
 def _groups_needed(counts: Sequence[int], size: int) -> int:
-    sizes, times = zip(*sorted(Counter(counts).items(), reverse=True), strict=True)
+    sizes, times = _multiplicities(counts)
     patterns = pack(sizes, times, size, len(counts))
     assert patterns is not None  # every window could have a group of its own
     return sum(n for n, _ in patterns)
@@ -252,12 +250,18 @@ def fixed_grouping(counts: Sequence[int], shape: tuple[int, int]) -> tuple[list[
     _check(counts)
     most, size = shape
     if max(counts) <= size:
-        sizes, times = zip(*sorted(Counter(counts).items(), reverse=True), strict=True)
+        sizes, times = _multiplicities(counts)
         patterns = pack(sizes, times, size, most)
         if patterns is not None:
             groups = _members(counts, patterns)
             return groups + [[]] * (most - len(groups)), size
     return tile_grouping(counts)
+
+
+def _multiplicities(counts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The different counts, largest first, and how many windows have each."""
+    sizes, times = zip(*sorted(Counter(counts).items(), reverse=True), strict=True)
+    return sizes, times
 
 
 def _members(

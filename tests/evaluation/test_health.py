@@ -3,14 +3,16 @@
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from helpers import run_tool
+from mmengine.config import Config
 
-from mmgreen.engine.hooks import FeatureHealthHook
+from mmgreen.engine.hooks import FeatureHealthHook, feature_health_hook
 from mmgreen.evaluation import effective_rank, share_within_images
 
 
@@ -43,6 +45,20 @@ def test_a_fall_is_warned_of_and_the_start_is_not(caplog):
     assert 'Features of stage 2 collapse' in caplog.text
     hook._warn(Runner, [8.0, 7.0], [0.05, 0.4])
     assert 'Features of stage 1 collapse' in caplog.text
+
+
+def test_features_that_are_not_finite_end_no_run(caplog, monkeypatch):
+    features = [torch.ones(2, 4, 3), torch.full((2, 4, 3), torch.nan)]
+    monkeypatch.setattr(feature_health_hook, '_stage_features', lambda *_: features)
+    runner = SimpleNamespace(
+        model=None,
+        logger=logging.getLogger('test'),
+        cfg=Config(dict(model=dict(backbone=dict()))),
+    )
+    hook = FeatureHealthHook('nowhere')
+    hook._loaded = [np.zeros((4, 4, 3), np.uint8)]
+    hook._measure(runner, 1)
+    assert 'not finite: not measured' in caplog.text
 
 
 def test_a_run_measures_logs_and_reports(demo, tmp_path):

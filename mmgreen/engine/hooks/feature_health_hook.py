@@ -87,6 +87,9 @@ class FeatureHealthHook(Hook):
         model = _model_of(runner)
         size = runner.cfg.model.backbone.get('img_size', 224)
         stages = _stage_features(model, self._loaded, size)
+        if not all(features.isfinite().all() for features in stages):
+            runner.logger.warning('Features of held-out images are not finite: not measured')
+            return
         ranks = [effective_rank(features.flatten(0, 1)) for features in stages]
         within = [share_within_images(features) for features in stages]
         said = (

@@ -38,8 +38,8 @@ class GreenSwinTransformer(SwinTransformer):
             programming: for fewest attention ``'pairs'``, as in the paper, for
             fewest ``'tiles'`` of a GPU's kernels, or ``'optimal'``: pairs on a CPU
             and tiles on a GPU. ``'fixed'``: tiles, in groups of one number and size
-            for 99 of 100 masks, so that steps have equal shapes. For comparison ``'greedy'`` (first fit) and
-            ``'pad'`` (each window by itself).
+            for 99 of 100 masks, so that steps have equal shapes. For comparison
+            ``'greedy'`` (first fit) and ``'pad'`` (each window by itself).
         recompute: Whether the sparse path computes LayerNorm and GELU again in the
             backward pass instead of keeping what they gave: 6 of 16 activations a
             token for one or two hundredths of the time.
