@@ -172,7 +172,7 @@ def test_the_tool_prints_a_row_for_each_config():
     name = 'greenmim_swin-nano_demo'
     done = run_tool('tools/analysis/complexity.py', f'configs/quickstart/{name}.py')
     assert done.returncode == 0, done.stderr
-    assert re.search(rf'\| {name} +\| 192x192 +\| \d+ +\| \d+ +\|', done.stdout)
+    assert re.search(rf'\| {name} +\| 64x64 +\| \d+ +\| \d+ +\|', done.stdout)
 
 
 def test_configs_of_this_package_can_be_inherited_from(tmp_path):

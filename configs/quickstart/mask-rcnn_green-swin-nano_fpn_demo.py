@@ -1,4 +1,5 @@
 # Mask R-CNN from the quickstart's pre-training, with narrow heads, at 192 pixels.
+# From nothing: --cfg-options model.backbone.init_cfg=None
 _base_ = [
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
     'mmdet::_base_/datasets/coco_instance.py',
@@ -12,24 +13,24 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='mmgreen.GreenSwinTransformer',
-        arch=dict(embed_dims=32, depths=[2, 2, 4, 2], num_heads=[1, 2, 4, 8]),
+        arch=dict(embed_dims=32, depths=[2, 2, 4], num_heads=[1, 2, 4]),
         img_size=192,
-        window_size=6,
+        window_size=4,
         pad_small_map=True,
         drop_path_rate=0.05,
-        out_indices=(0, 1, 2, 3),
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_15.pth'),
+        out_indices=(0, 1, 2),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_60.pth'),
     ),
-    neck=dict(in_channels=[32, 64, 128, 256], out_channels=width),
+    neck=dict(in_channels=[32, 64, 128], out_channels=width, num_outs=4),
     rpn_head=dict(
         in_channels=width,
         feat_channels=width,
-        anchor_generator=dict(scales=[4]),
+        anchor_generator=dict(scales=[4], strides=[4, 8, 16, 32]),
     ),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=width),
+        bbox_roi_extractor=dict(out_channels=width, featmap_strides=[4, 8, 16]),
         bbox_head=dict(in_channels=width, fc_out_channels=256, num_classes=5),
-        mask_roi_extractor=dict(out_channels=width),
+        mask_roi_extractor=dict(out_channels=width, featmap_strides=[4, 8, 16]),
         mask_head=dict(num_convs=2, in_channels=width, conv_out_channels=width, num_classes=5),
     ),
     train_cfg=dict(
@@ -84,7 +85,8 @@ test_dataloader = dict(num_workers=1, dataset=val_dataset)
 val_evaluator = dict(type='mmgreen.CocoMetric', ann_file=data_root + 'annotations/val.json')
 test_evaluator = dict(type='mmgreen.CocoMetric', ann_file=data_root + 'annotations/val.json')
 
-max_epochs = 8
+# Few labelled images: what this detector is to show is what pre-training is worth then.
+max_epochs = 100
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),

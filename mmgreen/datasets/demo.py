@@ -33,9 +33,9 @@ _MIN_VISIBLE = 0.35  # an object that is hidden more than this is not kept
 
 def make_demo(
     folder: Path,
-    train: int = 400,
-    val: int = 80,
-    unlabelled: int = 800,
+    train: int = 16,
+    val: int = 160,
+    unlabelled: int = 2000,
     size: int = 192,
     seed: int = 0,
 ) -> bool:

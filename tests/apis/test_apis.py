@@ -20,8 +20,8 @@ WORKERS = {
     for key, value in (('num_workers', 0), ('persistent_workers', False))
 }
 ARCH = {'model.backbone.arch.embed_dims': 16}
-NARROW = ARCH | {'model.neck.in_channels': [16, 32, 64, 128]}
-WIDE = ARCH | {'model.neck.embed_dim': 128}
+NARROW = ARCH | {'model.neck.in_channels': [16, 32, 64]}
+WIDE = ARCH | {'model.neck.embed_dim': 64}
 
 
 @pytest.fixture(scope='module')

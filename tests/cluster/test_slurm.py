@@ -49,7 +49,7 @@ def test_a_preempted_job_is_requeued_and_finishes(slurm, demo, tmp_path, monkeyp
             *('tools/slurm_train.sh', 'main', 'mim'),
             *('configs/quickstart/greenmim_swin-nano_demo.py', str(work_dir), '--cfg-options'),
             *(f'data_root={demo}/', 'model.backbone.arch.embed_dims=16'),
-            *('model.neck.embed_dim=128', 'train_dataloader.batch_size=2'),
+            *('model.neck.embed_dim=64', 'train_dataloader.batch_size=2'),
             *('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False'),
             *('train_cfg.max_epochs=6', 'default_hooks.logger.interval=1'),
         ],

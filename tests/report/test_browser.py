@@ -17,10 +17,10 @@ pytestmark = pytest.mark.slow
 def report(request, tmp_path_factory):
     """A comparison of two runs with pictures, and what the quickstart left."""
     if request.param == 'quickstart':
-        found = sorted((ROOT / 'work_dirs/quickstart/test').glob('*/report.html'))
-        if not found:
+        path = ROOT / 'work_dirs/quickstart/report/report.html'
+        if not path.is_file():
             pytest.skip('there is no report of the quickstart yet: make quickstart')
-        return found[-1]
+        return path
     folder = tmp_path_factory.mktemp('report')
     truth, detections = make_coco(5, 40, 12, size=(150, 200))
     truth['categories'][3]['name'] = 'a category of a very long name, ' * 3
@@ -59,7 +59,7 @@ def test_opens_without_error_or_network_and_nothing_is_cut_off(browser, report, 
     )
     assert len(pictures) >= 9
     assert all(loaded and right <= width for loaded, right in pictures)
-    if 'quickstart' in str(report):  # tables of long names and many runs scroll
+    if 'quickstart' in str(report) and width > 1000:  # wide tables scroll on a phone
         wide = page.evaluate(
             "[...document.querySelectorAll('.table')].filter(t => t.scrollWidth > t.clientWidth)"
             '.map(t => t.innerText)'

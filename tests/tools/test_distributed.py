@@ -23,10 +23,10 @@ COMMON = (
     'default_hooks.checkpoint.interval=1',
 )
 OPTIONS = {
-    PRETRAIN: (*COMMON, 'model.neck.embed_dim=128'),
+    PRETRAIN: (*COMMON, 'model.neck.embed_dim=64'),
     DETECT: (
         *COMMON,
-        'model.neck.in_channels=[16,32,64,128]',
+        'model.neck.in_channels=[16,32,64]',
         'model.backbone.init_cfg=None',
         'train_cfg.val_interval=3',
         'val_dataloader.num_workers=0',

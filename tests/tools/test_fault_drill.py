@@ -12,7 +12,7 @@ def drill(demo, work_dir, kills, epochs):
     return run_tool(
         *('tools/analysis/fault_drill.py', DEMO, '--work-dir', work_dir, '--kills', kills),
         *('--cfg-options', f'data_root={demo}/', 'model.backbone.arch.embed_dims=16'),
-        *('model.neck.embed_dim=128', 'train_dataloader.batch_size=4'),
+        *('model.neck.embed_dim=64', 'train_dataloader.batch_size=4'),
         *('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False'),
         *(f'train_cfg.max_epochs={epochs}', 'default_hooks.checkpoint.interval=1'),
     )

@@ -16,7 +16,7 @@ PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
 def command(demo, work_dir, *options, workers=0, epochs=3, flags=()):
     return (
         *('tools/train.py', PRETRAIN, '--work-dir', work_dir, *flags, '--cfg-options'),
-        *(f'data_root={demo}/', 'model.backbone.arch.embed_dims=16', 'model.neck.embed_dim=128'),
+        *(f'data_root={demo}/', 'model.backbone.arch.embed_dims=16', 'model.neck.embed_dim=64'),
         *('train_dataloader.batch_size=4', f'train_dataloader.num_workers={workers}'),
         *(f'train_dataloader.persistent_workers={workers > 0}', 'default_hooks.logger.interval=1'),
         *(f'train_cfg.max_epochs={epochs}', 'default_hooks.checkpoint.interval=1'),

@@ -14,7 +14,7 @@ DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 FAST = ('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False')
 # Two backbones of 16 channels that fit each other
 ARCH = 'model.backbone.arch.embed_dims=16'
-NARROW = ('model.neck.in_channels=[16,32,64,128]', ARCH)
+NARROW = ('model.neck.in_channels=[16,32,64]', ARCH)
 
 
 def scalars(work_dir, key):
@@ -30,7 +30,7 @@ def pretrained(demo, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('pretrain')
     done = run_tool(
         *('tools/train.py', PRETRAIN, '--work-dir', work_dir, '--cfg-options', *FAST, ARCH),
-        *(f'data_root={demo}/', 'model.neck.embed_dim=128', 'train_dataloader.batch_size=8'),
+        *(f'data_root={demo}/', 'model.neck.embed_dim=64', 'train_dataloader.batch_size=8'),
         *('train_cfg.max_epochs=2', 'default_hooks.logger.interval=1'),
         'default_hooks.checkpoint.interval=1',
     )
@@ -73,7 +73,7 @@ def test_fine_tuning_reports_what_was_loaded(detector, pretrained):
 def test_resume_goes_on_where_it_stopped(demo, pretrained):
     done = run_tool(
         *('tools/train.py', PRETRAIN, '--work-dir', pretrained, '--resume'),
-        *('--cfg-options', *FAST, ARCH, f'data_root={demo}/', 'model.neck.embed_dim=128'),
+        *('--cfg-options', *FAST, ARCH, f'data_root={demo}/', 'model.neck.embed_dim=64'),
         *('train_dataloader.batch_size=8', 'train_cfg.max_epochs=3'),
         *('default_hooks.logger.interval=1', 'default_hooks.checkpoint.interval=1'),
     )
@@ -112,8 +112,8 @@ def test_test_prints_the_tables_saves_predictions_and_draws(demo, detector, tmp_
         ),
         (
             ('train.py', PRETRAIN, '--cfg-options', 'data_root={demo}/', *FAST)
-            + ('train_dataloader.dataset.pipeline.1.scale=200', 'train_dataloader.batch_size=2'),
-            'images of 200x200 pixels (height x width) are not divisible by unit_size 32',
+            + ('train_dataloader.dataset.pipeline.1.scale=72', 'train_dataloader.batch_size=2'),
+            'images of 72x72 pixels (height x width) are not divisible by unit_size 16',
         ),
         (
             ('train.py', PRETRAIN, '--cfg-options', 'data_root={demo}/', 'model.mask_ratio=1.2'),
@@ -121,8 +121,8 @@ def test_test_prints_the_tables_saves_predictions_and_draws(demo, detector, tmp_
         ),
         (
             ('train.py', PRETRAIN, '--cfg-options', 'data_root={demo}/', *FAST)
-            + ('model.backbone.window_size=12', 'train_dataloader.batch_size=2'),
-            'window_size 12 of stage 4 is larger than its feature map of 6x6',
+            + ('model.backbone.window_size=8', 'train_dataloader.batch_size=2'),
+            'window_size 8 of stage 3 is larger than its feature map of 4x4',
         ),
         (
             ('test.py', DETECT, 'none.pth', '--cfg-options', 'data_root={demo}/'),
@@ -236,10 +236,10 @@ def test_every_script_has_help_with_an_example(tool):
 def test_the_learning_rate_follows_the_total_batch(demo, tmp_path):
     done = run_tool(
         *('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--auto-scale-lr', '--cfg-options'),
-        *(f'data_root={demo}/', *FAST, ARCH, 'model.neck.embed_dim=128', 'param_scheduler=[]'),
+        *(f'data_root={demo}/', *FAST, ARCH, 'model.neck.embed_dim=64', 'param_scheduler=[]'),
         *('train_dataloader.batch_size=8', 'train_cfg.max_epochs=1'),
         'default_hooks.logger.interval=1',
     )
     assert done.returncode == 0, done.stderr
     # The config is made for 32 images a step.
-    assert scalars(tmp_path, 'lr') == [pytest.approx(2e-4 * 8 / 32)] * 4
+    assert scalars(tmp_path, 'lr') == [pytest.approx(1e-3 * 8 / 32)] * 4

@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""examples:
-  %(prog)s work_dirs/quickstart/test
+  %(prog)s work_dirs/quickstart/test_pretrained
   %(prog)s work_dirs/a work_dirs/b --names scratch pre-trained --out compared
   %(prog)s a.segm.json b.segm.json --ann-file instances_val2017.json --images val2017
   %(prog)s work_dirs/quickstart/pretrain""",

@@ -17,9 +17,9 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog='example: %(prog)s data/demo --train 400'
     )
     parser.add_argument('folder', type=Path, help='folder to make; one already there is kept')
-    parser.add_argument('--train', type=int, default=400, help='labelled images to train on')
-    parser.add_argument('--val', type=int, default=80, help='labelled images to hold out')
-    parser.add_argument('--unlabelled', type=int, default=800, help='images to pre-train on')
+    parser.add_argument('--train', type=int, default=16, help='labelled images to train on')
+    parser.add_argument('--val', type=int, default=160, help='labelled images to hold out')
+    parser.add_argument('--unlabelled', type=int, default=2000, help='images to pre-train on')
     parser.add_argument('--size', type=int, default=192, help='side of an image in pixels')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()

@@ -35,7 +35,7 @@ def run(demo, work_dir, watched):
         {
             'data_root': f'{demo}/',
             'model.backbone.arch.embed_dims': 16,
-            'model.neck.embed_dim': 128,
+            'model.neck.embed_dim': 64,
             'train_dataloader.batch_size': 4,
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
