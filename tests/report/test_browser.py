@@ -13,17 +13,19 @@ from mmgreen.report import write_report
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope='module', params=['comparison', 'quickstart'])
+@pytest.fixture(scope='module', params=['comparison', 'single', 'quickstart'])
 def report(request, tmp_path_factory):
-    """A comparison of two runs with pictures, and what the quickstart left."""
+    """A comparison of two runs with pictures, one run, and what the quickstart left."""
     if request.param == 'quickstart':
         path = ROOT / 'work_dirs/quickstart/report/report.html'
         if not path.is_file():
             pytest.skip('there is no report of the quickstart yet: make quickstart')
         return path
-    folder = tmp_path_factory.mktemp('report')
+    folder = tmp_path_factory.mktemp(request.param)
     truth, detections = make_coco(5, 40, 12, size=(150, 200))
-    truth['categories'][3]['name'] = 'a category of a very long name, ' * 3
+    several = request.param == 'comparison'
+    if several:
+        truth['categories'][3]['name'] = 'a category of a very long name, ' * 3
     (folder / 'annotations.json').write_text(json.dumps(truth))
     for image in truth['images']:
         pixels = np.full((150, 200, 3), 90, dtype=np.uint8)
@@ -31,7 +33,7 @@ def report(request, tmp_path_factory):
     (folder / 'a.segm.json').write_text(json.dumps(detections))
     (folder / 'b.segm.json').write_text(json.dumps(detections[::2]))
     return write_report(
-        [folder / 'a.segm.json', folder / 'b.segm.json'],
+        [folder / f'{name}.segm.json' for name in ('ab' if several else 'a')],
         folder / 'report',
         ann_file=folder / 'annotations.json',
         images=folder,
@@ -59,7 +61,8 @@ def test_opens_without_error_or_network_and_nothing_is_cut_off(browser, report, 
     )
     assert len(pictures) >= 9
     assert all(loaded and right <= width for loaded, right in pictures)
-    if 'quickstart' in str(report) and width > 1000:  # wide tables scroll on a phone
+    # Tables of long names scroll, and on a phone those of several runs.
+    if 'single' in str(report) or ('quickstart' in str(report) and width > 1000):
         wide = page.evaluate(
             "[...document.querySelectorAll('.table')].filter(t => t.scrollWidth > t.clientWidth)"
             '.map(t => t.innerText)'

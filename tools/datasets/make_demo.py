@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make the demo dataset: fruit on textured tables, in COCO format, in seconds.
+"""Make the demo dataset: fruit on textured tables, in COCO format.
 
 Everything is drawn, nothing is downloaded, and the same seed gives the same
 files. Besides the train and val splits with boxes and instance masks there is
