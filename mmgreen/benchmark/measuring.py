@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import os
 import platform
 import re
 import statistics
@@ -114,7 +115,9 @@ def measure_in_turn(subjects: list[Subject], settings: Settings) -> list[list[di
         UserError: If one cannot be measured, or runs out of memory.
     """
     rounds: list[list[dict]] = []
-    # Fresh processes that share what was imported: a start takes no seconds of its own.
+    # Fresh processes that share what was imported: a start takes no seconds of its own. What is
+    # imported asks for a GPU, and after PyTorch's usual way to answer none can be forked to use it.
+    os.environ['PYTORCH_NVML_BASED_CUDA_CHECK'] = '1'
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['mmgreen.benchmark'])
     for i in range(settings.rounds):
@@ -196,7 +199,7 @@ def _measure(subject: Subject, settings: Settings) -> dict:
         peak=most,
         activations=most - before,
         parameters=sum(p.numel() for p in model.parameters()),
-        epochs=None if subject.floor else cfg.train_cfg.max_epochs,
+        epochs=None if subject.floor else cfg.train_cfg.get('max_epochs'),
     )
     if not subject.floor:
         model.zero_grad()

@@ -84,14 +84,11 @@ def prepare_config(cfg: Config, mode: str) -> None:
             print_log('No GPU: batch norm is not synchronised between processes.')
 
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
-    if mode == 'train':
-        cfg.custom_hooks += [dict(type='mmgreen.WatchHook'), dict(type='mmgreen.PreemptionHook')]
-    cfg.custom_hooks += [
-        dict(type='mmgreen.PlainCheckpointHook'),
-        dict(type='mmgreen.StrictLoadHook'),
-        dict(type='mmgreen.RunRecordHook'),
-        dict(type='mmgreen.ProgressBarHook'),
-    ]
+    there = {hook.get('type') for hook in cfg.custom_hooks}  # in a config that a run has dumped
+    training = ('WatchHook', 'PreemptionHook') if mode == 'train' else ()
+    always = ('PlainCheckpointHook', 'StrictLoadHook', 'RunRecordHook', 'ProgressBarHook')
+    names = [f'mmgreen.{name}' for name in (*training, *always)]
+    cfg.custom_hooks += [dict(type=name) for name in names if name not in there]
 
 
 def _make_resumable(cfg: Config) -> None:
@@ -127,8 +124,8 @@ def _make_quick(cfg: Config) -> None:
         kind = (part or {}).get('type', '').split('.')[-1]
         if kind in ('SelfSupDataPreprocessor', 'DetDataPreprocessor'):
             part.type = f'mmgreen.{kind}'
-        if part and torch.cuda.is_available():
-            part.setdefault('non_blocking', True)
+            if torch.cuda.is_available():  # others, as mmpretrain's of classifiers, do not take it
+                part.setdefault('non_blocking', True)
     if torch.cuda.is_available():
         cfg.train_dataloader.setdefault('pin_memory', True)
 

@@ -3,11 +3,13 @@
 import inspect
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS
 
 from mmgreen.errors import UserError
 
 from .nodes import walk
+
+_REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS)
 
 
 def check_settings(cfg: Config) -> None:
@@ -16,7 +18,7 @@ def check_settings(cfg: Config) -> None:
         kind = node.get('type')
         if not isinstance(kind, str) or not kind.startswith('mmgreen.'):
             continue
-        module = next((m for r in (MODELS, DATASETS, HOOKS, METRICS) if (m := r.get(kind))), None)
+        module = next((m for r in _REGISTRIES if (m := r.get(kind))), None)
         if module is None:
             raise UserError(f"{path}: there is no '{kind}'")
         settings = _settings(module)

@@ -30,7 +30,9 @@ def scalars_of(training: Training, key: str) -> tuple[np.ndarray, np.ndarray]:
     logged: dict[int, float] = {}
     for folder in training.folders:
         rows = _read_rows(folder / 'vis_data/scalars.json')
-        rows = [row for row in rows if key in row and 'step' in row and 'epoch' in row]
+        rows = [
+            row for row in rows if key in row and 'step' in row and {'epoch', 'iter'} & set(row)
+        ]
         if rows:
             logged = {step: value for step, value in logged.items() if step < rows[0]['step']}
         logged |= {row['step']: row[key] for row in rows}
@@ -47,7 +49,7 @@ def _read_rows(path: Path) -> list[dict]:
 
 
 def reconstructions_of(training: Training) -> dict[int, Path]:
-    """The picture of every epoch that has one, in order."""
+    """The picture of every epoch, or step, that has one, in order."""
     found = {
         int(path.stem.rsplit('_', 1)[1]): path
         for folder in training.folders
@@ -97,16 +99,19 @@ def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
 
     pictures = reconstructions_of(training)
     if pictures:
-        epochs = list(pictures)
-        wanted = np.linspace(0, len(epochs) - 1, min(_SHOWN, len(epochs))).round().astype(int)
+        times = list(pictures)
+        wanted = np.linspace(0, len(times) - 1, min(_SHOWN, len(times))).round().astype(int)
         shown = [
             Picture(
-                'data:image/png;base64,' + base64.b64encode(pictures[e].read_bytes()).decode(),
-                f'After epoch {e}: masked, predicted, original' if e else 'Before training',
+                'data:image/png;base64,' + base64.b64encode(pictures[t].read_bytes()).decode(),
+                f'{t:,}: masked, predicted, original' if t else 'Before training',
             )
-            for e in (epochs[i] for i in wanted)
+            for t in (times[i] for i in wanted)
         ]
-        text = 'The same images under the same masks over time. Visible patches are not predicted.'
+        text = (
+            'The same images under the same masks, by epoch, or by step where the run is counted '
+            'in steps. Visible patches are not predicted.'
+        )
         sections.append(Section('Reconstructions', text, [Row(shown)]))
     data = dict(
         record=record,

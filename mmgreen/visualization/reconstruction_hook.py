@@ -19,22 +19,26 @@ PICTURE = 'reconstruction'
 
 @HOOKS.register_module()
 class ReconstructionHook(Hook):
-    """Give the visualizer a picture of reconstructions, before training and every few epochs.
+    """Give the visualizer a picture of reconstructions, before training and every so often.
 
-    The local backend writes it to ``vis_data/vis_image/reconstruction_EPOCH.png``;
+    The local backend writes it to ``vis_data/vis_image/reconstruction_EPOCH.png``, or STEP;
     TensorBoard and Weights & Biases show it where they are on.
 
     Args:
         images: Folder of validation images, looked through to its depths; of
             training images where it is not there.
         num_images: How many of them, evenly spaced.
-        interval: Epochs between two pictures.
+        interval: Epochs between two pictures, or steps.
+        by_epoch: Whether the interval is in epochs; steps suit a run that is counted in them.
     """
 
-    def __init__(self, images: str, num_images: int = 4, interval: int = 1) -> None:
+    def __init__(
+        self, images: str, num_images: int = 4, interval: int = 1, by_epoch: bool = True
+    ) -> None:
         self.images = images
         self.num_images = num_images
         self.interval = interval
+        self.by_epoch = by_epoch
 
     def before_train(self, runner: Runner) -> None:
         if not is_main_process():
@@ -51,13 +55,21 @@ class ReconstructionHook(Hook):
             self._draw(runner, 0)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        if is_main_process() and self.every_n_epochs(runner, self.interval):
+        if self.by_epoch and is_main_process() and self.every_n_epochs(runner, self.interval):
             self._draw(runner, runner.epoch + 1)
 
-    def _draw(self, runner: Runner, epoch: int) -> None:
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        if (
+            not self.by_epoch
+            and is_main_process()
+            and self.every_n_train_iters(runner, self.interval)
+        ):
+            self._draw(runner, runner.iter + 1)
+
+    def _draw(self, runner: Runner, done: int) -> None:
         if not self._loaded:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         size = runner.cfg.model.backbone.get('img_size', 224)
         picture = draw_reconstructions(model, self._loaded, size)
-        runner.visualizer.add_image(PICTURE, picture, step=epoch)
+        runner.visualizer.add_image(PICTURE, picture, step=done)

@@ -270,6 +270,24 @@ def test_steps_are_quick(demo, monkeypatch):
         assert cfg.train_dataloader.pin_memory
 
 
+def test_what_other_preprocessors_do_not_take_is_not_given_them(imagenette, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')  # mmengine's logger looks it up
+    cfg = prepared('configs/quickstart/green-swin-nano_imagenette.py', data_root=f'{imagenette}/')
+    assert 'non_blocking' not in cfg.data_preprocessor
+    assert cfg.train_dataloader.pin_memory
+
+
+@pytest.mark.parametrize('mode', ['train', 'test'])
+def test_the_config_that_a_run_writes_can_be_run(demo, tmp_path, mode):
+    written = prepared(DETECT, data_root=f'{demo}/')
+    written.dump(tmp_path / 'written.py')
+    again = prepared(tmp_path / 'written.py', mode)
+    kinds = [hook.type for hook in again.custom_hooks]
+    assert len(set(kinds)) == len(kinds)
+    assert {hook.type for hook in written.custom_hooks} == set(kinds)
+
+
 def test_a_model_that_is_split_over_processes_is_refused(demo):
     options = dict(runner_type='FlexibleRunner', strategy=dict(type='FSDPStrategy'))
     with pytest.raises(UserError, match=r'strategy.type FSDPStrategy.* set strategy.type to DDP'):

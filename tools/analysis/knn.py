@@ -7,6 +7,9 @@ config's head would get: the last stage's map, averaged.
 """
 
 import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
 
 from mmgreen.arguments import add_allow_pickle, add_cfg_options
 from mmgreen.errors import one_sentence
@@ -24,6 +27,7 @@ random features, to compare with: model.backbone.init_cfg=None""",
     parser.add_argument('config', help='classification config')
     parser.add_argument('--k', type=int, nargs='+', default=[10, 20], help='neighbours that vote')
     parser.add_argument('--temperature', type=float, default=0.07)
+    parser.add_argument('--out', metavar='FILE.json', type=Path, help='write what is found there')
     parser.add_argument('--device', help='by default the GPU, or else the CPU')
     add_cfg_options(parser)
     add_allow_pickle(parser)
@@ -35,11 +39,14 @@ def main() -> None:
     from terminaltables import GithubFlavoredMarkdownTable
 
     from mmgreen.apis import classify_by_neighbours
+    from mmgreen.files import write_whole
 
     with one_sentence():
         found = classify_by_neighbours(
             args.config, args.k, args.temperature, args.device, args.cfg_options
         )
+        if args.out:
+            write_whole(args.out, json.dumps(asdict(found), indent=1))
     rows = [['k', 'top-1 %', 'top-5 %']]
     rows += [[str(k), f'{top1:.1f}', f'{top5:.1f}'] for k, (top1, top5) in found.accuracy.items()]
     chance = 100 / found.num_classes

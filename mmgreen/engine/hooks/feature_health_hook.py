@@ -29,7 +29,7 @@ _LITTLE, _FALLEN = 0.1, 0.5
 
 @HOOKS.register_module()
 class FeatureHealthHook(Hook):
-    """Measure the features of a few images, before pre-training and every few epochs.
+    """Measure the features of a few images, before pre-training and every so often.
 
     By stage, the effective rank of their tokens and the share of variance within
     images (:mod:`mmgreen.evaluation.health`); where the images are in class folders,
@@ -42,16 +42,20 @@ class FeatureHealthHook(Hook):
         images: Folder of validation images, looked through to its depths; of
             training images where it is not there.
         num_images: How many of them, evenly spaced.
-        interval: Epochs between two measurements; the last epoch is measured, too.
+        interval: Epochs between two measurements, or steps; the end is measured, too.
+        by_epoch: Whether the interval is in epochs; steps suit a run that is counted in them.
 
     Raises:
         UserError: If the backbone has no stages.
     """
 
-    def __init__(self, images: str, num_images: int = 64, interval: int = 5) -> None:
+    def __init__(
+        self, images: str, num_images: int = 64, interval: int = 5, by_epoch: bool = True
+    ) -> None:
         self.images = images
         self.num_images = num_images
         self.interval = interval
+        self.by_epoch = by_epoch
         self._highest: list[float] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -76,12 +80,22 @@ class FeatureHealthHook(Hook):
             self._measure(runner, 0)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        if is_main_process() and (
-            self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)
+        if (
+            self.by_epoch
+            and is_main_process()
+            and (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner))
         ):
             self._measure(runner, runner.epoch + 1)
 
-    def _measure(self, runner: Runner, epoch: int) -> None:
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        if (
+            not self.by_epoch
+            and is_main_process()
+            and (self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner))
+        ):
+            self._measure(runner, runner.iter + 1)
+
+    def _measure(self, runner: Runner, done: int) -> None:
         if not self._loaded:
             return
         model = _model_of(runner)
@@ -102,8 +116,9 @@ class FeatureHealthHook(Hook):
             scalars[KNN] = _neighbours(stages[-1].mean(1), self._labels)
             said += f', nearest neighbours {scalars[KNN]:.1f} %'
         runner.logger.info(said)
-        runner.visualizer.add_scalars(dict(scalars, epoch=epoch), step=runner.iter)
-        if epoch:
+        position = {'epoch' if self.by_epoch else 'iter': done}
+        runner.visualizer.add_scalars(scalars | position, step=runner.iter)
+        if done:
             self._warn(runner, ranks, within)
 
     def _warn(self, runner: Runner, ranks: list[float], within: list[float]) -> None:
