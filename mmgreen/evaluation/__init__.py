@@ -1,7 +1,12 @@
 """What mmpretrain and mmdet do not evaluate."""
 
-from .bootstrap import confidence_interval, draw_resamples, resampled_figures
-from .calibration import Calibration, calibrate
+from .bootstrap import (
+    confidence_interval,
+    draw_resamples,
+    group_interval,
+    resampled_figures,
+)
+from .calibration import Calibration, calibrate, pool_calibrations
 from .coco import CATEGORY_FIGURES, FIGURES, CocoFigures, coco_evaluator, coco_figures
 from .health import effective_rank, share_within_images
 from .knn import knn_predict
@@ -23,8 +28,10 @@ __all__ = [
     'draw_resamples',
     'effective_rank',
     'find_errors',
+    'group_interval',
     'knn_predict',
     'match_detections',
+    'pool_calibrations',
     'resampled_figures',
     'share_within_images',
 ]

@@ -10,6 +10,7 @@ approximated.
 """
 
 import numpy as np
+from scipy import stats
 from scipy.sparse import csr_matrix
 
 from mmgreen.arrays import Floats, Ints
@@ -53,6 +54,34 @@ def confidence_interval(figure: float, samples: Floats) -> tuple[float, float]:
         return float('nan'), float('nan')
     low, high = figure + np.percentile(samples, (2.5, 97.5)) - samples.mean()
     return float(low), float(high)
+
+
+def group_interval(figure: float, samples: Floats, of_runs: Floats) -> tuple[float, float]:
+    """95 % interval of the mean of several runs, over seeds as well as images.
+
+    What the mean would be of other images, and what of other seeds, vary independently;
+    their variances add up, with Satterthwaite's degrees of freedom (`An Approximate
+    Distribution of Estimates of Variance Components
+    <https://doi.org/10.2307/3002019>`_, 1946, equation 17).
+
+    Args:
+        figure: Mean over runs; of differences as well, where seeds are paired.
+        samples: (N,), the mean over runs of each resample of the images; NaN is left out.
+        of_runs: (S,), the figure of each run; at least two.
+
+    Returns:
+        Lower and upper end, NaN where there is no sample.
+    """
+    samples = samples[np.isfinite(samples)]
+    if not len(samples):
+        return float('nan'), float('nan')
+    of_images, of_seeds = float(samples.var()), float(np.var(of_runs, ddof=1)) / len(of_runs)
+    total = of_images + of_seeds
+    if not total:
+        return figure, figure
+    freedom = (len(of_runs) - 1) * (total / of_seeds) ** 2 if of_seeds else np.inf
+    half = float(stats.t.ppf(0.975, freedom)) * total**0.5
+    return figure - half, figure + half
 
 
 def resampled_figures(matches: Matches, weights: Floats) -> dict[str, Floats]:

@@ -1,5 +1,6 @@
 """Whether a score of 0.8 is right eight times in ten."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,26 @@ def calibrate(matches: Matches, bins: int = 10) -> Calibration:
     kept = state != IGNORED
     score, right = matches.score[kept], state[kept] == MATCHED
     where = np.minimum((score * bins).astype(np.int64), bins - 1).clip(min=0)
-    count = np.bincount(where, minlength=bins)
+    return _calibration(
+        np.bincount(where, minlength=bins),
+        np.bincount(where, weights=score, minlength=bins),
+        np.bincount(where, weights=right, minlength=bins),
+    )
+
+
+def pool_calibrations(runs: Sequence[Calibration]) -> Calibration:
+    """Detections of several runs together, in the same bins."""
+    return _calibration(
+        np.sum([run.count for run in runs], axis=0),
+        np.nansum([run.count * run.score for run in runs], axis=0),
+        np.nansum([run.count * run.precision for run in runs], axis=0),
+    )
+
+
+def _calibration(count: Ints, scores: Floats, right: Floats) -> Calibration:
+    """From the sums of each bin."""
     divisor = np.where(count, count, np.nan)
-    mean = np.bincount(where, weights=score, minlength=bins) / divisor
-    precision = np.bincount(where, weights=right, minlength=bins) / divisor
-    error = np.nansum(np.abs(mean - precision) * count) / len(score) if len(score) else np.nan
-    return Calibration(count, mean, precision, float(error))
+    score, precision = scores / divisor, right / divisor
+    total = count.sum()
+    error = np.nansum(np.abs(score - precision) * count) / total if total else np.nan
+    return Calibration(count, score, precision, float(error))

@@ -26,7 +26,8 @@ def write_report(
         runs: Work dirs of tests, or files of COCO results; tested on the same
             images. Or one work dir of pre-training.
         out: Folder to write into.
-        names: What the report calls them; by default their folders' names.
+        names: What the report calls them; by default their folders' names. Runs of one name
+            are a group: the seeds of one training, in the same order in every group.
         ann_file: Annotation file of result files.
         images: Folder of the images, for pictures; by default the one that was
             tested on.
@@ -40,8 +41,8 @@ def write_report(
     """
     paths = [Path(run) for run in runs]
     names = list(names) if names else _names(paths)
-    if len(names) != len(paths) or len(set(names)) != len(names):
-        raise UserError(f'{len(paths)} runs need as many different names, not {", ".join(names)}')
+    if len(names) != len(paths):
+        raise UserError(f'{len(paths)} runs need as many names, not {", ".join(names)}')
     if len(paths) == 1 and paths[0].is_dir() and not records_below(paths[0], 'test'):
         training = training_in(paths[0])
         if training is not None and training.is_pretraining:

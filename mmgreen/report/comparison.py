@@ -1,7 +1,8 @@
 """Detectors that were tested on the same images, evaluated once for all that a report shows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO
@@ -19,7 +20,9 @@ from mmgreen.evaluation import (
     confidence_interval,
     draw_resamples,
     find_errors,
+    group_interval,
     match_detections,
+    pool_calibrations,
     resampled_figures,
 )
 from mmgreen.evaluation.matching import IGNORED, MATCHED
@@ -34,7 +37,7 @@ SCORE = 0.3
 
 @dataclass(frozen=True)
 class Part:
-    """Boxes or masks of a run.
+    """Boxes or masks of a run, or the mean of a group of runs.
 
     Attributes:
         figures: COCO's.
@@ -44,6 +47,7 @@ class Part:
         image_f1: (I,) float64, F1 of every image by itself; NaN where there is
             neither object nor detection.
         objects: (K,) int64, objects of each category.
+        runs: Those of a group, in order; none of a single run.
     """
 
     figures: CocoFigures
@@ -52,28 +56,73 @@ class Part:
     calibration: Calibration
     image_f1: np.ndarray
     objects: np.ndarray
+    runs: 'Sequence[Part]' = ()
+
+    def of_runs(self, figure: str) -> np.ndarray:
+        """A figure of each run of a group, (S,)."""
+        return np.array([run.figures.figures[figure] for run in self.runs])
 
     def interval(self, figure: str) -> tuple[float, float]:
-        """95 % confidence interval of a figure."""
-        return confidence_interval(self.figures.figures[figure], self.resamples[figure])
+        """95 % confidence interval of a figure, over images; of a group, over seeds, too."""
+        value, samples = self.figures.figures[figure], self.resamples[figure]
+        if not self.runs:
+            return confidence_interval(value, samples)
+        return group_interval(value, samples, self.of_runs(figure))
 
     def difference(self, base: 'Part', figure: str) -> tuple[float, tuple[float, float]]:
-        """What a figure has more than that of another run, and its interval.
+        """What a figure has more than that of another run or group, and its interval.
 
-        Both are resampled alike, so that what is hard for both cancels out.
+        Both are resampled alike, so that what is hard for both cancels out; runs of two
+        groups are paired in their order, as of one seed each.
         """
         difference = self.figures.figures[figure] - base.figures.figures[figure]
         samples = self.resamples[figure] - base.resamples[figure]
-        return difference, confidence_interval(difference, samples)
+        if not self.runs:
+            return difference, confidence_interval(difference, samples)
+        gains = self.of_runs(figure) - base.of_runs(figure)
+        return difference, group_interval(difference, samples, gains)
+
+
+def mean_part(parts: Sequence[Part]) -> Part:
+    """The mean of the runs of a group: of figures, curves and errors; scores are pooled."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+
+    def mean(of: Callable[[Part], Any]) -> Any:
+        return np.mean([of(part) for part in parts], axis=0)
+
+    figures = CocoFigures(
+        figures={f: mean(lambda p: p.figures.figures[f]) for f in first.figures.figures},
+        categories={f: mean(lambda p: p.figures.categories[f]) for f in first.figures.categories},
+        precision=mean(lambda p: p.figures.precision),
+        summary='',
+    )
+    errors = replace(
+        first.errors,
+        count={kind: mean(lambda p: p.errors.count[kind]) for kind in first.errors.count},
+        lost={kind: mean(lambda p: p.errors.lost[kind]) for kind in first.errors.lost},
+        ap50=mean(lambda p: p.errors.ap50),
+    )
+    return Part(
+        figures=figures,
+        resamples={f: mean(lambda p: p.resamples[f]) for f in first.resamples},
+        errors=errors,
+        calibration=pool_calibrations([part.calibration for part in parts]),
+        image_f1=mean(lambda p: p.image_f1),
+        objects=first.objects,
+        runs=tuple(parts),
+    )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One run, or several; the others are compared with the first.
+    """One run, or several, or groups of runs; the others are compared with the first.
 
     Attributes:
-        runs: Tested on the same images.
-        parts: Of each run, boxes and masks by kind.
+        runs: Tested on the same images; of a group, its first.
+        sizes: Number of runs of each group; 1 of a single run.
+        parts: Of each run or group, boxes and masks by kind.
         kinds: Of :data:`PARTS`, those that all runs have.
         truth: Annotations.
         categories: Names of those that are looked at.
@@ -81,6 +130,7 @@ class Comparison:
     """
 
     runs: Sequence[Run]
+    sizes: Sequence[int]
     parts: Sequence[dict[str, Part]]
     kinds: Sequence[str]
     truth: COCO
@@ -101,12 +151,22 @@ def compare(runs: Sequence[Run], resamples: int = 1000) -> Comparison:
     """Evaluate runs.
 
     Args:
-        runs: Tested on the same images.
+        runs: Tested on the same images; those of one name are a group, such as the seeds
+            of one training, of as many runs as every other group.
         resamples: For confidence intervals.
 
     Raises:
         UserError: If runs cannot be compared, or results are not sound.
     """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.name, []).append(run)
+    sizes = [len(group) for group in groups.values()]
+    if len(set(sizes)) > 1:
+        raise UserError(
+            'groups are of one size, so that seeds can be paired: '
+            + ', '.join(f'{len(group)} of {name}' for name, group in groups.items())
+        )
     truth = read_truth(runs)
     kinds = [kind for kind in PARTS if all(kind in run.results for run in runs)]
     if not kinds:
@@ -117,9 +177,17 @@ def compare(runs: Sequence[Run], resamples: int = 1000) -> Comparison:
     chosen = runs[0].record.get('categories')  # those that were tested on
     cat_ids = [i for i, cat in sorted(truth.cats.items()) if not chosen or cat['name'] in chosen]
     weights = draw_resamples(len(truth.imgs), resamples)
+    evaluated = [
+        [_evaluate(run, truth, kinds, cat_ids, weights) for run in group]
+        for group in groups.values()
+    ]
     return Comparison(
-        runs=runs,
-        parts=[_evaluate(run, truth, kinds, cat_ids, weights) for run in runs],
+        runs=[group[0] for group in groups.values()],
+        sizes=sizes,
+        parts=[
+            {kind: mean_part([parts[kind] for parts in group]) for kind in kinds}
+            for group in evaluated
+        ],
         kinds=kinds,
         truth=truth,
         categories=[truth.cats[i]['name'] for i in cat_ids],

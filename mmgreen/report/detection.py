@@ -30,13 +30,15 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     """Evaluate runs, and compose their report.
 
     Args:
-        runs: Tested on the same images; the others are compared with the first.
+        runs: Tested on the same images; the others are compared with the first. Those of
+            one name are a group.
         resamples: For confidence intervals.
 
     Raises:
         UserError: If runs cannot be compared, or results are not sound.
     """
     comparison = compare(runs, resamples)
+    runs = comparison.runs
     sections = [
         describe_figures(comparison),
         describe_efficiency(runs),
@@ -95,6 +97,7 @@ def _run_data(run: Run, parts: dict[str, Part], names: Sequence[str]) -> dict:
         data[kind] = dict(
             figures=figures.figures,
             intervals={figure: part.interval(figure) for figure in FIGURES},
+            **({'of_runs': {f: part.of_runs(f) for f in FIGURES}} if part.runs else {}),
             categories=[
                 dict(name=name, objects=part.objects[k])
                 | {figure: column[k] for figure, column in figures.categories.items()}

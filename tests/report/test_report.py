@@ -28,6 +28,50 @@ def report_of(folder, truth, detections, **kwargs):
     return path.read_text(), data
 
 
+def test_runs_of_one_name_are_a_group(tmp_path):
+    truth, found = make_coco(12, 80, 3)
+    rng = np.random.default_rng(0)
+    paths, names = [], []
+    for name, kept in (('few', 0.5), ('most', 0.9)):
+        for seed in range(3):
+            part = [d for d in found if rng.random() < kept]
+            path, ann_file = save(tmp_path, truth, part, f'{name}{seed}.json')
+            paths.append(path)
+            names.append(name)
+    single = [
+        json.loads(
+            write_report([path], tmp_path / path.stem, ann_file=ann_file)
+            .with_name('report.json')
+            .read_text()
+        )['runs'][0]
+        for path in paths
+    ]
+    path = write_report(paths, tmp_path / 'groups', names, ann_file)
+    data = json.loads(path.with_name('report.json').read_text())
+    assert [run['name'] for run in data['runs']] == ['few', 'most']
+    means = []
+    for i, run in enumerate(data['runs']):
+        mine = [one['segm'] for one in single[3 * i : 3 * i + 3]]
+        for figure in ('AP', 'AP50', 'AR@100'):
+            values = [one['figures'][figure] for one in mine]
+            assert run['segm']['of_runs'][figure] == pytest.approx(values)
+            assert run['segm']['figures'][figure] == pytest.approx(np.mean(values))
+        means.append(run['segm']['figures']['AP'])
+        low, high = run['segm']['intervals']['AP']
+        assert low < means[-1] < high
+        # Wider than what seeds alone, or images of the mean alone, would say.
+        widths = [np.subtract(*one['intervals']['AP'][::-1]) for one in mine]
+        assert high - low > max(widths) / 3**0.5
+        counts = [one['calibration']['count'] for one in mine]
+        assert run['segm']['calibration']['count'] == np.sum(counts, axis=0).tolist()
+        missed = [one['errors']['count']['missed'] for one in mine]
+        assert run['segm']['errors']['count']['missed'] == pytest.approx(np.mean(missed))
+    gain = data['differences'][0]['segm']['AP']
+    assert gain['difference'] == pytest.approx(means[1] - means[0])
+    assert gain['interval'][0] > 0
+    assert 'a group of 3 runs' in path.read_text()
+
+
 def test_one_run_has_all_its_parts(tmp_path):
     truth, detections = make_coco(12, 80, 4)
     html, data = report_of(tmp_path, truth, detections)
@@ -256,5 +300,7 @@ def test_what_is_not_there_or_not_to_be_read_is_refused(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             write_report([path], tmp_path / 'report', **kwargs)
-    with pytest.raises(UserError, match='need as many different names'):
-        write_report([results, results], tmp_path / 'report', names=['a', 'a'], ann_file=ann_file)
+    with pytest.raises(UserError, match='2 runs need as many names, not a'):
+        write_report([results, results], tmp_path / 'report', names=['a'], ann_file=ann_file)
+    with pytest.raises(UserError, match='groups are of one size.*: 2 of a, 1 of b'):
+        write_report([results] * 3, tmp_path / 'report', names=['a', 'b', 'a'], ann_file=ann_file)

@@ -18,6 +18,7 @@ def parse_args() -> argparse.Namespace:
         epilog="""examples:
   %(prog)s work_dirs/quickstart/test_pretrained
   %(prog)s work_dirs/a work_dirs/b --names scratch pre-trained --out compared
+  %(prog)s seeds/none_* seeds/ours_* --names none none none ours ours ours
   %(prog)s a.segm.json b.segm.json --ann-file instances_val2017.json --images val2017
   %(prog)s work_dirs/quickstart/pretrain""",
     )
@@ -28,7 +29,12 @@ def parse_args() -> argparse.Namespace:
         help='work dirs of tools/test.py, or COCO result files (JSON); the others are compared '
         'with the first; or a work dir of pre-training',
     )
-    parser.add_argument('--names', nargs='+', help='what the report calls them')
+    parser.add_argument(
+        '--names',
+        nargs='+',
+        help='what the report calls them; runs of one name are '
+        'a group, such as the seeds of one training: their mean is shown',
+    )
     parser.add_argument('--ann-file', type=Path, help='annotation file of result files')
     parser.add_argument('--images', type=Path, help='folder of the images, for pictures')
     parser.add_argument('--out', type=Path, default=Path('report'), help='folder to write into')

@@ -30,6 +30,12 @@ def describe_figures(comparison: Comparison) -> Section:
         "COCO's twelve figures. Below each one its 95 % confidence interval, by "
         f'{comparison.resamples:,} resamples of the images.'
     )
+    if comparison.sizes[0] > 1:
+        text += (
+            f' Each is a group of {comparison.sizes[0]} runs: their mean is shown, with an interval '
+            'over seeds and images. What follows is of the group, too, but for pictures, costs and '
+            'how it was made, which are of its first run.'
+        )
     if len(runs) > 1:
         text += (
             ' Differences are of the same resamples; coloured where their interval leaves out zero.'
