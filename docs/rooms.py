@@ -17,7 +17,7 @@ LEVELS = (
     ('models', 'config'),
     ('engine', 'visualization', 'benchmark'),
     ('report',),
-    ('apis',),
+    ('apis', 'study'),
 )
 
 

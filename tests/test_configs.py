@@ -10,7 +10,9 @@ from mmengine.registry import MODELS, DefaultScope
 from mmgreen.config import load_config
 from mmgreen.models import GreenSwinTransformer
 
-CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name != '_base_')
+CONFIGS = sorted(
+    p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'studies')
+)
 SIZES = {  # parameters of the backbone in millions, as published for Swin, without a classifier
     'tiny': 27.5,
     'small': 48.8,

@@ -54,7 +54,7 @@ def pool_calibrations(runs: Sequence[Calibration]) -> Calibration:
     )
 
 
-def _calibration(count: Ints, scores: Floats, right: Floats) -> Calibration:
+def _calibration(count: Ints, scores: Floats | Ints, right: Floats | Ints) -> Calibration:
     """From the sums of each bin."""
     divisor = np.where(count, count, np.nan)
     score, precision = scores / divisor, right / divisor

@@ -188,7 +188,11 @@ def calibration(label: str, runs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -
 
 
 def lines(
-    label: str, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], x_label: str, y_label: str
+    label: str,
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    x_label: str,
+    y_label: str,
+    intervals: Mapping[str, np.ndarray] | None = None,
 ) -> Chart:
     """Curves over the same axis.
 
@@ -197,11 +201,15 @@ def lines(
         curves: For each name x and y.
         x_label: What x is.
         y_label: What y is.
+        intervals: For each name (2, points), drawn as whiskers; points are marked then.
     """
 
     def paint(axes: Axes) -> None:
         for i, (name, (x, y)) in enumerate(curves.items()):
-            axes.plot(x, y, color=COLOURS[i % 6], label=shorten(name))
+            mark = 'o-' if intervals else '-'
+            axes.plot(x, y, mark, color=COLOURS[i % 6], label=shorten(name))
+            if intervals:
+                axes.vlines(x, *intervals[name], color=COLOURS[i % 6], linewidth=1.2)
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.margins(x=0.02)
         _legend(axes, curves)

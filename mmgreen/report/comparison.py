@@ -1,6 +1,6 @@
 """Detectors that were tested on the same images, evaluated once for all that a report shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,30 +89,32 @@ def mean_part(parts: Sequence[Part]) -> Part:
     if len(parts) == 1:
         return first
 
-    def mean(of: Callable[[Part], Any]) -> Any:
-        return np.mean([of(part) for part in parts], axis=0)
-
-    figures = CocoFigures(
-        figures={f: mean(lambda p: p.figures.figures[f]) for f in first.figures.figures},
-        categories={f: mean(lambda p: p.figures.categories[f]) for f in first.figures.categories},
-        precision=mean(lambda p: p.figures.precision),
-        summary='',
-    )
-    errors = replace(
-        first.errors,
-        count={kind: mean(lambda p: p.errors.count[kind]) for kind in first.errors.count},
-        lost={kind: mean(lambda p: p.errors.lost[kind]) for kind in first.errors.lost},
-        ap50=mean(lambda p: p.errors.ap50),
-    )
     return Part(
-        figures=figures,
-        resamples={f: mean(lambda p: p.resamples[f]) for f in first.resamples},
-        errors=errors,
+        figures=CocoFigures(
+            figures=_mean([part.figures.figures for part in parts]),
+            categories=_mean([part.figures.categories for part in parts]),
+            precision=_mean([part.figures.precision for part in parts]),
+            summary='',
+        ),
+        resamples=_mean([part.resamples for part in parts]),
+        errors=replace(
+            first.errors,
+            count=_mean([part.errors.count for part in parts]),
+            lost=_mean([part.errors.lost for part in parts]),
+            ap50=_mean([part.errors.ap50 for part in parts]),
+        ),
         calibration=pool_calibrations([part.calibration for part in parts]),
-        image_f1=mean(lambda p: p.image_f1),
+        image_f1=_mean([part.image_f1 for part in parts]),
         objects=first.objects,
         runs=tuple(parts),
     )
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Of numbers or arrays, or of dicts of them."""
+    if isinstance(values[0], dict):
+        return {key: _mean([value[key] for value in values]) for key in values[0]}
+    return np.mean(values, axis=0)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
@@ -36,6 +36,22 @@ def number(value: float | None, digits: int = 3, note: str = '', sign: bool = Fa
     if value is None or math.isnan(value):
         return Cell('–', -math.inf)
     return Cell(f'{value:{"+" if sign else ""},.{digits}f}', float(value), note)
+
+
+def estimate(value: float, interval: tuple[float, float], digits: int = 3) -> Cell:
+    """A cell of a number with its interval below it."""
+    return number(value, digits, _range(interval, f',.{digits}f'))
+
+
+def gain(difference: float, interval: tuple[float, float], digits: int = 3) -> Cell:
+    """A cell of a difference, coloured where its interval leaves out zero."""
+    cell = number(difference, digits, _range(interval, f'+,.{digits}f'), sign=True)
+    mark = 'better' if interval[0] > 0 else 'worse' if interval[1] < 0 else ''
+    return replace(cell, mark=mark)
+
+
+def _range(interval: tuple[float, float], spec: str) -> str:
+    return '' if math.isnan(interval[0]) else f'{interval[0]:{spec}} to {interval[1]:{spec}}'
 
 
 @dataclass(frozen=True)

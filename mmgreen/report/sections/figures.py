@@ -1,10 +1,8 @@
 """COCO's figures with their intervals, and what the runs differ by."""
 
-import numpy as np
-
 from mmgreen.evaluation import FIGURES
 from mmgreen.report.comparison import PARTS, Comparison
-from mmgreen.report.document import Cell, Section, Table, number
+from mmgreen.report.document import Cell, Section, Table, estimate, gain
 
 
 def describe_figures(comparison: Comparison) -> Section:
@@ -19,11 +17,9 @@ def describe_figures(comparison: Comparison) -> Section:
             row: list[Cell | str] = [figure.replace('_', ' ')]
             for part in parts:
                 value = part[kind].figures.figures[figure]
-                row.append(number(value, note=_note(part[kind].interval(figure))))
+                row.append(estimate(value, part[kind].interval(figure)))
             for part in parts[1:]:
-                difference, interval = part[kind].difference(parts[0][kind], figure)
-                cell = number(difference, note=_note(interval, sign=True), sign=True)
-                row.append(_marked(cell, interval))
+                row.append(gain(*part[kind].difference(parts[0][kind], figure)))
             rows.append(row)
         tables.append(Table(header, rows, PARTS[kind].capitalize()))
     text = (
@@ -41,18 +37,3 @@ def describe_figures(comparison: Comparison) -> Section:
             ' Differences are of the same resamples; coloured where their interval leaves out zero.'
         )
     return Section('COCO figures', text, tables)
-
-
-def _marked(cell: Cell, interval: tuple[float, float]) -> Cell:
-    """Mark a difference whose interval leaves out zero."""
-    low, high = interval
-    if not (low > 0 or high < 0):
-        return cell
-    return Cell(cell.text, cell.value, cell.note, 'better' if low > 0 else 'worse')
-
-
-def _note(interval: tuple[float, float], sign: bool = False) -> str:
-    low, high = interval
-    if np.isnan(low):
-        return ''
-    return f'{low:{"+" if sign else ""}.3f} to {high:{"+" if sign else ""}.3f}'

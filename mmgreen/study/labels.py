@@ -1,0 +1,29 @@
+"""A few labelled images of a dataset."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+
+
+def write_subset(ann_file: Path, number: int, seed: int, out: Path) -> None:
+    """Write the annotations of so many images, drawn at random among those that have some.
+
+    Of one seed, fewer images are among more of them.
+
+    Raises:
+        UserError: If there are not so many images.
+    """
+    content = json.loads(ann_file.read_text(encoding='utf-8'))
+    annotated = {annotation['image_id'] for annotation in content['annotations']}
+    images = [image for image in content['images'] if image['id'] in annotated]
+    if number > len(images):
+        raise UserError(f'{ann_file} has {len(images)} labelled images, fewer than {number}')
+    chosen = np.random.default_rng(seed).permutation(len(images))[:number]
+    kept = {images[i]['id'] for i in chosen}
+    content['images'] = [image for image in images if image['id'] in kept]
+    content['annotations'] = [a for a in content['annotations'] if a['image_id'] in kept]
+    write_whole(out, json.dumps(content))

@@ -1,0 +1,140 @@
+"""What a study is made of: starts, shares of the labels, seeds."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmgreen.config import load_config
+from mmgreen.errors import UserError
+
+_KEYS = {'work_dir', 'data_root', 'seeds', 'starts', 'labels', 'detector', 'classifier'}
+_RUN_KEYS = {'config', 'cfg_options', 'steps'}
+_START_KEYS = _RUN_KEYS | {'minutes', 'init'}
+
+
+@dataclass(frozen=True)
+class Training:
+    """A config to train, for so many steps.
+
+    Attributes:
+        config: Config file.
+        cfg_options: Settings to change, by dotted names.
+        steps: Length of the run; None leaves the config's.
+        minutes: Length in time, in the place of steps: as many steps as a run that is alone
+            on the machine takes in it.
+    """
+
+    config: str
+    cfg_options: dict[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a detector's backbone starts from: a pre-training, a checkpoint, or nothing.
+
+    Attributes:
+        name: What the report calls it.
+        training: Pre-training; None where there is none.
+        checkpoint: A file, in the place of a pre-training.
+        init: Start that the pre-training itself starts from.
+    """
+
+    name: str
+    training: Training | None = None
+    checkpoint: str | None = None
+    init: 'Start | None' = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study.
+
+    Attributes:
+        work_dir: Folder of all runs and of the report.
+        starts: By name; the others are compared with the first.
+        seeds: Each decides a pre-training, the labelled images, and a detector's training.
+        labels: Numbers of labelled images that detectors are trained on.
+        detector: Trained on labelled images; None where there are no detectors.
+        classifier: Classification config whose images are told apart by nearest neighbours in
+            the features of each start; None where this is not asked for.
+    """
+
+    work_dir: Path
+    starts: dict[str, Start]
+    seeds: list[int]
+    labels: list[int]
+    detector: Training | None
+    classifier: Training | None
+
+    @property
+    def every_start(self) -> list[Start]:
+        """Those that are compared and those that they start from, which come before them."""
+        found: dict[str, Start] = {}
+        for start in self.starts.values():
+            lineage = [start]
+            while lineage[0].init:
+                lineage.insert(0, lineage[0].init)
+            found |= {each.name: each for each in lineage}
+        return list(found.values())
+
+
+def read_plan(filename: str | Path) -> Plan:
+    """Read a study file, a config of mmengine.
+
+    Raises:
+        UserError: If it cannot be read, or says what a study does not know.
+    """
+    cfg: Any = load_config(filename)
+    found = cfg.to_dict()
+    _check_keys(found, _KEYS, f'{filename}')
+    for key in ('seeds', 'starts'):
+        if not found.get(key):
+            raise UserError(f'{filename} lacks {key}')
+    starts: dict[str, Start] = {}
+    for name, said in found['starts'].items():
+        starts[name] = _start(name, said, starts, f'starts.{name} of {filename}')
+    detector, classifier = (
+        _training(found[key], _RUN_KEYS, f'{key} of {filename}') if found.get(key) else None
+        for key in ('detector', 'classifier')
+    )
+    if not detector and not classifier:
+        raise UserError(f'{filename} has neither a detector nor a classifier to compare starts by')
+    if detector and not found.get('labels'):
+        raise UserError(f'{filename} lacks labels, the numbers of images that detectors train on')
+    return Plan(
+        work_dir=Path(cfg.work_dir),
+        starts=starts,
+        seeds=list(found['seeds']),
+        labels=sorted(found.get('labels') or []),
+        detector=detector,
+        classifier=classifier,
+    )
+
+
+def _start(name: str, said: Any, earlier: dict[str, Start], where: str) -> Start:
+    if said is None or isinstance(said, str):
+        return Start(name, checkpoint=said)
+    training = _training(said, _START_KEYS, where)
+    if training.steps and training.minutes:
+        raise UserError(f'{where} has both steps and minutes: leave out one of them')
+    init = said.get('init')
+    if init is not None and init not in earlier:
+        raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
+    return Start(name, training, init=earlier.get(init))
+
+
+def _training(said: Any, keys: set[str], where: str) -> Training:
+    _check_keys(said, keys, where)
+    if 'config' not in said:
+        raise UserError(f'{where} lacks config')
+    return Training(
+        said['config'], said.get('cfg_options') or {}, said.get('steps'), said.get('minutes')
+    )
+
+
+def _check_keys(said: dict, known: set[str], where: str) -> None:
+    strange = sorted(set(said) - known)
+    if strange:
+        raise UserError(f"{where} has '{strange[0]}', and can have {', '.join(sorted(known))}")

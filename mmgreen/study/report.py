@@ -1,0 +1,247 @@
+"""What a study has found, of all its runs that are done."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from scipy import stats
+
+from mmgreen.errors import UserError
+from mmgreen.report.charts import lines
+from mmgreen.report.comparison import PARTS, Comparison, Part, compare
+from mmgreen.report.document import (
+    Cell,
+    Chart,
+    Report,
+    Section,
+    Table,
+    estimate,
+    gain,
+    number,
+)
+from mmgreen.report.run import read_run
+
+from .plan import Plan, Start
+from .running import (
+    DONE,
+    NEIGHBOURS,
+    classifier_folder,
+    detector_folder,
+    pretraining_folder,
+    read_done,
+)
+
+
+def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
+    """Write ``report.html``, ``report.md`` and ``report.json`` into the study's folder.
+
+    Of each number of labelled images, the seeds of which every start is done are compared.
+
+    Args:
+        plan: The study.
+        resamples: Of the images, for intervals.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        UserError: If nothing can be compared yet, or results are not sound.
+    """
+    detected = {
+        labels: found for labels in plan.labels if (found := _compare(plan, labels, resamples))
+    }
+    classified = _read_neighbours(plan)
+    if not detected and not classified:
+        raise UserError(
+            f'nothing in {plan.work_dir} can be compared yet: no seed has a result of every start'
+        )
+    minutes = {name: _minutes(plan, start) for name, start in plan.starts.items()}
+    sections = [
+        _describe_detectors(plan, detected),
+        _describe_time(plan, detected, minutes),
+        _describe_neighbours(plan, classified),
+    ]
+    first, *others = plan.starts
+    title = f'What starts are worth: {", ".join([*others, first])}'
+    subtitle = f'Seeds {", ".join(map(str, plan.seeds))}; the others are compared with {first}.'
+    data = dict(
+        detectors={labels: _data(found) for labels, found in detected.items()},
+        neighbours=classified,
+        minutes_of_pretraining=minutes,
+    )
+    return Report(title, subtitle, [s for s in sections if s.blocks], data).write(
+        plan.work_dir / 'report'
+    )
+
+
+def _compare(plan: Plan, labels: int, resamples: int) -> Comparison | None:
+    starts = plan.starts.values()
+    seeds = [
+        seed
+        for seed in plan.seeds
+        if plan.detector
+        and all((detector_folder(plan, s, labels, seed) / DONE).is_file() for s in starts)
+    ]
+    if not seeds:
+        return None
+    print_log(f'Report: {_labelled(labels)}, seeds {", ".join(map(str, seeds))}')
+    runs = [
+        read_run(detector_folder(plan, start, labels, seed) / 'test', start.name)
+        for start in starts
+        for seed in seeds
+    ]
+    return compare(runs, resamples)
+
+
+def _read_neighbours(plan: Plan) -> dict[str, list[float]]:
+    """Top-1 accuracy of each start in per cent, of the seeds of which all are done; k of 20."""
+    if not plan.classifier:
+        return {}
+    found: dict[str, list[float]] = {name: [] for name in plan.starts}
+    for seed in plan.seeds:
+        files = [classifier_folder(plan, s, seed) / NEIGHBOURS for s in plan.starts.values()]
+        if all(file.is_file() for file in files):
+            for name, file in zip(found, files, strict=True):
+                found[name].append(json.loads(file.read_text())['accuracy']['20'][0])
+    return found if all(found.values()) else {}
+
+
+def _minutes(plan: Plan, start: Start | None) -> float:
+    """What a start took, and those it starts from; mean over the seeds that are done."""
+    if start is None:
+        return 0.0
+    folders = [pretraining_folder(plan, start, seed) for seed in plan.seeds]
+    took = [read_done(folder)['seconds'] / 60 for folder in folders if (folder / DONE).is_file()]
+    return (float(np.mean(took)) if took else 0.0) + _minutes(plan, start.init)
+
+
+def _describe_detectors(plan: Plan, detected: dict[int, Comparison]) -> Section:
+    first, *others = plan.starts
+    blocks: list[Table | Chart] = []
+    kinds = [k for k in PARTS if detected and all(k in c.kinds for c in detected.values())]
+    for kind in kinds:
+        rows = []
+        for labels, comparison in detected.items():
+            parts = list(comparison.of_kind(kind).values())
+            row: list[Cell | str] = [_labelled(labels), number(comparison.sizes[0], 0)]
+            row += [estimate(_ap(p), p.interval('AP')) for p in parts]
+            row += [gain(*p.difference(parts[0], 'AP')) for p in parts[1:]]
+            rows.append(row)
+        header = ['labelled images', 'seeds', *plan.starts]
+        header += [f'{name} − {first}' for name in others]
+        blocks.append(Table(header, rows, f'AP of {PARTS[kind]}'))
+        curves, intervals = {}, {}
+        for name in plan.starts:
+            parts = [comparison.of_kind(kind)[name] for comparison in detected.values()]
+            curves[name] = np.array(list(detected)), np.array([_ap(part) for part in parts])
+            intervals[name] = np.array([part.interval('AP') for part in parts]).T
+        blocks.append(
+            lines(f'AP of {PARTS[kind]} by labels', curves, 'labelled images', 'AP', intervals)
+        )
+    text = (
+        'Mean over seeds, and below it its 95 % interval over seeds and images; of a single seed, '
+        'over images. A seed decides the labelled images, the pre-training and the training. '
+        'Differences are paired, and coloured where their interval leaves out zero.'
+    )
+    return Section('Detectors', text, blocks)
+
+
+def _describe_time(
+    plan: Plan, detected: dict[int, Comparison], minutes: dict[str, float]
+) -> Section:
+    rows: list[list[Cell | str]] = []
+    blocks: list[Table | Chart] = []
+    times: dict[int, list[float]] = {}
+    for labels in detected:
+        times[labels] = [
+            np.mean(
+                [
+                    read_done(folder)['seconds'] / 60
+                    for seed in plan.seeds
+                    if ((folder := detector_folder(plan, s, labels, seed)) / DONE).is_file()
+                ]
+            )
+            for s in plan.starts.values()
+        ]
+    for i, name in enumerate(plan.starts):
+        rows.append([name, number(minutes[name], 1), *(number(t[i], 1) for t in times.values())])
+    header = ['', 'pre-training', *(f'detector, {_labelled(labels)}' for labels in detected)]
+    blocks.append(Table(header, rows, 'Minutes'))
+    for kind in next(iter(detected.values())).kinds if detected else ():
+        curves, intervals = {}, {}
+        for labels, comparison in detected.items():
+            spent = np.array(list(minutes.values())) + times[labels]
+            order = np.argsort(spent, kind='stable')
+            parts = list(comparison.of_kind(kind).values())
+            name = _labelled(labels)
+            curves[name] = spent[order], np.array([_ap(part) for part in parts])[order]
+            intervals[name] = np.array([p.interval('AP') for p in parts])[order].T
+        label = f'AP of {PARTS[kind]} by time'
+        blocks.append(lines(label, curves, 'minutes of both trainings', 'AP', intervals))
+    text = (
+        'Mean over seeds of what the runs took, starting included. They are comparable where '
+        'runs had the machine for themselves.'
+    )
+    return Section('Time', text, blocks)
+
+
+def _describe_neighbours(plan: Plan, classified: dict[str, list[float]]) -> Section:
+    if not classified:
+        return Section('Nearest neighbours')
+    first = next(iter(classified.values()))
+    rows: list[list[Cell | str]] = [
+        [
+            name,
+            number(len(values), 0),
+            estimate(float(np.mean(values)), _students(values), 1),
+            gain(*_paired(values, first)) if values is not first else '',
+        ]
+        for name, values in classified.items()
+    ]
+    text = (
+        'Images put into the right class by a vote of their 20 nearest neighbours, in per cent: '
+        "mean over seeds, and its 95 % interval over seeds (Student's t)."
+    )
+    header = ['', 'seeds', 'top-1 %', f'more than {next(iter(plan.starts))}']
+    return Section('Nearest neighbours', text, [Table(header, rows)])
+
+
+def _paired(values: list[float], base: list[float]) -> tuple[float, tuple[float, float], int]:
+    gains = [a - b for a, b in zip(values, base, strict=True)]
+    return float(np.mean(gains)), _students(gains), 1
+
+
+def _students(values: list[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return float('nan'), float('nan')
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return float(np.mean(values)) - half, float(np.mean(values)) + half
+
+
+def _data(comparison: Comparison) -> dict[str, Any]:
+    found: dict[str, Any] = dict(seeds=comparison.sizes[0])
+    for kind in comparison.kinds:
+        parts = comparison.of_kind(kind)
+        base = next(iter(parts.values()))
+        found[kind] = {}
+        for name, part in parts.items():
+            difference, interval = part.difference(base, 'AP')
+            found[kind][name] = dict(
+                AP=_ap(part),
+                AP50=part.figures.figures['AP50'],
+                interval=part.interval('AP'),
+                of_seeds=part.of_runs('AP') if part.runs else [_ap(part)],
+                gained=difference,
+                gained_interval=interval,
+            )
+    return found
+
+
+def _ap(part: Part) -> float:
+    return part.figures.figures['AP']
+
+
+def _labelled(labels: int) -> str:
+    return f'{labels:,} images'

@@ -1,0 +1,258 @@
+"""The runs of a study, each by the tool that a user would call, in folders of their own."""
+
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from rich.progress import Progress
+
+from mmgreen.config import load_config
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+
+from .labels import write_subset
+from .plan import Plan, Start, Training
+from .schedule import set_steps
+
+_TOOLS = Path(__file__).resolve().parent.parent / '.mim/tools'
+#: The config of a run, as it was given to the tools.
+CONFIG = 'cell.py'
+#: What nearest neighbours find.
+NEIGHBOURS = 'neighbours.json'
+#: What says that a cell is done, and what it took.
+DONE = 'done.json'
+# Steps of the run that a budget in minutes is measured by, and those that are left out of it.
+_PACE, _BEGIN = 80, 30
+
+
+@dataclass(frozen=True)
+class Job:
+    """A part of a study that runs by itself.
+
+    Attributes:
+        folder: What it writes; it is done once :data:`DONE` is there.
+        run: Does it.
+        needs: Folders of jobs that have to be done before.
+    """
+
+    folder: Path
+    run: Callable[[], None]
+    needs: tuple[Path, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether an earlier call finished it."""
+        return (self.folder / DONE).is_file()
+
+
+def run_plan(plan: Plan, jobs: int = 1) -> None:
+    """Run what is not done yet.
+
+    Args:
+        plan: The study.
+        jobs: Runs at a time. Budgets in minutes are measured before, one by one.
+
+    Raises:
+        UserError: If a run fails; what is done stays, and what goes on is ended.
+    """
+    runner = _Runner(plan, max(1, (os.cpu_count() or 1) // jobs))
+    _run_all(runner.paces(), 1)
+    _run_all(runner.jobs(), jobs)
+
+
+def pace_folder(plan: Plan, start: Start) -> Path:
+    """Where a budget in minutes is measured."""
+    return plan.work_dir / 'pace' / start.name
+
+
+def pretraining_folder(plan: Plan, start: Start, seed: int) -> Path:
+    """Where a start's pre-training is."""
+    return plan.work_dir / 'starts' / start.name / f'seed_{seed}'
+
+
+def detector_folder(plan: Plan, start: Start, labels: int, seed: int) -> Path:
+    """Where a detector is."""
+    return plan.work_dir / 'detectors' / f'labels_{labels}' / start.name / f'seed_{seed}'
+
+
+def classifier_folder(plan: Plan, start: Start, seed: int) -> Path:
+    """Where what nearest neighbours find is."""
+    return plan.work_dir / 'neighbours' / start.name / f'seed_{seed}'
+
+
+def read_done(folder: Path) -> dict[str, Any]:
+    """What is known of a job that is done: ``seconds``, and what it has found."""
+    found: dict[str, Any] = json.loads((folder / DONE).read_text(encoding='utf-8'))
+    return found
+
+
+class _Runner:
+    def __init__(self, plan: Plan, threads: int) -> None:
+        self.plan = plan
+        self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+
+    def paces(self) -> list[Job]:
+        """Short runs that say how many steps a budget in minutes has."""
+        return [
+            Job(pace_folder(self.plan, start), partial(self._measure, start, start.training))
+            for start in self.plan.every_start
+            if start.training and start.training.minutes
+        ]
+
+    def jobs(self) -> list[Job]:
+        """Everything else, in an order in which what is needed comes before."""
+        plan = self.plan
+        found = []
+        for seed in plan.seeds:
+            for start in plan.every_start:
+                if start.training:
+                    found.append(
+                        Job(
+                            pretraining_folder(plan, start, seed),
+                            partial(self._pretrain, start, start.training, seed),
+                            self._needs(start.init, seed),
+                        )
+                    )
+            for start in plan.starts.values():
+                needs = self._needs(start, seed)
+                if plan.classifier:
+                    run = partial(self._classify, start, plan.classifier, seed)
+                    found.append(Job(classifier_folder(plan, start, seed), run, needs))
+                if plan.detector:
+                    for labels in plan.labels:
+                        run = partial(self._detect, start, plan.detector, labels, seed)
+                        found.append(Job(detector_folder(plan, start, labels, seed), run, needs))
+        return found
+
+    def _needs(self, start: Start | None, seed: int) -> tuple[Path, ...]:
+        if start and start.training:
+            return (pretraining_folder(self.plan, start, seed),)
+        return ()
+
+    def _measure(self, start: Start, training: Training) -> None:
+        folder = pace_folder(self.plan, start)
+        cfg = load_config(training.config, training.cfg_options)
+        set_steps(cfg, _PACE)
+        cfg.default_hooks.logger.interval = 1
+        cfg.custom_hooks = []
+        seconds = self._train(cfg, folder)
+        (scalars,) = sorted(folder.glob('*/vis_data/scalars.json'))[-1:]
+        rows = [json.loads(row) for row in scalars.read_text(encoding='utf-8').splitlines()]
+        step = statistics.median(row['time'] for row in rows if row['step'] > _BEGIN)
+        steps = max(1, round(60 * (training.minutes or 0) / step))
+        self._finish(folder, seconds, step_seconds=step, steps=steps)
+
+    def _steps(self, start: Start, training: Training) -> int | None:
+        if training.minutes:
+            return read_done(pace_folder(self.plan, start))['steps']
+        return training.steps
+
+    def _checkpoint(self, start: Start, seed: int) -> str | None:
+        if start.training:
+            return read_done(pretraining_folder(self.plan, start, seed))['checkpoint']
+        return start.checkpoint
+
+    def _config(self, training: Training, steps: int | None, seed: int) -> Config:
+        cfg = load_config(training.config, training.cfg_options)
+        if steps:
+            set_steps(cfg, steps)
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+        return cfg
+
+    def _start_from(self, cfg: Config, start: Start, seed: int) -> None:
+        checkpoint = self._checkpoint(start, seed)
+        cfg.model.backbone.init_cfg = (
+            dict(type='Pretrained', checkpoint=checkpoint) if checkpoint else None
+        )
+
+    def _pretrain(self, start: Start, training: Training, seed: int) -> None:
+        folder = pretraining_folder(self.plan, start, seed)
+        cfg = self._config(training, self._steps(start, training), seed)
+        if start.init:
+            self._start_from(cfg, start.init, seed)
+        self._finish(folder, self._train(cfg, folder), checkpoint=_last(folder))
+
+    def _detect(self, start: Start, training: Training, labels: int, seed: int) -> None:
+        folder = detector_folder(self.plan, start, labels, seed)
+        cfg = self._config(training, training.steps, seed)
+        self._start_from(cfg, start, seed)
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
+        dataset = cfg.train_dataloader.dataset
+        whole = Path(dataset.get('data_root') or '', dataset.ann_file)
+        part = self.plan.work_dir / 'labels' / f'{labels}_seed_{seed}.json'
+        write_subset(whole, labels, seed, part)
+        dataset.ann_file = str(part.resolve())
+        seconds = self._train(cfg, folder)
+        checkpoint = _last(folder)
+        self._call(
+            *(folder, 'test.py', folder / CONFIG, checkpoint, '--work-dir', folder / 'test'),
+            '--no-report',
+        )
+        self._finish(folder, seconds, checkpoint=checkpoint)
+
+    def _classify(self, start: Start, training: Training, seed: int) -> None:
+        folder = classifier_folder(self.plan, start, seed)
+        cfg = self._config(training, None, seed)
+        self._start_from(cfg, start, seed)
+        write_whole(folder / CONFIG, cfg.pretty_text)
+        begun = time.monotonic()
+        self._call(folder, 'analysis/knn.py', folder / CONFIG, '--out', folder / NEIGHBOURS)
+        self._finish(folder, time.monotonic() - begun)
+
+    def _train(self, cfg: Config, folder: Path) -> float:
+        """Train, going on where an earlier call was ended; returns its seconds."""
+        write_whole(folder / CONFIG, cfg.pretty_text)
+        begun = time.monotonic()
+        self._call(folder, 'train.py', folder / CONFIG, '--work-dir', folder, '--resume')
+        return time.monotonic() - begun
+
+    def _call(self, folder: Path, tool: str, *arguments: object) -> None:
+        command = [sys.executable, '-u', str(_TOOLS / tool), *map(str, arguments)]
+        log = folder / f'{Path(tool).stem}.log'
+        with open(log, 'a', encoding='utf-8') as file:
+            file.write(f'$ {shlex.join(command)}\n')
+            file.flush()
+            done = subprocess.run(command, stdout=file, stderr=file, env=self.environment)
+        if done.returncode:
+            last = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()[-1]
+            raise UserError(f'{tool} failed, see {log}: {last}')
+
+    def _finish(self, folder: Path, seconds: float, **found: object) -> None:
+        write_whole(folder / DONE, json.dumps(dict(seconds=seconds, **found), indent=1))
+
+
+def _last(folder: Path) -> str:
+    return (folder / 'last_checkpoint').read_text().strip()
+
+
+def _run_all(jobs: list[Job], at_once: int) -> None:
+    """Run what is not done, each job after those it needs."""
+    waiting = [job for job in jobs if not job.done]
+    finished = {job.folder for job in jobs if job.done}
+    running: dict[Future[None], Job] = {}
+    with Progress() as progress, ThreadPoolExecutor(at_once) as pool:
+        bar = progress.add_task('Runs', total=len(jobs), completed=len(finished))
+        while waiting or running:
+            ready = [job for job in waiting if finished.issuperset(job.needs)]
+            for job in ready[: at_once - len(running)]:
+                waiting.remove(job)
+                progress.console.print(f'begun: {job.folder}', soft_wrap=True)
+                running[pool.submit(job.run)] = job
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = running.pop(future)
+                future.result()
+                finished.add(job.folder)
+                progress.update(bar, advance=1)
+                progress.console.print(f'done: {job.folder}', soft_wrap=True)

@@ -1,0 +1,242 @@
+"""A study runs each of its parts once, by the tools, and compares what they give."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import run_tool
+from mmengine.config import Config
+from synthetic import make_coco
+
+from mmgreen.errors import UserError
+from mmgreen.study import read_plan, run_plan, running, write_study_report
+from mmgreen.study.labels import write_subset
+from mmgreen.study.schedule import set_steps
+
+PRETRAIN = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
+DETECT = 'configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-300_own-data.py'
+CLASSIFY = 'configs/quickstart/green-swin-nano_imagenette.py'
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study file on synthetic annotations, changed by settings."""
+    truth, found = make_coco(20, 60, 2)
+    data = tmp_path / 'data/annotations'
+    data.mkdir(parents=True)
+    for split in ('train', 'val'):
+        (data / f'instances_{split}2017.json').write_text(json.dumps(truth))
+
+    def write(**settings):
+        settings = (
+            dict(
+                work_dir=str(tmp_path / 'study'),
+                seeds=[0, 1],
+                labels=[4],
+                starts=dict(
+                    none=None,
+                    ours=dict(config=PRETRAIN, steps=200),
+                    longer=dict(config=PRETRAIN, minutes=1.5, init='ours'),
+                    given=str(tmp_path / 'given.pth'),
+                ),
+                detector=dict(
+                    config=DETECT, steps=60, cfg_options={'data_root': f'{tmp_path}/data/'}
+                ),
+                classifier=dict(config=CLASSIFY),
+            )
+            | settings
+        )
+        path = tmp_path / 'study.py'
+        path.write_text('\n'.join(f'{key} = {value!r}' for key, value in settings.items()))
+        return path
+
+    write.found, write.truth = found, truth
+    return write
+
+
+@pytest.fixture
+def tools(study, monkeypatch):
+    """Tools that answer at once, and what they were called with."""
+    calls = []
+
+    def call(self, folder, tool, *arguments):
+        calls.append((folder.relative_to(self.plan.work_dir).as_posix(), tool))
+        cfg = Config.fromfile(arguments[0])
+        if tool == 'train.py':
+            last = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
+            last.touch()
+            (folder / 'last_checkpoint').write_text(str(last))
+            rows = [dict(step=i, time=9.0 if i < 30 else 0.5) for i in range(1, 81)]
+            (folder / '1/vis_data').mkdir(parents=True)
+            (folder / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+        elif tool == 'test.py':
+            # The more labels, and pre-training at all, the more is found.
+            labels = len(
+                json.loads(Path(cfg.train_dataloader.dataset.ann_file).read_text())['images']
+            )
+            kept = 0.4 + 0.03 * labels + 0.2 * (cfg.model.backbone.init_cfg is not None)
+            rng = np.random.default_rng(cfg.randomness.seed)
+            part = [found for found in study.found if rng.random() < kept]
+            log = folder / 'test/1'
+            log.mkdir(parents=True)
+            annotations = (
+                f'{cfg.test_dataloader.dataset.data_root}annotations/instances_val2017.json'
+            )
+            record = dict(mode='test', annotations=annotations, images_folder='', started='1')
+            (log / 'run.json').write_text(json.dumps(record))
+            (log / 'detections.segm.json').write_text(json.dumps(part))
+        else:
+            accuracy = {'20': [50.0 + cfg.randomness.seed, 90.0]}
+            (folder / 'neighbours.json').write_text(json.dumps(dict(accuracy=accuracy)))
+
+    monkeypatch.setattr(running._Runner, '_call', call)
+    return calls
+
+
+def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):
+    plan = read_plan(study())
+    run_plan(plan, jobs=3)
+    # Minutes measured; two pre-trainings; neighbours, and training and testing, of four starts.
+    assert len(tools) == len(set(tools)) == 1 + 2 * (2 + 4 + 2 * 4)
+    order = [folder for folder, _ in tools]
+    assert order[0] == 'pace/longer'
+    for seed in (0, 1):
+        where = [order.index(f'{part}/seed_{seed}') for part in ('starts/ours', 'starts/longer')]
+        where.append(order.index(f'detectors/labels_4/longer/seed_{seed}'))
+        assert where == sorted(where)
+    folder = tmp_path / 'study'
+
+    ours, longer = (
+        Config.fromfile(folder / f'starts/{name}/seed_1/cell.py') for name in ('ours', 'longer')
+    )
+    assert (ours.train_cfg.max_iters, ours.randomness.seed) == (200, 1)
+    assert longer.train_cfg.max_iters == 180  # of half a second, the slow first ones left out
+    assert longer.model.backbone.init_cfg.checkpoint.endswith('starts/ours/seed_1/iter_200.pth')
+    detector = Config.fromfile(folder / 'detectors/labels_4/given/seed_0/cell.py')
+    assert detector.model.backbone.init_cfg.checkpoint == str(tmp_path / 'given.pth')
+    assert [s.end for s in detector.param_scheduler] == [10, 60]
+    nothing = Config.fromfile(folder / 'detectors/labels_4/none/seed_0/cell.py')
+    assert nothing.model.backbone.init_cfg is None
+
+    tools.clear()
+    run_plan(read_plan(study(seeds=[0, 2], starts=dict(none=None))))
+    assert {Path(part).name for part, _ in tools} == {'seed_2'}
+
+
+def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path):
+    starts = dict(none=None, ours=dict(config=PRETRAIN, steps=200))
+    plan = read_plan(study(labels=[4, 8], starts=starts))
+    run_plan(plan)
+    path = write_study_report(plan, resamples=50)
+    data = json.loads(path.with_name('report.json').read_text())
+    for labels in ('4', '8'):
+        masks = data['detectors'][labels]['segm']
+        assert masks['none']['gained'] == 0
+        assert masks['ours']['AP'] == pytest.approx(np.mean(masks['ours']['of_seeds']))
+        assert masks['ours']['gained'] == pytest.approx(masks['ours']['AP'] - masks['none']['AP'])
+        assert masks['ours']['gained'] > 0.02
+    assert data['neighbours']['ours'] == [50, 51]
+    assert data['minutes_of_pretraining']['none'] == 0
+    html = path.read_text()
+    assert html.count('<svg') == 2  # by labels and by time
+    assert 'AP of masks by labels' in html
+
+    # A seed that is not done everywhere is left out.
+    (tmp_path / 'study/detectors/labels_8/ours/seed_1/done.json').unlink()
+    data = json.loads(write_study_report(plan, resamples=50).with_name('report.json').read_text())
+    assert (data['detectors']['4']['seeds'], data['detectors']['8']['seeds']) == (2, 1)
+
+
+def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch):
+    plan = read_plan(study(labels=[4], starts=dict(none=None), classifier=None))
+    works = running._Runner._call
+
+    def fails(self, folder, tool, *arguments):
+        works(self, folder, tool, *arguments)
+        if tool == 'test.py':
+            raise UserError('test.py failed, see there')
+
+    monkeypatch.setattr(running._Runner, '_call', fails)
+    with pytest.raises(UserError, match='see there'):
+        run_plan(plan)
+    with pytest.raises(UserError, match='can be compared yet'):
+        write_study_report(plan)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(seeds=[]), 'lacks seeds'),
+        (dict(labels=[]), 'lacks labels'),
+        (dict(seed=[0]), "has 'seed', and can have"),
+        (dict(starts=dict(a=dict(config=PRETRAIN, init='b'))), "starts from 'b'"),
+        (dict(starts=dict(a=dict(config=PRETRAIN, steps=1, minutes=1))), 'both steps and minutes'),
+        (dict(detector=dict(steps=5)), 'detector of .* lacks config'),
+        (dict(detector=None, classifier=None), 'neither a detector nor a classifier'),
+    ],
+)
+def test_what_a_study_does_not_know_is_refused(study, settings, words):
+    with pytest.raises(UserError, match=words):
+        read_plan(study(**settings))
+
+
+def test_a_run_that_counts_epochs_is_refused():
+    cfg = Config.fromfile('configs/quickstart/greenmim_swin-nano_demo.py')
+    with pytest.raises(UserError, match='counts its run in epochs'):
+        set_steps(cfg, 10)
+
+
+def test_fewer_labels_are_among_more_of_the_same_seed(tmp_path):
+    truth, _ = make_coco(20, 60, 2)
+    whole = tmp_path / 'whole.json'
+    whole.write_text(json.dumps(truth))
+    chosen = {}
+    for seed in (0, 1):
+        for number in (3, 6):
+            out = tmp_path / 'part.json'
+            write_subset(whole, number, seed, out)
+            part = json.loads(out.read_text())
+            chosen[seed, number] = {image['id'] for image in part['images']}
+            assert len(chosen[seed, number]) == number
+            assert {a['image_id'] for a in part['annotations']} == chosen[seed, number]
+    assert chosen[0, 3] < chosen[0, 6]
+    assert chosen[0, 6] != chosen[1, 6]
+    with pytest.raises(UserError, match='labelled images, fewer than 50'):
+        write_subset(whole, 50, 0, tmp_path / 'out.json')
+
+
+@pytest.mark.slow
+def test_a_study_by_the_tools_themselves(demo, tmp_path):
+    options = {'data_root': f'{demo}/'}
+    split = {
+        f'{name}_dataloader.dataset.{key}': value
+        for name, folder in (('train', 'train'), ('test', 'val'))
+        for key, value in (
+            ('ann_file', f'annotations/{folder}.json'),
+            ('data_prefix.img', folder),
+        )
+    }
+    split |= {'test_evaluator.ann_file': f'{demo}/annotations/val.json'}
+    images = {f'custom_hooks.{i}.images': f'{demo}/val' for i in (0, 1)}
+    settings = dict(
+        work_dir=str(tmp_path / 'study'),
+        seeds=[0],
+        labels=[8],
+        starts=dict(
+            none=None,
+            ours=dict(
+                config=PRETRAIN,
+                steps=4,
+                cfg_options=options | images | {'train_dataloader.batch_size': 4},
+            ),
+        ),
+        detector=dict(config=DETECT, steps=4, cfg_options=options | split),
+    )
+    path = tmp_path / 'study.py'
+    path.write_text('\n'.join(f'{key} = {value!r}' for key, value in settings.items()))
+    done = run_tool('tools/analysis/study.py', path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    data = json.loads((tmp_path / 'study/report/report.json').read_text())
+    assert set(data['detectors']['8']['bbox']) == {'none', 'ours'}
+    assert data['minutes_of_pretraining']['ours'] > 0

@@ -1,0 +1,43 @@
+#!/usr/bin/env python
+"""Compare what detectors are worth that start from different pre-trainings.
+
+A study file names starts, numbers of labelled images and seeds. Every run is one of
+tools/train.py, tools/test.py or tools/analysis/knn.py in a folder of its own, with the
+config that it ran by. What is done is not done again: call it again after an interruption,
+or with more seeds. At the end report.html, report.md and report.json are written beside them.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmgreen.errors import one_sentence
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: %(prog)s configs/studies/nuclei.py --jobs 2',
+    )
+    parser.add_argument('study', type=Path, help='study file')
+    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument(
+        '--report-only', action='store_true', help='run nothing, and report on what is done'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from mmgreen.study import read_plan, run_plan, write_study_report
+
+    with one_sentence():
+        plan = read_plan(args.study)
+        if not args.report_only:
+            run_plan(plan, args.jobs)
+        path = write_study_report(plan)
+    print(f'Report: {path}')
+
+
+if __name__ == '__main__':
+    main()
