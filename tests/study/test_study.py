@@ -10,6 +10,7 @@ from mmengine.config import Config
 from synthetic import make_coco
 
 from mmgreen.errors import UserError
+from mmgreen.report import write_report
 from mmgreen.study import read_plan, run_plan, running, write_study_report
 from mmgreen.study.labels import write_subset
 from mmgreen.study.schedule import set_steps
@@ -240,3 +241,10 @@ def test_a_study_by_the_tools_themselves(demo, tmp_path):
     data = json.loads((tmp_path / 'study/report/report.json').read_text())
     assert set(data['detectors']['8']['bbox']) == {'none', 'ours'}
     assert data['minutes_of_pretraining']['ours'] > 0
+
+    # Counted in steps, pictures and features are drawn by step.
+    path = write_report([tmp_path / 'study/starts/ours/seed_0'], tmp_path / 'pretraining')
+    data = json.loads(path.with_name('report.json').read_text())
+    ranks = data['pretraining']['features']['Effective rank of features']['stage 1']
+    assert [point['step'] for point in ranks] == [0, 1, 2, 3, 4]
+    assert list(data['pretraining']['reconstructions']) == ['0', '1', '2', '3', '4']

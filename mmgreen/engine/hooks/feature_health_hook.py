@@ -116,8 +116,8 @@ class FeatureHealthHook(Hook):
             scalars[KNN] = _neighbours(stages[-1].mean(1), self._labels)
             said += f', nearest neighbours {scalars[KNN]:.1f} %'
         runner.logger.info(said)
-        position = {'epoch' if self.by_epoch else 'iter': done}
-        runner.visualizer.add_scalars(scalars | position, step=runner.iter)
+        unit, step = ('epoch', runner.iter) if self.by_epoch else ('iter', done)
+        runner.visualizer.add_scalars(scalars | {unit: done}, step=step)
         if done:
             self._warn(runner, ranks, within)
 
