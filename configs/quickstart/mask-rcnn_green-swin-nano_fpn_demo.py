@@ -19,7 +19,7 @@ model = dict(
         pad_small_map=True,
         drop_path_rate=0.05,
         out_indices=(0, 1, 2),
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_60.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_80.pth'),
     ),
     neck=dict(in_channels=[32, 64, 128], out_channels=width, num_outs=4),
     rpn_head=dict(

@@ -145,6 +145,7 @@ def _mmgreen_backbone(weights: Mapping[str, Tensor]) -> nn.Module:
             window_size=found.windows[0],
             stage_cfgs=[dict(window_size=window) for window in found.windows],
             img_size=found.image_size,
+            out_indices=(len(found.depths) - 1,),
             init_cfg=None,
         )
     )
@@ -161,6 +162,7 @@ def _mmpretrain_features(state: Mapping[str, Tensor], found: SwinArchitecture) -
         arch=found.arch,
         stage_cfgs=[dict(window_size=window) for window in found.windows],
         img_size=found.image_size,
+        out_indices=(len(found.depths) - 1,),
     )
     model.load_state_dict(state, strict=False)
     model.eval()

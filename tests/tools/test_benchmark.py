@@ -7,6 +7,7 @@ from helpers import run_tool
 
 BENCHMARK = 'tools/analysis/benchmark.py'
 NANO = 'configs/quickstart/greenmim_swin-nano_demo.py'
+IN_STEPS = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
 SIMMIM = 'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py'
 
 
@@ -103,7 +104,7 @@ def test_what_cannot_be_measured_is_explained(words, message):
 
 def test_a_full_step_has_an_optimizer_too(tmp_path):
     options = ('--batch-size', 2, '--steps', 1, '--rounds', 1, '--out', tmp_path / 'figures.json')
-    done = run_tool(BENCHMARK, NANO, *options, '--step', 'full')
+    done = run_tool(BENCHMARK, IN_STEPS, *options, '--step', 'full')
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / 'figures.json').read_text())
     assert figures['machine']['step'] == 'full'

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers import TINY, WINDOW_14, run_tool, small_swin, timm_swin
 
+from mmgreen.apis import convert_checkpoint
 from mmgreen.registry import MODELS
 
 FIXTURE = Path(__file__).parent.parent / 'data/greenmim_official_w7_224.npz'
@@ -312,3 +313,22 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     done = run_tool(TOOL, tmp_path / 'c.pth', tmp_path / 'c.pth/out.pth')
     assert done.returncode == 1
     assert 'error: cannot write' in done.stderr
+
+
+@pytest.mark.parametrize('to', ['mmgreen', 'swin', 'timm'])
+def test_the_three_stages_of_the_quickstart(tmp_path, capsys, to):
+    arch = dict(embed_dims=32, depths=[1, 1, 2], num_heads=[1, 2, 4])
+    backbone = MODELS.build(
+        dict(
+            type='mmgreen.GreenSwinTransformer',
+            arch=arch,
+            img_size=64,
+            window_size=4,
+            out_indices=(2,),
+        )
+    )
+    torch.save(backbone.state_dict(), tmp_path / 'three.pth')
+    convert_checkpoint(tmp_path / 'three.pth', tmp_path / 'out.pth', to)
+    said = capsys.readouterr().out
+    assert 'depths 1-1-2' in said
+    assert said.count('outputs equal those of') == (1 if to == 'mmgreen' else 2)
