@@ -3,9 +3,6 @@
 import torch
 from torch import Tensor
 
-# Singular values of more tokens are hardly others, and take long.
-_TOKENS = 4096
-
 
 def effective_rank(features: Tensor) -> float:
     """Number of directions that features fill: RankMe.
@@ -14,13 +11,14 @@ def effective_rank(features: Tensor) -> float:
     sum (Garrido et al., `RankMe <https://arxiv.org/abs/2210.02885>`_, equation 1).
 
     Args:
-        features: (N, C), of one token each. Of more than 4,096, some, evenly spaced.
+        features: (N, C), of one token each.
 
     Returns:
         From 1, where all are multiples of one, to C.
     """
-    features = features[:: -(-len(features) // _TOKENS)]
-    values = torch.linalg.svdvals(features.float())
+    features = features.double()
+    # The squares of the singular values are the eigenvalues of a matrix of channels alone.
+    values = torch.linalg.eigvalsh(features.t() @ features).clamp(min=0).sqrt()
     shares = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(torch.special.entr(shares).sum()))
 

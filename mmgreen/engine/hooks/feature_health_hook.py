@@ -25,6 +25,8 @@ RANK, WITHIN, KNN = 'health/rank_stage', 'health/within_stage', 'health/knn'
 # A share of variance within images below this, or a rank below this part of the highest so far,
 # is warned of.
 _LITTLE, _FALLEN = 0.1, 0.5
+# Images that go through the model together.
+_BATCH = 16
 
 
 @HOOKS.register_module()
@@ -157,10 +159,10 @@ def _stage_features(model: nn.Module, images: list[np.ndarray], size: int) -> li
         stage.register_forward_hook(lambda _, __, out, kept=kept: kept.append(out[0].cpu()))
         for stage, kept in zip(stages, found, strict=True)
     ]
-    for image in images:
+    for first in range(0, len(images), _BATCH):
+        resized = [cv2.resize(image, (size, size)) for image in images[first : first + _BATCH]]
         # The preprocessor expects what OpenCV reads.
-        pixels = cv2.resize(image, (size, size))[..., ::-1].copy()
-        batch = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        batch = torch.from_numpy(np.stack(resized)[..., ::-1].copy()).permute(0, 3, 1, 2)
         model.backbone(model.data_preprocessor(dict(inputs=batch, data_samples=None))['inputs'])
     for handle in handles:
         handle.remove()
