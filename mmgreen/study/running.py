@@ -1,7 +1,9 @@
 """The runs of a study, each by the tool that a user would call, in folders of their own."""
 
+import copy
 import json
 import os
+import pprint
 import shlex
 import statistics
 import subprocess
@@ -42,18 +44,13 @@ class Job:
 
     Attributes:
         folder: What it writes; it is done once :data:`DONE` is there.
-        run: Does it.
+        run: Does it, if it is not done.
         needs: Folders of jobs that have to be done before.
     """
 
     folder: Path
     run: Callable[[], None]
     needs: tuple[Path, ...] = ()
-
-    @property
-    def done(self) -> bool:
-        """Whether an earlier call finished it."""
-        return (self.folder / DONE).is_file()
 
 
 def run_plan(plan: Plan, jobs: int = 1) -> None:
@@ -64,7 +61,8 @@ def run_plan(plan: Plan, jobs: int = 1) -> None:
         jobs: Runs at a time. Budgets in minutes are measured before, one by one.
 
     Raises:
-        UserError: If a run fails; what is done stays, and what goes on is ended.
+        UserError: If a run fails, after those beside it; what is done stays. If something was
+            run with other settings than the study has now.
     """
     runner = _Runner(plan, max(1, (os.cpu_count() or 1) // jobs))
     _run_all(runner.paces(), 1)
@@ -101,6 +99,13 @@ class _Runner:
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan = plan
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        trainings = [start.training for start in plan.every_start]
+        # Each read once, and before anything runs.
+        self.configs = {
+            id(training): load_config(training.config, training.cfg_options)
+            for training in (*trainings, plan.detector, plan.classifier)
+            if training
+        }
 
     def paces(self) -> list[Job]:
         """Short runs that say how many steps a budget in minutes has."""
@@ -142,20 +147,24 @@ class _Runner:
 
     def _measure(self, start: Start, training: Training) -> None:
         folder = pace_folder(self.plan, start)
-        cfg = load_config(training.config, training.cfg_options)
-        set_steps(cfg, _PACE)
+        cfg = self._config(training, _PACE, seed=0)
         cfg.default_hooks.logger.interval = 1
         cfg.custom_hooks = []
-        seconds = self._train(cfg, folder)
-        (scalars,) = sorted(folder.glob('*/vis_data/scalars.json'))[-1:]
-        rows = [json.loads(row) for row in scalars.read_text(encoding='utf-8').splitlines()]
+        if self._is_done(folder, cfg):
+            return
+        seconds = self._train(folder)
+        rows = [
+            json.loads(row)
+            for file in sorted(folder.glob('*/vis_data/scalars.json'))
+            for row in file.read_text(encoding='utf-8').splitlines()
+        ]
         step = statistics.median(row['time'] for row in rows if row['step'] > _BEGIN)
-        steps = max(1, round(60 * (training.minutes or 0) / step))
-        self._finish(folder, seconds, step_seconds=step, steps=steps)
+        self._finish(folder, seconds, step_seconds=step)
 
     def _steps(self, start: Start, training: Training) -> int | None:
         if training.minutes:
-            return read_done(pace_folder(self.plan, start))['steps']
+            step = read_done(pace_folder(self.plan, start))['step_seconds']
+            return max(1, round(60 * training.minutes / step))
         return training.steps
 
     def _checkpoint(self, start: Start, seed: int) -> str | None:
@@ -164,7 +173,7 @@ class _Runner:
         return start.checkpoint
 
     def _config(self, training: Training, steps: int | None, seed: int) -> Config:
-        cfg = load_config(training.config, training.cfg_options)
+        cfg = copy.deepcopy(self.configs[id(training)])
         if steps:
             set_steps(cfg, steps)
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
@@ -181,7 +190,8 @@ class _Runner:
         cfg = self._config(training, self._steps(start, training), seed)
         if start.init:
             self._start_from(cfg, start.init, seed)
-        self._finish(folder, self._train(cfg, folder), checkpoint=_last(folder))
+        if not self._is_done(folder, cfg):
+            self._finish(folder, self._train(folder), checkpoint=_last(folder))
 
     def _detect(self, start: Start, training: Training, labels: int, seed: int) -> None:
         folder = detector_folder(self.plan, start, labels, seed)
@@ -193,7 +203,9 @@ class _Runner:
         part = self.plan.work_dir / 'labels' / f'{labels}_seed_{seed}.json'
         write_subset(whole, labels, seed, part)
         dataset.ann_file = str(part.resolve())
-        seconds = self._train(cfg, folder)
+        if self._is_done(folder, cfg):
+            return
+        seconds = self._train(folder)
         checkpoint = _last(folder)
         self._call(
             *(folder, 'test.py', folder / CONFIG, checkpoint, '--work-dir', folder / 'test'),
@@ -205,14 +217,30 @@ class _Runner:
         folder = classifier_folder(self.plan, start, seed)
         cfg = self._config(training, None, seed)
         self._start_from(cfg, start, seed)
-        write_whole(folder / CONFIG, cfg.pretty_text)
+        if self._is_done(folder, cfg):
+            return
         begun = time.monotonic()
         self._call(folder, 'analysis/knn.py', folder / CONFIG, '--out', folder / NEIGHBOURS)
         self._finish(folder, time.monotonic() - begun)
 
-    def _train(self, cfg: Config, folder: Path) -> float:
+    def _is_done(self, folder: Path, cfg: Config) -> bool:
+        """Whether an earlier call finished a run; its config is written where it is not begun.
+
+        Raises:
+            UserError: If it was begun with other settings.
+        """
+        path, text = folder / CONFIG, _text(cfg)
+        begun = (folder / DONE).is_file() or (folder / 'last_checkpoint').is_file()
+        if begun and path.read_text(encoding='utf-8') != text:
+            raise UserError(
+                f'{path} has other settings than the study has now: remove its folder to run it '
+                'again, or name another work_dir'
+            )
+        write_whole(path, text)
+        return (folder / DONE).is_file()
+
+    def _train(self, folder: Path) -> float:
         """Train, going on where an earlier call was ended; returns its seconds."""
-        write_whole(folder / CONFIG, cfg.pretty_text)
         begun = time.monotonic()
         self._call(folder, 'train.py', folder / CONFIG, '--work-dir', folder, '--resume')
         return time.monotonic() - begun
@@ -220,6 +248,7 @@ class _Runner:
     def _call(self, folder: Path, tool: str, *arguments: object) -> None:
         command = [sys.executable, '-u', str(_TOOLS / tool), *map(str, arguments)]
         log = folder / f'{Path(tool).stem}.log'
+        print(f'begun: {log}')
         with open(log, 'a', encoding='utf-8') as file:
             file.write(f'$ {shlex.join(command)}\n')
             file.flush()
@@ -232,22 +261,29 @@ class _Runner:
         write_whole(folder / DONE, json.dumps(dict(seconds=seconds, **found), indent=1))
 
 
+def _text(cfg: Config) -> str:
+    """A config as a file; mmengine's own way to write one takes half a second."""
+    return '\n'.join(
+        f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n'
+        for key, value in cfg.to_dict().items()
+    )
+
+
 def _last(folder: Path) -> str:
     return (folder / 'last_checkpoint').read_text().strip()
 
 
 def _run_all(jobs: list[Job], at_once: int) -> None:
-    """Run what is not done, each job after those it needs."""
-    waiting = [job for job in jobs if not job.done]
-    finished = {job.folder for job in jobs if job.done}
+    """Run each job after those it needs; those that are done see that they are."""
+    waiting = list(jobs)
+    finished: set[Path] = set()
     running: dict[Future[None], Job] = {}
     with Progress() as progress, ThreadPoolExecutor(at_once) as pool:
-        bar = progress.add_task('Runs', total=len(jobs), completed=len(finished))
+        bar = progress.add_task('Runs', total=len(jobs))
         while waiting or running:
             ready = [job for job in waiting if finished.issuperset(job.needs)]
             for job in ready[: at_once - len(running)]:
                 waiting.remove(job)
-                progress.console.print(f'begun: {job.folder}', soft_wrap=True)
                 running[pool.submit(job.run)] = job
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:

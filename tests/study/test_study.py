@@ -123,6 +123,9 @@ def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):
     tools.clear()
     run_plan(read_plan(study(seeds=[0, 2], starts=dict(none=None))))
     assert {Path(part).name for part, _ in tools} == {'seed_2'}
+    changed = dict(config=PRETRAIN, steps=300)
+    with pytest.raises(UserError, match='ours/seed_0/cell.py has other settings than the study'):
+        run_plan(read_plan(study(starts=dict(none=None, ours=changed))))
 
 
 def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path):
