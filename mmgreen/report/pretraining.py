@@ -100,18 +100,16 @@ def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
     pictures = reconstructions_of(training)
     if pictures:
         times = list(pictures)
+        unit = 'epoch' if len(scalars_of(training, 'epoch')[0]) else 'step'
         wanted = np.linspace(0, len(times) - 1, min(_SHOWN, len(times))).round().astype(int)
         shown = [
             Picture(
                 'data:image/png;base64,' + base64.b64encode(pictures[t].read_bytes()).decode(),
-                f'{t:,}: masked, predicted, original' if t else 'Before training',
+                f'After {unit} {t}: masked, predicted, original' if t else 'Before training',
             )
             for t in (times[i] for i in wanted)
         ]
-        text = (
-            'The same images under the same masks, by epoch, or by step where the run is counted '
-            'in steps. Visible patches are not predicted.'
-        )
+        text = 'The same images under the same masks over time. Visible patches are not predicted.'
         sections.append(Section('Reconstructions', text, [Row(shown)]))
     data = dict(
         record=record,
