@@ -2,7 +2,7 @@
 """The whole way on a demo dataset: pre-train without labels, fine-tune on a few, compare.
 
 Two detectors are trained alike on the same few labelled images, one from pre-training and one
-from nothing, which trains beside the pre-training. Every step is a command that is printed
+from nothing, which is trained beside the pre-training. Every step is a command that is printed
 before it runs. Ends with status 1 unless pre-training wins by two points of box and of mask AP.
 """
 
@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -21,18 +22,14 @@ DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 LEAST_GAIN = 0.02
 
 
-def begin(*command: object, stdout: int | None = None) -> subprocess.Popen[bytes]:
-    """Begin a tool of this project, showing the command."""
+def run(*command: object, stdout: int | None = None) -> None:
+    """Run a tool of this project, showing the command; stop with it if it fails."""
     parts = [str(part) for part in command]
     beside = '' if stdout is None else ' > /dev/null &'
     print(f'\n\033[1m$ python {shlex.join(parts)}{beside}\033[0m', flush=True)
-    return subprocess.Popen([sys.executable, '-u', *parts], stdout=stdout)
-
-
-def run(*command: object) -> None:
-    """Run a tool of this project; stop with it if it fails."""
-    if status := begin(*command).wait():
-        sys.exit(status)
+    done = subprocess.run([sys.executable, '-u', *parts], stdout=stdout)
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,25 +47,24 @@ def main() -> None:
     pretrain, pictures = args.work_dir / 'pretrain', args.work_dir / 'pictures'
     data = ('--cfg-options', f'data_root={args.data}/')
 
-    def train(folder: str, start: str) -> tuple[object, ...]:
-        work_dir = args.work_dir / f'detect_{folder}'
-        return ('tools/train.py', DETECT, '--work-dir', work_dir, *data, start)
+    def detect(folder: str, start: str, *show: object, stdout: int | None = None) -> Path:
+        work_dir, test = (args.work_dir / f'{part}_{folder}' for part in ('detect', 'test'))
+        run('tools/train.py', DETECT, '--work-dir', work_dir, *data, start, stdout=stdout)
+        detector = Path((work_dir / 'last_checkpoint').read_text())
+        tested = ('--work-dir', test, '--no-report', *show, *data)
+        run('tools/test.py', DETECT, detector, *tested, stdout=stdout)
+        return test
 
     run('tools/datasets/make_demo.py', args.data)
     os.environ['OMP_NUM_THREADS'] = '1'  # pre-training is no faster with two
-    nothing = train('scratch', 'model.backbone.init_cfg=None')
-    with begin(*nothing, stdout=subprocess.DEVNULL) as scratch:
+    nothing = 'model.backbone.init_cfg=None'
+    with ThreadPoolExecutor() as pool:
+        scratch = pool.submit(detect, 'scratch', nothing, stdout=subprocess.DEVNULL)
         run('tools/train.py', PRETRAIN, '--work-dir', pretrain, *data)
-    if scratch.returncode:
-        sys.exit(scratch.returncode)
     del os.environ['OMP_NUM_THREADS']
     backbone = Path((pretrain / 'last_checkpoint').read_text())
-    run(*train('pretrained', f'model.backbone.init_cfg.checkpoint={backbone}'))
-    tests = [args.work_dir / f'test_{folder}' for folder in ('scratch', 'pretrained')]
-    for test, show in zip(tests, ((), ('--show-dir', pictures)), strict=True):
-        detect = test.with_name(test.name.replace('test', 'detect'))
-        detector = Path((detect / 'last_checkpoint').read_text())
-        run('tools/test.py', DETECT, detector, '--work-dir', test, '--no-report', *show, *data)
+    start = f'model.backbone.init_cfg.checkpoint={backbone}'
+    tests = [scratch.result(), detect('pretrained', start, '--show-dir', pictures)]
     report, names = args.work_dir / 'report', ('no pre-training', 'pre-trained')
     run('tools/analysis/coco_report.py', *tests, '--names', *names, '--out', report)
     reconstruction = args.work_dir / 'reconstruction.png'

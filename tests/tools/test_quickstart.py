@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import subprocess
 import sys
 
 import pytest
@@ -27,7 +26,7 @@ def test_pre_training_that_does_not_win_is_an_error(
     quickstart = runpy.run_path(str(ROOT / 'tools/quickstart.py'))
     commands = []
 
-    def begin(*command, stdout=None):
+    def run(*command, stdout=None):
         commands.append([str(part) for part in command])
         if 'tools/train.py' in command:
             work_dir = command[command.index('--work-dir') + 1]
@@ -37,10 +36,9 @@ def test_pre_training_that_does_not_win_is_an_error(
             out = command[command.index('--out') + 1]
             out.mkdir()
             (out / 'report.json').write_text(json.dumps(report(box, mask)))
-        return subprocess.Popen(['true'])
 
     main = quickstart['main']
-    monkeypatch.setitem(main.__globals__, 'begin', begin)
+    monkeypatch.setitem(main.__globals__, 'run', run)
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     monkeypatch.setattr(sys, 'argv', ['quickstart.py', '--work-dir', str(tmp_path)])
     if fails:
