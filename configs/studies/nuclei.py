@@ -1,5 +1,5 @@
-# What pre-training is worth on microscope images of cells, on a CPU: about seven hours for one
-# thread. The dataset is nuclei in COCO's layout (train2017, val2017, annotations).
+# What pre-training is worth on microscope images of cells, on a CPU, in some hours. The dataset is
+# in COCO's layout (train2017, val2017, annotations).
 data_root = 'data/nuclei/'
 
 seeds = [0, 1, 2]

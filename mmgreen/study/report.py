@@ -21,6 +21,7 @@ from mmgreen.report.document import (
     gain,
     number,
 )
+from mmgreen.report.provenance import training_in
 from mmgreen.report.run import read_run
 
 from .plan import Plan, Start
@@ -30,7 +31,6 @@ from .running import (
     classifier_folder,
     detector_folder,
     pretraining_folder,
-    read_done,
 )
 
 
@@ -113,8 +113,20 @@ def _minutes(plan: Plan, start: Start | None) -> float:
     if start is None:
         return 0.0
     folders = [pretraining_folder(plan, start, seed) for seed in plan.seeds]
-    took = [read_done(folder)['seconds'] / 60 for folder in folders if (folder / DONE).is_file()]
+    took = [_took(folder) for folder in folders if (folder / DONE).is_file()]
     return (float(np.mean(took)) if took else 0.0) + _minutes(plan, start.init)
+
+
+def _detector_minutes(plan: Plan, start: Start, labels: int) -> float:
+    """Mean over the seeds that are done."""
+    folders = [detector_folder(plan, start, labels, seed) for seed in plan.seeds]
+    return float(np.mean([_took(folder) for folder in folders if (folder / DONE).is_file()]))
+
+
+def _took(folder: Path) -> float:
+    """Minutes of the steps of a training, from before an interruption as well."""
+    training = training_in(folder)
+    return training.record['seconds'] / 60 if training else float('nan')
 
 
 def _describe_detectors(plan: Plan, detected: dict[int, Comparison]) -> Section:
@@ -155,16 +167,7 @@ def _describe_time(
     blocks: list[Table | Chart] = []
     times: dict[int, list[float]] = {}
     for labels in detected:
-        times[labels] = [
-            np.mean(
-                [
-                    read_done(folder)['seconds'] / 60
-                    for seed in plan.seeds
-                    if ((folder := detector_folder(plan, s, labels, seed)) / DONE).is_file()
-                ]
-            )
-            for s in plan.starts.values()
-        ]
+        times[labels] = [_detector_minutes(plan, start, labels) for start in plan.starts.values()]
     for i, name in enumerate(plan.starts):
         rows.append([name, number(minutes[name], 1), *(number(t[i], 1) for t in times.values())])
     header = ['', 'pre-training', *(f'detector, {_labelled(labels)}' for labels in detected)]
@@ -181,8 +184,8 @@ def _describe_time(
         label = f'AP of {PARTS[kind]} by time'
         blocks.append(lines(label, curves, 'minutes of both trainings', 'AP', intervals))
     text = (
-        'Mean over seeds of what the runs took, starting included. They are comparable where '
-        'runs had the machine for themselves.'
+        'Mean over seeds of what the steps of the runs took. They are comparable where runs had '
+        'the machine for themselves.'
     )
     return Section('Time', text, blocks)
 

@@ -8,7 +8,6 @@ import shlex
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ _TOOLS = Path(__file__).resolve().parent.parent / '.mim/tools'
 CONFIG = 'cell.py'
 #: What nearest neighbours find.
 NEIGHBOURS = 'neighbours.json'
-#: What says that a cell is done, and what it took.
+#: What says that a cell is done, and what it has found.
 DONE = 'done.json'
 # Steps of the run that a budget in minutes is measured by, and those that are left out of it.
 _PACE, _BEGIN = 80, 30
@@ -90,7 +89,7 @@ def classifier_folder(plan: Plan, start: Start, seed: int) -> Path:
 
 
 def read_done(folder: Path) -> dict[str, Any]:
-    """What is known of a job that is done: ``seconds``, and what it has found."""
+    """What a job that is done has found."""
     found: dict[str, Any] = json.loads((folder / DONE).read_text(encoding='utf-8'))
     return found
 
@@ -152,14 +151,14 @@ class _Runner:
         cfg.custom_hooks = []
         if self._is_done(folder, cfg):
             return
-        seconds = self._train(folder)
+        self._train(folder)
         rows = [
             json.loads(row)
             for file in sorted(folder.glob('*/vis_data/scalars.json'))
             for row in file.read_text(encoding='utf-8').splitlines()
         ]
         step = statistics.median(row['time'] for row in rows if row['step'] > _BEGIN)
-        self._finish(folder, seconds, step_seconds=step)
+        self._finish(folder, step_seconds=step)
 
     def _steps(self, start: Start, training: Training) -> int | None:
         if training.minutes:
@@ -191,7 +190,8 @@ class _Runner:
         if start.init:
             self._start_from(cfg, start.init, seed)
         if not self._is_done(folder, cfg):
-            self._finish(folder, self._train(folder), checkpoint=_last(folder))
+            self._train(folder)
+            self._finish(folder, checkpoint=_last(folder))
 
     def _detect(self, start: Start, training: Training, labels: int, seed: int) -> None:
         folder = detector_folder(self.plan, start, labels, seed)
@@ -205,13 +205,13 @@ class _Runner:
         dataset.ann_file = str(part.resolve())
         if self._is_done(folder, cfg):
             return
-        seconds = self._train(folder)
+        self._train(folder)
         checkpoint = _last(folder)
         self._call(
             *(folder, 'test.py', folder / CONFIG, checkpoint, '--work-dir', folder / 'test'),
             '--no-report',
         )
-        self._finish(folder, seconds, checkpoint=checkpoint)
+        self._finish(folder, checkpoint=checkpoint)
 
     def _classify(self, start: Start, training: Training, seed: int) -> None:
         folder = classifier_folder(self.plan, start, seed)
@@ -219,9 +219,8 @@ class _Runner:
         self._start_from(cfg, start, seed)
         if self._is_done(folder, cfg):
             return
-        begun = time.monotonic()
         self._call(folder, 'analysis/knn.py', folder / CONFIG, '--out', folder / NEIGHBOURS)
-        self._finish(folder, time.monotonic() - begun)
+        self._finish(folder)
 
     def _is_done(self, folder: Path, cfg: Config) -> bool:
         """Whether an earlier call finished a run; its config is written where it is not begun.
@@ -239,11 +238,9 @@ class _Runner:
         write_whole(path, text)
         return (folder / DONE).is_file()
 
-    def _train(self, folder: Path) -> float:
-        """Train, going on where an earlier call was ended; returns its seconds."""
-        begun = time.monotonic()
+    def _train(self, folder: Path) -> None:
+        """Train, going on where an earlier call was ended."""
         self._call(folder, 'train.py', folder / CONFIG, '--work-dir', folder, '--resume')
-        return time.monotonic() - begun
 
     def _call(self, folder: Path, tool: str, *arguments: object) -> None:
         command = [sys.executable, '-u', str(_TOOLS / tool), *map(str, arguments)]
@@ -257,8 +254,8 @@ class _Runner:
             last = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()[-1]
             raise UserError(f'{tool} failed, see {log}: {last}')
 
-    def _finish(self, folder: Path, seconds: float, **found: object) -> None:
-        write_whole(folder / DONE, json.dumps(dict(seconds=seconds, **found), indent=1))
+    def _finish(self, folder: Path, **found: object) -> None:
+        write_whole(folder / DONE, json.dumps(found, indent=1))
 
 
 def _text(cfg: Config) -> str:

@@ -72,6 +72,12 @@ def tools(study, monkeypatch):
             rows = [dict(step=i, time=9.0 if i < 30 else 0.5) for i in range(1, 81)]
             (folder / '1/vis_data').mkdir(parents=True)
             (folder / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+            # Interrupted once: half of it in another folder.
+            record = dict(mode='train', seconds=30, images=1, iterations=1, memory_mib=1)
+            (folder / '0').mkdir()
+            for part in ('0', '1'):
+                record |= dict(first_iteration=int(part), started=part)
+                (folder / part / 'run.json').write_text(json.dumps(record))
         elif tool == 'test.py':
             # The more labels, and pre-training at all, the more is found.
             labels = len(
@@ -142,7 +148,7 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
         assert masks['ours']['gained'] == pytest.approx(masks['ours']['AP'] - masks['none']['AP'])
         assert masks['ours']['gained'] > 0.02
     assert data['neighbours']['ours'] == [50, 51]
-    assert data['minutes_of_pretraining']['none'] == 0
+    assert data['minutes_of_pretraining'] == dict(none=0, ours=1)
     html = path.read_text()
     assert html.count('<svg') == 2  # by labels and by time
     assert 'AP of masks by labels' in html
