@@ -21,8 +21,7 @@ model = dict(
         drop_path_rate=0.0,
         out_indices=(2,),
     ),
-    neck=dict(embed_dim=128, decoder_embed_dim=128, decoder_num_heads=4, patch_size=16),
-    head=dict(patch_size=16),
+    neck=dict(embed_dim=128, decoder_embed_dim=128, decoder_num_heads=4),
     # A deviation of 0.02 is several times smaller than what so few channels want; PyTorch's
     # own initialisation follows the width.
     init_cfg=None,

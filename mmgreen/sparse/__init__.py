@@ -9,12 +9,15 @@ from .attention import group_window_attention, pair_bias
 from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
 from .layout import Layout, Windows
 from .masking import num_visible, random_mask
+from .places import Places, fill_places
 
 __all__ = [
     'GROUPINGS',
     'Layout',
+    'Places',
     'Windows',
     'attention_cost',
+    'fill_places',
     'group_window_attention',
     'num_visible',
     'pair_bias',

@@ -4,16 +4,43 @@ Windows hold different numbers of visible tokens. Attention wants one batch of
 equal groups. In the optimal grouping windows are items whose weight and value
 are both their token count, and a group is a knapsack (GreenMIM, section 3.3,
 algorithm 1). Integers in, groups out: nothing here knows of tensors.
+
+Windows of one count are alike, so the search works on a histogram of counts, and its
+answer says how many windows of each count a group holds; only then do windows get places,
+all at once.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import mul
+from typing import NamedTuple
+
+import numpy as np
+
+from mmgreen.arrays import Ints
 
 #: Up to so many windows, first fit and packing in window order are tried too. Of
 #: more windows there are many of each count, so that packing large ones first
 #: leaves hardly a hole, and looking at every window by itself would take long.
-_FEW_WINDOWS = 512
+_FEW_WINDOWS = 200
+
+
+class Groups(NamedTuple):
+    """Windows in groups.
+
+    Attributes:
+        first: (windows,) int64, the first slot of each window; those of group g
+            begin at slot ``g * size``.
+        number: Groups.
+        size: Slots of a group.
+    """
+
+    first: Ints
+    number: int
+    size: int
+
+
+#: What groups of one kind hold: how many such groups, and (count, how many windows of it).
+Pattern = tuple[int, list[tuple[int, int]]]
 
 
 def attention_cost(num_groups: int, group_size: int) -> int:
@@ -83,7 +110,7 @@ def fullest_subset(
 
 def pack(
     counts: Sequence[int], times: Sequence[int], group_size: int, most: int
-) -> list[tuple[int, list[tuple[int, int]]]] | None:
+) -> list[Pattern] | None:
     """Fill one group after another with the fullest set of windows that fits.
 
     :func:`fullest_subset` would answer the same as long as enough windows are
@@ -120,7 +147,7 @@ def pack(
     return patterns
 
 
-def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
+def optimal_grouping(counts: Sequence[int] | Ints) -> Groups:
     """Pack windows at the group size of least attention cost.
 
     n groups of size S hold all tokens, so a size costs no less than
@@ -129,25 +156,25 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     fit to begin with. At each size large windows are packed first, and where
     that needs more groups than it might, windows in their own order, as the
     paper does: no grouping by the paper's algorithm or by first fit costs less.
-    Above 512 windows, which a mask for each of many images gives, only the
+    Above 200 windows, which a mask for each of many images gives, only the
     first order is tried.
 
     Args:
         counts: Positive token counts, one per window.
 
     Returns:
-        The groups, a partition of ``range(len(counts))``, and their size. Of
-        equal costs the smallest size wins.
+        The groups, of which each window is in one. Of equal costs the smallest
+        size wins.
 
     Raises:
         ValueError: If there is no window, or a count is not positive.
     """
-    _check(counts)
-    tokens, largest = sum(counts), max(counts)
-    sizes, multiplicities = _multiplicities(counts)
-    orders: list[tuple[Sequence[int], Sequence[int]]] = [(sizes, multiplicities)]
-    if len(counts) <= _FEW_WINDOWS:
-        orders.append((counts, [1] * len(counts)))
+    counts = _checked(counts)
+    few = len(counts) <= _FEW_WINDOWS
+    tokens, largest = int(counts.sum()), int(counts.max())
+    orders = [_multiplicities(counts)]
+    if few:
+        orders.append((counts.tolist(), [1] * len(counts)))
 
     # No two groups would fit into one, so at the size of the largest window there
     # are at most 2 tokens / largest + 1 of them; beyond this end every size is worse.
@@ -155,10 +182,9 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     bounds = sorted(
         [(attention_cost(-(-tokens // size), size), size) for size in range(largest, end + 1)]
     )
-    begin = greedy_grouping if len(counts) <= _FEW_WINDOWS else pad_grouping
-    groups, size = begin(counts)
-    best = attention_cost(len(groups), size), size
-    best_patterns = [(1, [(counts[i], 1) for i in group]) for group in groups]
+    begin = greedy_grouping(counts) if few else pad_grouping(counts)
+    best = attention_cost(begin.number, begin.size), begin.size
+    best_patterns = None
     for bound, size in bounds:
         if (bound, size) >= best:
             break
@@ -171,11 +197,10 @@ def optimal_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
             if patterns is not None:
                 best = (attention_cost(sum(n for n, _ in patterns), size), size)
                 best_patterns = patterns
+    return begin if best_patterns is None else _placed(counts, best_patterns, best[1])
 
-    return _members(counts, best_patterns), best[1]
 
-
-def tile_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
+def tile_grouping(counts: Sequence[int] | Ints) -> Groups:
     """Pack windows at the group size of fewest tiles, which is what a GPU pays.
 
     Fused kernels compute attention in tiles of 64 x 64, full or not, so a group
@@ -183,11 +208,11 @@ def tile_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
     :func:`optimal_grouping` fills them, and their size is then that of the
     fullest, up to a multiple of 8. Arguments and results are the same.
     """
-    _check(counts)
-    tokens = sum(counts)
+    counts = _checked(counts)
+    tokens = int(counts.sum())
     sizes, multiplicities = _multiplicities(counts)
     best, best_patterns = 0, None
-    side = -(-max(counts) // TILE)  # tiles along a side of a group
+    side = -(-sizes[0] // TILE)  # tiles along a side of a group
     # As many groups as hold all tokens cost at least tokens * side / 64.
     while best_patterns is None or tokens * side < best * TILE:
         most = len(counts) if best_patterns is None else (best - 1) // side**2
@@ -196,10 +221,10 @@ def tile_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
             best, best_patterns = sum(n for n, _ in patterns) * side**2, patterns
         side += 1
     fullest = max(sum(count * taken for count, taken in held) for _, held in best_patterns)
-    return _members(counts, best_patterns), -(-fullest // ALIGNMENT) * ALIGNMENT
+    return _placed(counts, best_patterns, -(-fullest // ALIGNMENT) * ALIGNMENT)
 
 
-def fixed_shape(samples: Sequence[Sequence[int]]) -> tuple[int, int]:
+def fixed_shape(samples: Sequence[Sequence[int] | Ints]) -> tuple[int, int]:
     """Number and size of groups that hold the windows of nearly every mask.
 
     Args:
@@ -209,13 +234,12 @@ def fixed_shape(samples: Sequence[Sequence[int]]) -> tuple[int, int]:
         The shape of fewest tiles that 99 % of the samples fit into: number of
         groups, and their size, a multiple of 8.
     """
-    for counts in samples:
-        _check(counts)
-    tokens = _all_but_the_worst([sum(counts) for counts in samples])
-    side = -(-max(map(max, samples)) // TILE)  # tiles along a side of a group
+    checked = [_checked(counts) for counts in samples]
+    tokens = _all_but_the_worst([int(counts.sum()) for counts in checked])
+    side = -(-max(int(counts.max()) for counts in checked) // TILE)  # tiles along a group's side
     best, shape = 0, None
     while shape is None or tokens * side < best * TILE:
-        most = _all_but_the_worst([_groups_needed(counts, side * TILE) for counts in samples])
+        most = _all_but_the_worst([_groups_needed(counts, side * TILE) for counts in checked])
         if shape is None or most * side**2 < best:
             best = most * side**2
             shape = most, tokens if most == 1 else side * TILE
@@ -228,14 +252,13 @@ def _all_but_the_worst(needed: list[int]) -> int:
     return sorted(needed)[-1 - len(needed) // 100]
 
 
-def _groups_needed(counts: Sequence[int], size: int) -> int:
-    sizes, times = _multiplicities(counts)
-    patterns = pack(sizes, times, size, len(counts))
+def _groups_needed(counts: Ints, size: int) -> int:
+    patterns = pack(*_multiplicities(counts), size, len(counts))
     assert patterns is not None  # every window could have a group of its own
     return sum(n for n, _ in patterns)
 
 
-def fixed_grouping(counts: Sequence[int], shape: tuple[int, int]) -> tuple[list[list[int]], int]:
+def fixed_grouping(counts: Sequence[int] | Ints, shape: tuple[int, int]) -> Groups:
     """Pack windows into groups of a given number and size, of which the last may be empty.
 
     Windows that do not fit, as of one mask in a hundred, get :func:`tile_grouping`.
@@ -247,69 +270,77 @@ def fixed_grouping(counts: Sequence[int], shape: tuple[int, int]) -> tuple[list[
     Returns:
         As of :func:`optimal_grouping`.
     """
-    _check(counts)
+    counts = _checked(counts)
     most, size = shape
-    if max(counts) <= size:
-        sizes, times = _multiplicities(counts)
-        patterns = pack(sizes, times, size, most)
+    if counts.max() <= size:
+        patterns = pack(*_multiplicities(counts), size, most)
         if patterns is not None:
-            groups = _members(counts, patterns)
-            return groups + [[]] * (most - len(groups)), size
+            return _placed(counts, patterns, size)._replace(number=most)
     return tile_grouping(counts)
 
 
-def _multiplicities(counts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _multiplicities(counts: Ints) -> tuple[list[int], list[int]]:
     """The different counts, largest first, and how many windows have each."""
-    sizes, times = zip(*sorted(Counter(counts).items(), reverse=True), strict=True)
-    return sizes, times
+    times = np.bincount(counts)
+    sizes = np.flatnonzero(times)[::-1]
+    return sizes.tolist(), times[sizes].tolist()
 
 
-def _members(
-    counts: Sequence[int], patterns: list[tuple[int, list[tuple[int, int]]]]
-) -> list[list[int]]:
-    """Groups of windows, from (how many groups, what each holds), as :func:`pack` gives them."""
-    waiting: dict[int, list[int]] = {}
-    for i in reversed(range(len(counts))):
-        waiting.setdefault(counts[i], []).append(i)
-    return [
-        [waiting[count].pop() for count, taken in held for _ in range(taken)]
-        for repeats, held in patterns
-        for _ in range(repeats)
-    ]
+def _placed(counts: Ints, patterns: list[Pattern], size: int) -> Groups:
+    """Give each window a place in the groups that :func:`pack` describes."""
+    rows = []  # count, windows of it in a group, first of such groups, their number, first slot
+    group = 0
+    for repeats, held in patterns:
+        slot = 0
+        for count, taken in held:
+            rows.append((count, taken, group, repeats, slot))
+            slot += count * taken
+        group += repeats
+    table = np.array(rows)
+    # Windows of one count take the places for that count one after another.
+    table = table[table[:, 0].argsort(kind='stable')]
+    times = table[:, 1] * table[:, 3]
+    nth = np.arange(len(counts)) - np.repeat(times.cumsum() - times, times)
+    count, taken, group_of, _, slot_of = np.repeat(table, times, axis=0).T
+    behind, within = np.divmod(nth, taken)
+    first = np.empty(len(counts), dtype=np.int64)
+    # Few bits are sorted by radix.
+    order = counts.astype(np.int16 if size < 2**15 else np.int64).argsort(kind='stable')
+    first[order] = (group_of + behind) * size + slot_of + within * count
+    return Groups(first, group, size)
 
 
-def greedy_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
+def greedy_grouping(counts: Sequence[int] | Ints) -> Groups:
     """First fit: each window joins the first group with room for it.
 
     The group size is that of the largest window. An ablation of
     :func:`optimal_grouping`, with the same arguments and results.
     """
-    _check(counts)
-    size = max(counts)
-    groups: list[list[int]] = []
+    counts = _checked(counts)
+    size = int(counts.max())
+    first: list[int] = []
     room: list[int] = []
-    for i, count in enumerate(counts):
-        fit = next((g for g, free in enumerate(room) if free >= count), None)
-        if fit is None:
-            groups.append([i])
-            room.append(size - count)
-        else:
-            groups[fit].append(i)
-            room[fit] -= count
-    return groups, size
+    for count in counts.tolist():
+        fit = next((g for g, free in enumerate(room) if free >= count), len(room))
+        if fit == len(room):
+            room.append(size)
+        first.append((fit + 1) * size - room[fit])
+        room[fit] -= count
+    return Groups(np.array(first), len(room), size)
 
 
-def pad_grouping(counts: Sequence[int]) -> tuple[list[list[int]], int]:
+def pad_grouping(counts: Sequence[int] | Ints) -> Groups:
     """Every window a group of its own, padded to the largest.
 
     An ablation of :func:`optimal_grouping`, with the same arguments and results.
     """
-    _check(counts)
-    return [[i] for i in range(len(counts))], max(counts)
+    counts = _checked(counts)
+    size = int(counts.max())
+    return Groups(np.arange(len(counts)) * size, len(counts), size)
 
 
 #: Ways to group the windows of a mask, by the name that configs give them.
-GROUPINGS: dict[str, Callable[[Sequence[int]], tuple[list[list[int]], int]]] = {
+GROUPINGS: dict[str, Callable[[Sequence[int] | Ints], Groups]] = {
     'pairs': optimal_grouping,
     'tiles': tile_grouping,
     'greedy': greedy_grouping,
@@ -317,6 +348,8 @@ GROUPINGS: dict[str, Callable[[Sequence[int]], tuple[list[list[int]], int]]] = {
 }
 
 
-def _check(counts: Sequence[int]) -> None:
-    if not counts or min(counts) < 1:
+def _checked(counts: Sequence[int] | Ints) -> Ints:
+    counts = np.asarray(counts, dtype=np.int64)
+    if not len(counts) or counts.min() < 1:
         raise ValueError('grouping needs at least one window, and a token in every window')
+    return counts

@@ -1,29 +1,34 @@
 """From a unit mask to all index tensors of one sparse forward pass.
 
-Tokens are kept in *nested order*: unit by unit (visible units row-major), and
-inside a unit in quad (Z) order, so that the four tokens which patch merging
-joins are neighbours in memory at every stage, and merging is a reshape.
+Tokens of all images lie in one flat list, in *nested order*: image by image, cell by
+cell (a cell is a token of the last stage; row-major), and inside a cell in quad (Z)
+order, so that the four tokens which patch merging joins are neighbours in memory at
+every stage, and merging is a reshape. Where units are finer than a stage's tokens, a
+token exists if any of its units is visible, and of the four some may be missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import accumulate
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmgreen.arrays import Ints
+from mmgreen.arrays import Bools, Ints, SmallInts
 
-from .grouping import GROUPINGS, fixed_grouping, fixed_shape
+from .grouping import GROUPINGS, Groups, fixed_grouping, fixed_shape
+from .places import Places
+
+#: From slots of windows to groups.
+Packing = Callable[[Ints], Groups]
 
 
 def nested_order(side: int) -> Ints:
-    """Row and column of every token of a unit, in quad order.
+    """Row and column of every token of a square, in quad order.
 
     Args:
-        side: Tokens along a side of the unit, a power of two.
+        side: Tokens along a side of the square, a power of two.
 
     Returns:
         int64 array of shape (side * side, 2).
@@ -36,54 +41,78 @@ def nested_order(side: int) -> Ints:
 
 
 @lru_cache(maxsize=64)
-def unit_tokens(grid: tuple[int, int], unit_side: int) -> tuple[Ints, Ints]:
-    """Map rows and columns of the tokens of every unit, masked ones too.
+def nested_tokens(grid: tuple[int, int], side: int) -> tuple[SmallInts, SmallInts]:
+    """Map rows and columns of the tokens of every square of a grid, masked ones too.
 
     Args:
-        grid: Units per column and per row; U of them.
-        unit_side: Tokens along a side of a unit; P in a unit.
+        grid: Squares per column and per row.
+        side: Tokens along a side of a square.
 
     Returns:
-        Two int64 arrays of shape (U, P): units row-major, tokens in nested order.
+        Two int32 arrays, one entry a token: squares row-major, tokens in nested order.
     """
-    inner = nested_order(unit_side)
-    row, col = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
-    rows = row[:, None] * unit_side + inner[:, 0]
-    cols = col[:, None] * unit_side + inner[:, 1]
-    return rows, cols
+    inner = nested_order(side).astype(np.int32)
+    row, col = np.divmod(np.arange(grid[0] * grid[1], dtype=np.int32), grid[1])
+    rows = row[:, None] * side + inner[:, 0]
+    cols = col[:, None] * side + inner[:, 1]
+    return rows.ravel(), cols.ravel()
 
 
 @dataclass(frozen=True)
 class WindowMap:
-    """Where the tokens of every unit stand in the windows of one stage.
+    """Where the tokens of every piece stand in the windows of one stage.
 
-    It depends on no mask, so it is computed once. U units of P tokens, W windows.
+    A piece is what is masked as one: a unit, or a token where units are finer than
+    that. The map depends on no mask, so it is computed once. U pieces of P tokens,
+    which lie in K windows at most, of W windows.
 
     Attributes:
-        window: (U, P) int64, the window of each token.
-        code: (U, P) int64, its position inside the window, ``row * (2w - 1) + col``.
-        rank: (U, P) int64, how many tokens of its unit stand before it in its window.
-        counts: (U, W) int64, tokens of each unit in each window.
-        beyond_window: (E,) int64, the windows of the positions beyond the map's
+        num_windows: W.
+        windows: (U, K) int64, the windows of each piece.
+        counts: (U, K) int64, its tokens in each of them.
+        window: (U, P) int32, the window of each token.
+        code: (U, P) int32, its position inside the window, ``row * (2w - 1) + col``.
+        which: (U, P) int64, which of the K windows that is.
+        rank: (U, P) int32, how many tokens of its piece stand before it in its window.
+        beyond_window: (E,) int32, the windows of the positions beyond the map's
             border. Dense Swin pads a map to whole windows and lets tokens attend
             to that padding; so must the sparse path, to equal it.
-        beyond_code: (E,) int64, their positions inside the window.
+        beyond_code: (E,) int32, their positions inside the window.
         beyond_rank: (E,) int64, how many of them stand before it in its window.
         beyond_counts: (W,) int64, how many of them each window has.
     """
 
-    window: Ints
-    code: Ints
-    rank: Ints
+    num_windows: int
+    windows: Ints
     counts: Ints
-    beyond_window: Ints
-    beyond_code: Ints
+    window: SmallInts
+    code: SmallInts
+    which: Ints
+    rank: SmallInts
+    beyond_window: SmallInts
+    beyond_code: SmallInts
     beyond_rank: Ints
     beyond_counts: Ints
 
+    def windows_of_pieces(self, image: Ints, piece: Ints) -> tuple[Ints, Ints]:
+        """The windows, of all masks, of visible pieces, and their tokens there, (n * K,) both."""
+        owner = self.windows[piece] + (image * self.num_windows)[:, None]
+        return owner.ravel(), self.counts[piece].ravel()
+
+    def tokens_of_windows(self, owner: Ints, own: Ints, num_masks: int) -> Ints:
+        """Visible tokens of each window of each mask, (masks * W,)."""
+        return np.bincount(owner, own, num_masks * self.num_windows).astype(np.int64)
+
+    def slots_of_windows(self, tokens: Ints) -> Ints:
+        """Slots that each window takes, from its visible tokens, (masks * W,) both."""
+        beyond = np.tile(self.beyond_counts, len(tokens) // self.num_windows)
+        return np.where(tokens > 0, tokens + beyond, 0)
+
 
 @lru_cache(maxsize=64)
-def window_map(grid: tuple[int, int], unit_side: int, side: int, shift: int) -> WindowMap:
+def window_map(
+    grid: tuple[int, int], cell: int, piece_side: int, side: int, shift: int
+) -> WindowMap:
     """Cut a stage's map into windows.
 
     A token at (r, c) belongs to window ((r + w - shift) // w,
@@ -91,34 +120,45 @@ def window_map(grid: tuple[int, int], unit_side: int, side: int, shift: int) -> 
     the cycle.
 
     Args:
-        grid: Units per column and per row.
-        unit_side: Tokens along a side of a unit.
+        grid: Cells per column and per row.
+        cell: Tokens along a side of a cell at this stage.
+        piece_side: Tokens along a side of a piece.
         side: Window side w.
         shift: Shift of the windows, 0 <= shift < w.
     """
-    map_size = [units * unit_side for units in grid]
+    map_size = [cells * cell for cells in grid]
     padded = [-(-size // side) * side for size in map_size]
     across = padded[1] // side + 1  # windows, shifted ones too
+    num_windows = (padded[0] // side + 1) * across
 
-    def place(rows: Ints, cols: Ints) -> tuple[Ints, Ints]:
+    def place(rows: SmallInts, cols: SmallInts) -> tuple[SmallInts, SmallInts]:
         down, right = rows + side - shift, cols + side - shift
         window = down // side * across + right // side
         return window, down % side * (2 * side - 1) + right % side
 
-    window, code = place(*unit_tokens(grid, unit_side))
-    num_windows = (padded[0] // side + 1) * across
+    window, code = (t.reshape(-1, piece_side**2) for t in place(*nested_tokens(grid, cell)))
     same = window[:, :, None] == window[:, None, :]  # [U, P, P]
-    counts = (window[:, :, None] == np.arange(num_windows)).sum(1)
+    first = same.argmax(2)  # of the piece's tokens in that window
+    new = first == np.arange(window.shape[1])
+    which = np.take_along_axis(new.cumsum(1) - 1, first, 1)
+    most = which.max() + 1
+    windows = np.repeat(
+        window[:, :1].astype(np.int64), most, axis=1
+    )  # of no tokens, where there are fewer
+    np.put_along_axis(windows, which, window, 1)
 
     beyond = np.ones(padded, dtype=bool)
     beyond[: map_size[0], : map_size[1]] = False
-    beyond_window, beyond_code = place(*np.nonzero(beyond))
+    beyond_window, beyond_code = place(*np.argwhere(beyond).T.astype(np.int32))
     before = np.tril(beyond_window[:, None] == beyond_window, -1).sum(1)
     return WindowMap(
+        num_windows=num_windows,
+        windows=windows,
+        counts=(which[:, :, None] == np.arange(most)).sum(1),
         window=window,
         code=code,
-        rank=np.tril(same, -1).sum(2),
-        counts=counts,
+        which=which,
+        rank=np.tril(same, -1).sum(2, dtype=np.int32),
         beyond_window=beyond_window,
         beyond_code=beyond_code,
         beyond_rank=before,
@@ -131,7 +171,7 @@ class Windows:
     """One attention pattern: the windows of a stage, plain or shifted, in groups.
 
     G groups of S slots each; T tokens that one set of indices addresses (those
-    of one sample where the batch shares its mask, else those of the batch).
+    of one image where the batch shares its mask, else those of the batch).
 
     Attributes:
         slots: (G*S,) int32, the token in each slot, 0 where there is none.
@@ -190,113 +230,126 @@ class Windows:
 
 
 def build_windows(
-    visible: Ints,
-    grid: tuple[int, int],
-    unit_side: int,
-    side: int,
-    shift: int,
-    grouping: str = 'pairs',
+    image: Ints, piece: Ints, num_masks: int, where: WindowMap, side: int, pack: Packing
 ) -> Windows:
     """Give every visible token its window, every window its group.
 
     Args:
-        visible: (M, V) int64, the visible units of each of M masks, increasing.
-        grid: Units per column and per row.
-        unit_side: Tokens along a side of a unit at this stage.
+        image: (n,) int64, the mask of each visible piece, increasing.
+        piece: (n,) int64, the piece, increasing within a mask.
+        num_masks: M.
+        units: Units per column and per row, (h, w).
+        where: The stage's windows.
         side: Window side w.
-        shift: Shift of the windows, 0 <= shift < w.
-        grouping: One of ``GROUPINGS``, or ``'fixed'``: into groups whose number and
-            size are the same for such masks (:func:`shape_of_groups`).
+        pack: From slots of windows to groups, as of ``GROUPINGS``.
 
     Returns:
-        The windows of all masks, grouped together; tokens are numbered mask by
-        mask, in nested order.
+        The windows of all masks, grouped together; tokens are numbered as they
+        lie in the list.
     """
-    where = window_map(grid, unit_side, side, shift)
-    num_masks, num_windows = len(visible), where.counts.shape[1]
-    tokens_of_unit = where.counts[visible]  # [M, V, W]
-    tokens = tokens_of_unit.sum(1)  # [M, W]
-    slots_of_window = _slots_of_windows(tokens, where)
-
-    # The windows that hold tokens, packed into groups, each from a first slot on.
+    num_windows = where.num_windows
+    owner, own = where.windows_of_pieces(image, piece)
+    tokens = where.tokens_of_windows(owner, own, num_masks)
+    slots_of_window = where.slots_of_windows(tokens)
     held = np.flatnonzero(slots_of_window)
-    counts = slots_of_window.ravel()[held].tolist()
-    if grouping == 'fixed':
-        shape = shape_of_groups(grid, unit_side, side, shift, *visible.shape)
-        groups, size = fixed_grouping(counts, shape)
-    else:
-        groups, size = GROUPINGS[grouping](counts)
-    first_slot = np.empty(len(counts), dtype=np.int64)
-    for g, members in enumerate(groups):
-        first_slot[members] = list(accumulate((counts[i] for i in members[:-1]), initial=g * size))
-    first = np.zeros((num_masks, num_windows), dtype=np.int64)
-    first.flat[held] = first_slot
+    counts = slots_of_window[held]
+    groups = pack(counts)
+    first = np.zeros(num_masks * num_windows, dtype=np.int64)
+    first[held] = groups.first
 
-    # A token stands behind those of earlier units in its window, then by its rank.
-    start = first[:, None] + tokens_of_unit.cumsum(1) - tokens_of_unit  # [M, V, W]
-    window = where.window[visible]  # [M, V, P]
-    inverse = (np.take_along_axis(start, window, 2) + where.rank[visible]).ravel()
-    sample = num_windows * np.arange(num_masks)
+    # A token stands behind those of earlier pieces in its window, then by its rank.
+    order = owner.argsort(kind='stable')
+    owner, own = owner[order], own[order]
+    start = np.empty_like(own)
+    start[order] = own.cumsum() - own + (first + tokens - tokens.cumsum())[owner]
+    which = where.which[piece]  # [n, P]
+    which += np.arange(0, start.size, where.windows.shape[1])[:, None]
+    inverse = start[which].ravel()
+    inverse += where.rank[piece].ravel()
 
-    # Half the bytes of int64, for the largest of what goes to a device.
-    slots, slot_code = np.zeros((2, len(groups) * size), np.int32)
-    slot_window = -1 - np.arange(len(slots), dtype=np.int32)
-    slots[inverse] = np.arange(len(inverse))
-    slot_window[inverse] = (window + sample[:, None, None]).ravel()
-    slot_code[inverse] = where.code[visible].ravel()
+    # int32 is half the bytes, for the largest of what goes to a device.
+    place = torch.from_numpy(inverse)
+    slots, code = torch.zeros(2, groups.number * groups.size, dtype=torch.int32)
+    window = torch.arange(-1, -1 - len(slots), -1, dtype=torch.int32)
+    slots.scatter_(0, place, torch.arange(len(place), dtype=torch.int32))
+    code.scatter_(0, place, torch.from_numpy(where.code[piece].ravel()))
+    windows = where.window[piece]
+    windows += (image * num_windows).astype(np.int32)[:, None]
+    window.scatter_(0, place, torch.from_numpy(windows.ravel()))
 
     beyond = inverse[:0]
     if len(where.beyond_window):
         # Behind the tokens of their window, where it has some.
-        owner = where.beyond_window
-        chosen = tokens[:, owner] > 0  # [M, E]
-        beyond = ((first + tokens)[:, owner] + where.beyond_rank)[chosen]
-        slot_window[beyond] = (owner + sample[:, None])[chosen]
-        slot_code[beyond] = np.broadcast_to(where.beyond_code, chosen.shape)[chosen]
+        behind = (first + tokens).reshape(num_masks, -1)[:, where.beyond_window]
+        chosen = tokens.reshape(num_masks, -1)[:, where.beyond_window] > 0  # [M, E]
+        beyond = (behind + where.beyond_rank)[chosen]
+        offset = num_windows * np.arange(num_masks, dtype=np.int32)[:, None]
+        window[beyond] = torch.from_numpy((where.beyond_window + offset)[chosen])
+        code[beyond] = torch.from_numpy(np.tile(where.beyond_code, (num_masks, 1))[chosen])
 
-    num_pairs = sum(count**2 for count in counts) + len(slots) - sum(counts)
+    num_pairs = int((counts**2).sum()) + len(slots) - int(counts.sum())
     return Windows(
-        slots=torch.from_numpy(slots),
-        inverse=torch.from_numpy(inverse.astype(np.int32)),
-        window=torch.from_numpy(slot_window),
-        code=torch.from_numpy(slot_code),
+        slots=slots,
+        inverse=place.int(),
+        window=window,
+        code=code,
         beyond=torch.from_numpy(beyond),
-        num_groups=len(groups),
-        group_size=size,
+        num_groups=groups.number,
+        group_size=groups.size,
         side=side,
         num_pairs=num_pairs if num_masks > 1 else None,
-        in_order=len(groups) == 1 and np.array_equal(inverse, np.arange(len(slots))),
+        in_order=groups.number == 1 and np.array_equal(inverse, np.arange(len(slots))),
     )
-
-
-def _slots_of_windows(tokens: Ints, where: WindowMap) -> Ints:
-    """Slots that each window takes, from its visible tokens, (masks, W) both."""
-    return np.where(tokens > 0, tokens + where.beyond_counts, 0)
 
 
 @lru_cache(maxsize=64)
 def shape_of_groups(
-    grid: tuple[int, int], unit_side: int, side: int, shift: int, num_masks: int, num_visible: int
+    units: tuple[int, int],
+    unit_side: int,
+    cell: int,
+    stage: int,
+    side: int,
+    shift: int,
+    num_masks: int,
+    num_visible: int,
 ) -> tuple[int, int]:
     """Number and size of groups that hold 99 of 100 random masks, by trying many.
 
     Args:
-        grid: Units per column and per row.
-        unit_side: Tokens along a side of a unit at this stage.
+        units: Units per column and per row.
+        unit_side: Tokens of the first stage along a side of a unit.
+        cell: Those along a side of a cell.
+        stage: Stage, from 0.
         side: Window side w.
         shift: Shift of the windows.
         num_masks: Masks that are grouped together.
         num_visible: Units that each leaves visible.
     """
-    where = window_map(grid, unit_side, side, shift)
     generator = np.random.default_rng(0)
+    grid = units[0] * unit_side // cell, units[1] * unit_side // cell
     samples = []
     for _ in range(max(20, 1000 // num_masks)):  # of many masks together, sums vary less
-        order = generator.random((num_masks, grid[0] * grid[1])).argsort(1)
-        tokens = where.counts[order[:, :num_visible]].sum(1)
-        slots = _slots_of_windows(tokens, where)
-        samples.append(slots[slots > 0].tolist())
+        order = generator.random((num_masks, units[0] * units[1])).argsort(1).argsort(1)
+        pieces, piece_side = _pieces(order < num_visible, unit_side, stage)
+        where = window_map(grid, cell >> stage, piece_side, side, shift)
+        owner, own = where.windows_of_pieces(*np.nonzero(pieces))
+        slots = where.slots_of_windows(where.tokens_of_windows(owner, own, num_masks))
+        samples.append(slots[slots > 0])
     return fixed_shape(samples)
+
+
+def _pieces(seen: Bools, unit_side: int, stage: int) -> tuple[Bools, int]:
+    """Which pieces of a stage hold something visible, (M, pieces), and their side in tokens.
+
+    Args:
+        seen: (M, units), whether each unit is visible, in nested order.
+        unit_side: Tokens of the first stage along a side of a unit.
+        stage: Stage, from 0.
+    """
+    if unit_side >> stage:
+        return seen, unit_side >> stage
+    units = (1 << stage) // unit_side  # along a side of a token
+    return np.any(seen.reshape(len(seen), -1, units**2), axis=2), 1
 
 
 class Layout:
@@ -307,25 +360,45 @@ class Layout:
             for a mask that the batch shares, or the batch size. Every mask
             leaves the same number of units visible.
         unit_side: Tokens along a side of a unit at the first stage, a power of
-            two.
+            two, and not above that of a cell, 2 ** (stages - 1).
         windows: For each stage, the (side, shift) pairs its blocks use.
         grouping: How windows are packed: for fewest attention ``'pairs'`` or GPU
             ``'tiles'``, the latter in groups of ``'fixed'`` number and size, or for
             comparison ``'greedy'`` or ``'pad'`` (:mod:`mmgreen.sparse.grouping`).
 
     Attributes:
+        num_masks: M.
+        units: Units per column and per row, (h, w).
         visible: (M, V) int32, visible units, row-major, increasing.
         masked: (M, h*w - V) int32, masked units, row-major, increasing.
-        restore: (M, h*w) int32, for each unit its place among the visible ones,
-            or V where it is masked.
         rows: (M, N) int32, rows of the first stage's tokens, in nested order.
         cols: (M, N) int32, their columns.
+        tokens: (stages, M) int32, how many tokens each mask leaves.
         windows: :class:`Windows` by (stage, side, shift).
+        merges: For each stage but the last, :class:`Places` of its tokens in the fours
+            that merge, or None where all four are always there.
+        restore: :class:`Places` of the last stage's tokens among the cells of all
+            masks, row-major.
+        hidden: (n,) int32, of the M * cells those with a masked unit, increasing.
+        hidden_units: (M * (h*w - V),) int32, for each of ``masked`` its place among the
+            units of the hidden cells, which are row-major inside a cell.
 
     Raises:
         ValueError: If the mask is not bool or not of three dimensions, hides
-            everything, or leaves different numbers of units visible.
+            everything, leaves different numbers of units visible, or its units
+            do not fill whole cells.
     """
+
+    visible: Tensor
+    masked: Tensor
+    tokens: Tensor
+    rows: Tensor
+    cols: Tensor
+    hidden: Tensor
+    hidden_units: Tensor
+
+    #: The index tensors, in the order in which they are sent to a device.
+    TENSORS = ('visible', 'masked', 'tokens', 'rows', 'cols', 'hidden', 'hidden_units')
 
     def __init__(
         self,
@@ -339,39 +412,81 @@ class Layout:
                 'a mask must be a bool tensor of shape (1 or batch, rows, columns) over units, '
                 f'not {mask.dtype} of shape {tuple(mask.shape)}'
             )
-        num_masks, grid = len(mask), (mask.shape[1], mask.shape[2])
-        seen = ~mask.cpu().numpy().reshape(num_masks, -1)
+        self.num_masks, units = len(mask), (mask.shape[1], mask.shape[2])
+        self.units = units
+        seen: Bools = ~mask.cpu().numpy().reshape(self.num_masks, -1)
         counts = seen.sum(1)
         if counts.min() < 1 or counts.min() != counts.max():
             raise ValueError(
                 'every mask must leave the same number of units visible, at least one, '
                 f'not {counts.min()} to {counts.max()}'
             )
-        self.num_visible = int(counts[0])
-        visible = np.nonzero(seen)[1].reshape(num_masks, -1)
-        masked = np.nonzero(~seen)[1].reshape(num_masks, -1)
-        restore = np.where(seen, seen.cumsum(1) - 1, self.num_visible)
-        rows, cols = (c[visible].reshape(num_masks, -1) for c in unit_tokens(grid, unit_side))
-        self.visible, self.masked, self.restore, self.rows, self.cols = (
-            torch.from_numpy(indices.astype(np.int32))
-            for indices in (visible, masked, restore, rows, cols)
-        )
-        self.windows: dict[tuple[int, int, int], Windows] = {
-            (stage, side, shift): build_windows(
-                visible, grid, unit_side >> stage, side, shift, grouping
+        cell = 1 << len(windows) - 1  # tokens along a side
+        within = cell // unit_side  # units along a side
+        if not within or units[0] % within or units[1] % within:
+            raise ValueError(
+                f'a mask of {units[0]}x{units[1]} units of {unit_side}x{unit_side} tokens does not '
+                f'fill whole tokens of the last stage, each {cell}x{cell}'
             )
-            for stage, patterns in enumerate(windows)
-            for side, shift in sorted(set(patterns))
-        }
+        grid = units[0] // within, units[1] // within
+        visible = np.nonzero(seen)[1].reshape(self.num_masks, -1)
+        masked = np.nonzero(~seen)[1].reshape(self.num_masks, -1)
+        unit_rows, unit_cols = nested_tokens(grid, within)
+        seen = seen.take(unit_rows * units[1] + unit_cols, axis=1)  # nested from here on
+        unit = np.nonzero(seen)[1]
+        rows, cols = (
+            c.reshape(-1, unit_side**2)[unit].reshape(self.num_masks, -1)
+            for c in nested_tokens(grid, cell)
+        )
+
+        tokens = []
+        self.windows: dict[tuple[int, int, int], Windows] = {}
+        self.merges: list[Places | None] = []
+        for stage, patterns in enumerate(windows):
+            pieces, side = _pieces(seen, unit_side, stage)
+            image, piece = np.nonzero(pieces)
+            tokens.append(side**2 * pieces.sum(1))
+            for window, shift in sorted(set(patterns)):
+                where = window_map(grid, cell >> stage, side, window, shift)
+                if grouping == 'fixed':
+                    shape = shape_of_groups(
+                        *(units, unit_side, cell, stage, window, shift, *visible.shape)
+                    )
+                    pack: Packing = partial(fixed_grouping, shape=shape)
+                else:
+                    pack = GROUPINGS[grouping]
+                self.windows[stage, window, shift] = build_windows(
+                    image, piece, self.num_masks, where, window, pack
+                )
+            if stage + 1 < len(windows):
+                merge = None
+                if not unit_side >> stage + 1:  # units are finer than the next stage's tokens
+                    fours = pieces.reshape(-1, 4)
+                    merge = Places.of(fours[fours.any(1)].ravel())
+                self.merges.append(merge)
+
+        self.restore = Places.of(pieces.ravel())
+        hidden = np.flatnonzero(~seen.reshape(-1, within**2).all(1))
+        arrays: dict[str, Ints | SmallInts] = dict(
+            visible=visible,
+            masked=masked,
+            tokens=np.stack(tokens),
+            rows=rows,
+            cols=cols,
+            hidden=hidden,
+            hidden_units=_units_of_hidden(masked, units, within, hidden),
+        )
+        for name, array in arrays.items():
+            setattr(self, name, torch.from_numpy(array.astype(np.int32, copy=False)))
 
     def to(self, device: torch.device | str) -> 'Layout':
         """Send every index tensor to ``device`` in one copy, without waiting for it."""
         if torch.device(device).type == 'cpu':
             return self
-        holders: list[tuple[object, str]] = [
-            (self, name) for name in ('visible', 'masked', 'restore', 'rows', 'cols')
-        ]
+        holders: list[tuple[object, str]] = [(self, name) for name in self.TENSORS]
         holders += [(w, name) for w in self.windows.values() for name in Windows.TENSORS]
+        places = [self.restore, *(merge for merge in self.merges if merge is not None)]
+        holders += [(p, name) for p in places for name in Places.TENSORS]
         tensors: list[Tensor] = [getattr(holder, name) for holder, name in holders]
         packed = torch.cat([t.flatten().int() for t in tensors])
         if torch.device(device).type == 'cuda':
@@ -381,3 +496,21 @@ class Layout:
         for (holder, name), tensor, part in zip(holders, tensors, parts, strict=True):
             setattr(holder, name, part.view(tensor.shape).to(tensor.dtype))
         return self
+
+
+def _units_of_hidden(masked: Ints, units: tuple[int, int], within: int, hidden: Ints) -> Ints:
+    """For each masked unit its place among the units of the hidden cells, flat.
+
+    Args:
+        masked: (M, u), row-major units.
+        units: Units per column and per row.
+        within: Units along a side of a cell.
+        hidden: Cells, of those of all masks, that hold masked units.
+    """
+    rows, cols = np.divmod(masked, units[1])
+    cells = (units[0] // within) * (units[1] // within)
+    cell = rows // within * (units[1] // within) + cols // within
+    cell += cells * np.arange(len(masked))[:, None]
+    inner = rows % within * within + cols % within
+    places: Ints = np.searchsorted(hidden, cell) * within**2 + inner
+    return places.ravel()

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
 
 from mmgreen.models import GreenSwinTransformer
-from mmgreen.sparse import Layout, Windows, attention_cost
+from mmgreen.sparse import Layout, Places, Windows, attention_cost
 
 _EMPTY = '#d9d9d9'
 _COLOURS = np.delete(np.array(colormaps['tab20'].colors), [14, 15], axis=0)  # without its greys
@@ -25,14 +25,15 @@ def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Lay
 
     Args:
         image: RGB, uint8, (height, width, 3), of the size the layout is for.
-        backbone: Its stages, patch size and stride.
+        backbone: Its stages and patch size.
         layout: Of one mask.
     """
     height, width = image.shape[:2]
-    stride, patch = backbone.stride, backbone.patch_embed.projection.stride[0]
-    visible = np.zeros((height // stride, width // stride), dtype=bool)
+    patch = backbone.patch_embed.projection.stride[0]
+    visible = np.zeros(layout.units, dtype=bool)
     visible.flat[layout.visible[0].numpy()] = True
-    seen = visible.repeat(stride, 0).repeat(stride, 1)
+    unit = height // layout.units[0]
+    seen = visible.repeat(unit, 0).repeat(unit, 1)
 
     patterns: dict[int, list[tuple[int, int]]] = {}
     for stage, side, shift in layout.windows:
@@ -51,17 +52,16 @@ def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Lay
     masked = np.where(seen[..., None], image, 128)
     for column, picture, words in (
         (0, image, f'image, {height}x{width}'),
-        (1, masked, f'{visible.sum()} of {visible.size} units of {stride} pixels visible'),
+        (1, masked, f'{visible.sum()} of {visible.size} units of {unit} pixels visible'),
     ):
         axes = panel(0, column)
         axes.imshow(picture)
         axes.set_title(words, fontsize=10)
 
     told = []
+    tokens = [c[0].numpy() for c in (layout.rows, layout.cols)]
     for row, (stage, pairs) in enumerate(patterns.items(), start=1):
         grid = tuple(size // patch >> stage for size in (height, width))
-        # Tokens of a later stage are runs of 4 of the one before.
-        tokens = [c[0, :: 4**stage].numpy() >> stage for c in (layout.rows, layout.cols)]
         for place, (side, shift) in enumerate(sorted(pairs, key=lambda pair: pair[1])):
             windows = layout.windows[stage, side, shift]
             name = f'stage {stage + 1}, {"shifted" if shift else "plain"}'
@@ -78,8 +78,18 @@ def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Lay
                 fontsize=10,
             )
             told.append((name, *_costs(windows, grid)))
+        if stage < len(layout.merges):
+            tokens = _merged(tokens, layout.merges[stage])
     _draw_costs(panel(0, 2, columns=2), told)
     return figure
+
+
+def _merged(tokens: list[np.ndarray], merge: Places | None) -> list[np.ndarray]:
+    """Rows and columns of the next stage's tokens, of which each has a child at least."""
+    if merge is None:
+        return [c[::4] >> 1 for c in tokens]
+    fours = merge.source.view(-1, 4).min(1).values.numpy()  # a missing one has the largest number
+    return [c[fours] >> 1 for c in tokens]
 
 
 def _colours(windows: Windows) -> np.ndarray:

@@ -39,7 +39,7 @@ def draw_reconstructions(
 
     predicted = (out['image'].float() * preprocessor.std + preprocessor.mean).clamp(0, 255)
     predicted = predicted.permute(0, 2, 3, 1).byte().cpu().numpy()
-    unit = model.backbone.stride
+    unit = model.head.patch_size
     hidden = out['mask'].repeat_interleave(unit, 1).repeat_interleave(unit, 2).cpu().numpy()
     masked = np.where(hidden[..., None], np.uint8(_GREY), resized)
     return _join_tiles([list(masked), list(predicted), list(resized)])

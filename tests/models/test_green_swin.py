@@ -34,7 +34,99 @@ def test_all_visible_equals_dense(settings, size, num_masks):
     mask = torch.zeros(num_masks, size[0] // 32, size[1] // 32, dtype=torch.bool)
     sparse = model(images, mask)
     assert isinstance(sparse, tuple)
-    torch.testing.assert_close(sparse[-1], dense, atol=1e-5, rtol=0)
+    assert len(sparse[-1]) == (2 if num_masks == 1 else 1)
+    torch.testing.assert_close(sparse[-1].view_as(dense), dense, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('num_masks', [1, 2])
+@pytest.mark.parametrize('unit', [16, 8, 4])
+def test_all_visible_equals_dense_in_units_of_any_size(unit, num_masks):
+    model = small_swin()
+    images = torch.randn(2, 3, 224, 256)
+    dense = model(images)[-1].flatten(2).transpose(1, 2)
+    mask = torch.zeros(num_masks, 224 // unit, 256 // unit, dtype=torch.bool)
+    sparse = model(images, mask)[-1]
+    torch.testing.assert_close(sparse.view_as(dense), dense, atol=1e-5, rtol=0)
+
+
+def by_force(model, images, mask, stand_ins):
+    """The last stage, densely: each token over its window's visible ones, by masks alone.
+
+    Returns the tokens that hold something visible, (tokens of all images, C), image by image.
+    """
+    unit = images.shape[2] // mask.shape[1]
+    seen = ~mask.repeat_interleave(unit // 4, 1).repeat_interleave(unit // 4, 2)
+    seen = seen.expand(len(images), -1, -1)  # [B, h, w]
+    x, size = model.patch_embed(images)
+    for i, stage in enumerate(model.stages):
+        for block in stage.blocks:
+            side, shift = block.attn.window_size, block.attn.shift_size
+            height, width = (-(-n // side) * side for n in size)  # padded
+            beyond = torch.ones(height, width, dtype=torch.bool)
+            beyond[: size[0], : size[1]] = False
+            row, col = (
+                t.flatten()
+                for t in torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+            )
+            window = (row + side - shift) // side * 99 + (col + side - shift) // side
+            pad = (0, 0, 0, width - size[1], 0, height - size[0])
+            attended = torch.nn.functional.pad(block.norm1(x).view(len(x), *size, -1), pad)
+            here = torch.nn.functional.pad(seen, (*pad[2:],)).flatten(1) | beyond.flatten()
+            msa = block.attn.w_msa
+            heads = msa.num_heads
+            q, k, v = msa.qkv(attended.flatten(1, 2)).unflatten(2, (3, heads, -1)).unbind(2)
+            down, right = (t[:, None] - t + side - 1 for t in (row, col))
+            same = window[:, None] == window
+            entry = torch.where(same, down * (2 * side - 1) + right, 0)
+            scores = torch.einsum('bihd,bjhd->bhij', q * msa.scale, k)
+            scores = scores + msa.relative_position_bias_table[entry].permute(2, 0, 1)
+            hidden = ~(same & here[:, None])[:, None]  # [B, 1, i, j]
+            hidden = hidden & ~torch.eye(len(row), dtype=torch.bool)  # no row without any
+            weights = scores.masked_fill(hidden, float('-inf')).softmax(-1)
+            out = torch.einsum('bhij,bjhd->bihd', weights, v).flatten(2)
+            out = out.view(len(x), height, width, -1)[:, : size[0], : size[1]].flatten(1, 2)
+            x = x + msa.proj(out)
+            x = x + block.ffn.layers(block.norm2(x))
+        if stage.downsample is not None:
+            x = torch.where(seen.flatten(1)[..., None], x, stand_ins[i])
+            x, size = stage.downsample(x, size)
+            seen = seen.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).any(-1).any(2)
+    return model.norm3(x)[seen.flatten(1)]
+
+
+@pytest.mark.parametrize('num_masks', [1, 2])
+@pytest.mark.parametrize('unit', [32, 16, 8, 4])
+def test_equals_attention_masks_on_the_dense_model(unit, num_masks):
+    """Latents and the gradients of everything, on an image of 64 pixels that is padded, too."""
+    model = small_swin(window_size=3, pad_small_map=True).double()
+    images = torch.randn(2, 3, 64, 64, dtype=torch.double)
+    mask = random_mask(64 // unit, 64 // unit, 0.75, num_masks)
+    stand_ins = [torch.randn(c, dtype=torch.double, requires_grad=True) for c in (16, 32, 64)]
+    used = [c for c, size in zip(stand_ins, (8, 16, 32), strict=True) if unit < size]
+    results = []
+    for compute in (
+        lambda: by_force(model, images, mask, stand_ins),
+        lambda: model.forward_sparse(images, model.build_layout((64, 64), mask), used)[-1],
+    ):
+        out = compute().flatten(0, -2)
+        weight = torch.linspace(-1, 1, out.numel(), dtype=torch.double).view_as(out)
+        wanted = [*model.parameters(), *used]
+        grads = torch.autograd.grad((out * weight).sum(), wanted)
+        results.append([out, *grads])
+    for ours, theirs in zip(*reversed(results), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.parametrize('num_masks', [1, 3])
+@pytest.mark.parametrize('unit', [16, 8, 4])
+def test_masked_pixels_change_nothing_in_units_of_any_size(unit, num_masks):
+    model = small_swin()
+    images = torch.randn(3, 3, 224, 256)
+    mask = random_mask(224 // unit, 256 // unit, 0.6, num_masks)
+    before = model(images, mask)[-1]
+    hidden = mask.repeat_interleave(unit, 1).repeat_interleave(unit, 2)[:, None]
+    poisoned = images.masked_fill(hidden, float('nan'))
+    assert torch.equal(model(poisoned, mask)[-1], before)
 
 
 def test_all_visible_has_the_gradients_of_dense():
@@ -130,10 +222,21 @@ def test_one_mask_for_each_sample_equals_one_run_for_each():
     images = torch.randn(3, 3, 224, 224)
     masks = random_mask(7, 7, 0.75, 3)
     assert not torch.equal(masks[0], masks[1])
-    together = model(images, masks)[-1]
+    together = model(images, masks)[-1].view(3, 12, -1)
     for i in range(3):
         alone = model(images[i : i + 1], masks[i : i + 1])[-1]
         torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=0)
+
+
+def test_images_may_have_different_numbers_of_tokens():
+    """Units finer than the stride: one list, image by image."""
+    model = small_swin()
+    images = torch.randn(3, 3, 224, 224)
+    masks = random_mask(28, 28, 0.95, 3)
+    alone = [model(images[i : i + 1], masks[i : i + 1])[-1][0] for i in range(3)]
+    assert len({len(tokens) for tokens in alone}) > 1
+    together = model(images, masks)[-1]
+    torch.testing.assert_close(together, torch.cat(alone)[None], atol=1e-5, rtol=0)
 
 
 def test_output_is_normalised_by_the_output_norm():
@@ -196,6 +299,21 @@ def test_drop_path_drops_in_training_only(mask, with_cp):
     out.sum().backward()
 
 
+@pytest.mark.parametrize('unit', [32, 8])
+def test_drop_path_drops_whole_images(unit):
+    """Of eight images in one list, each block drops some and keeps the others, scaled."""
+    model = small_swin(arch=dict(TINY, depths=[1, 1, 1, 2]), drop_path_rate=0.5)
+    images = torch.randn(1, 3, 224, 224).expand(8, -1, -1, -1)
+    mask = random_mask(224 // unit, 224 // unit).expand(8, -1, -1)
+    model.train()
+    out = model(images, mask)[-1].view(8, -1, 128)
+    kinds = {tuple(image[0, :4].tolist()) for image in out}
+    assert 1 < len(kinds) <= 8  # the images are the same: what differs is what was dropped
+    model.eval()
+    same = model(images, mask)[-1].view(8, -1, 128)
+    torch.testing.assert_close(same[1:], same[:1].expand(7, -1, -1))
+
+
 def test_absolute_positions_work_on_both_paths():
     model = small_swin(use_abs_pos_embed=True)
     torch.nn.init.normal_(model.absolute_pos_embed)
@@ -256,7 +374,7 @@ def test_dropout_works_on_the_sparse_path(settings):
 @pytest.mark.parametrize(
     ('settings', 'size', 'mask', 'words'),
     [
-        ({}, (230, 224), (1, 7, 7), '230x224 pixels .* is not divisible by the mask unit of 32'),
+        ({}, (230, 224), (1, 7, 7), '230x224 pixels .* is not divisible by the stride of 32'),
         ({}, (224, 224), (1, 6, 7), r'the mask is of shape \(1, 6, 7\)'),
         ({}, (224, 224), (3, 7, 7), '3 masks do not go with a batch of 2'),
         (dict(window_size=14), (224, 224), (1, 7, 7), 'window_size 14 of stage 4 is larger'),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import greenmim_config, mask_with, small_greenmim
+from helpers import greenmim_config, mask_with, randomise, small_greenmim
 from mmengine.logging import MessageHub
 from mmengine.registry import MODELS as ROOT
 from mmpretrain.models import BaseSelfSupervisor
@@ -15,6 +15,17 @@ from mmgreen.registry import MODELS
 def test_is_a_self_supervisor_reached_from_every_scope():
     config = greenmim_config(type='mmgreen.GreenMIM')
     assert isinstance(ROOT.build(config), BaseSelfSupervisor)
+
+
+def finer_greenmim(unit, **kwargs):
+    """A small GreenMIM for units of any size, and images of any."""
+    config = greenmim_config(unit_size=unit, **kwargs)
+    del config['head']['patch_size']
+    config['backbone']['pad_small_map'] = True
+    model = MODELS.build(config)
+    randomise(model)
+    model.eval()
+    return model
 
 
 @pytest.mark.parametrize('size', [(224, 224), (224, 448)])
@@ -66,6 +77,53 @@ def test_loss_is_the_mean_over_masked_units_of_normalised_targets():
     torch.testing.assert_close(loss, torch.stack(total).mean())
 
 
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+@pytest.mark.parametrize('unit', [16, 8, 4])
+def test_loss_of_finer_units_is_the_mean_over_masked_ones(unit, sharing):
+    """In tokens that are partly visible, too."""
+    model = finer_greenmim(unit, mask_sharing=sharing)
+    images = 3 * torch.randn(2, 3, 96, 128) + 1
+    mask = model.draw_mask((96, 128), 2 if sharing == 'sample' else 1)
+    assert mask.shape[1:] == (96 // unit, 128 // unit)
+    model.draw_mask = lambda *_, **__: mask
+    pred = model.reconstruct(images, mask)['pred']
+    total = []
+    for i, hidden in enumerate(mask.expand(2, -1, -1)):
+        for row, col in hidden.nonzero().tolist():
+            target = images[i, :, row * unit : (row + 1) * unit, col * unit : (col + 1) * unit]
+            target = target.permute(1, 2, 0).flatten()
+            target = (target - target.mean()) / (target.var() + 1e-6).sqrt()
+            total.append((pred[i, row * (128 // unit) + col] - target).square().mean())
+    torch.testing.assert_close(model.loss(images)['loss'], torch.stack(total).mean())
+
+
+@pytest.mark.parametrize('unit', [16, 8, 4])
+def test_reconstruct_keeps_what_is_visible_to_the_pixel(unit):
+    model = finer_greenmim(unit)
+    images = torch.randn(2, 3, 96, 128)
+    out = model.reconstruct(images)
+    hidden = out['mask'].repeat_interleave(unit, 1).repeat_interleave(unit, 2)[:, None]
+    assert torch.equal((out['image'] == images).all(1, keepdim=True), ~hidden)
+    right = model.head.construct_target(images)
+    same = model.head.reconstruct(right, images, out['mask'])
+    torch.testing.assert_close(same, images, atol=1e-4, rtol=0)
+
+
+def test_what_stands_in_for_missing_tokens_is_learnt_where_some_can_be_missing():
+    """One for each merging after which tokens are larger than units; the backbone has none."""
+    for unit, channels in ((64, []), (32, []), (16, [64]), (8, [32, 64]), (4, [16, 32, 64])):
+        model = finer_greenmim(unit)
+        assert [len(vector) for vector in model.stand_ins] == channels
+        assert not any('stand_ins' in name for name in model.backbone.state_dict())
+        model.loss(torch.randn(2, 3, 128, 192))['loss'].backward()
+        assert all(vector.grad.abs().sum() > 0 for vector in model.stand_ins)
+
+
+def test_masks_of_another_unit_are_refused():
+    with pytest.raises(UserError, match='have 14x14 units of 16 pixels'):
+        finer_greenmim(16).reconstruct(torch.randn(1, 3, 224, 224), mask_with(7, 7, [3]))
+
+
 def test_loss_does_not_depend_on_masked_pixels_through_the_encoder():
     model = small_greenmim()
     images = torch.randn(1, 3, 224, 224)
@@ -86,7 +144,7 @@ def test_reconstruct(norm_pix, num_masks):
     images = 3 * torch.randn(2, 3, 224, 224) + 1
     mask = model.draw_mask((224, 224), num_masks)
     out = model.reconstruct(images, mask)
-    assert out['latent'].shape == (2, 12, 128)
+    assert out['latent'].numel() == 2 * 12 * 128
     assert out['pred'].shape == (2, 49, 32 * 32 * 3)
     assert out['mask'].shape == (2, 7, 7)
     assert torch.equal(out['mask'], mask.expand(2, -1, -1))
@@ -193,10 +251,11 @@ def test_layouts_built_ahead_are_those_of_their_step():
         assert torch.equal(model.loss(images)['loss'], other.loss(images)['loss'])
 
 
+@pytest.mark.parametrize('unit', [32, 8])
 @pytest.mark.parametrize('sharing', ['batch', 'sample'])
-def test_nothing_waits_for_the_device(sharing):
+def test_nothing_waits_for_the_device(sharing, unit):
     """Meta tensors have no values: whatever looks at one fails here, and waits on a GPU."""
-    model = MODELS.build(greenmim_config(mask_sharing=sharing)).to('meta')
+    model = finer_greenmim(unit, mask_sharing=sharing).train().to('meta')
     images = torch.empty(4, 3, 224, 224, device='meta')
     layout = model.build_layout(0, images)
     assert layout.windows[0, 7, 3].slots.is_meta
@@ -274,10 +333,13 @@ def test_training_learns_an_image():
         (dict(mask_ratio=0), 'mask_ratio must lie between 0 and 1'),
         (dict(mask_ratio=1.0), 'mask_ratio must lie between 0 and 1'),
         (dict(mask_sharing='image'), "mask_sharing 'image' is unknown"),
-        (dict(unit_size=48), "unit_size 48 is not a multiple of the backbone's 32"),
+        (dict(unit_size=48), 'unit_size 48 is no multiple .* of 32 and none of 32, 16, 8, 4'),
+        (dict(unit_size=2), 'unit_size 2 is no multiple'),
+        (dict(unit_size=0), 'unit_size 0 is no multiple'),
+        (dict(head=dict(greenmim_config()['head'], patch_size=16)), 'remove it, or set it to 32'),
         (
             dict(neck=dict(type='GreenMIMDecoder', embed_dim=128, patch_size=16)),
-            'set neck.patch_size to 32',
+            'remove neck.patch_size, or set it to 32',
         ),
         (
             dict(neck=dict(type='GreenMIMDecoder', embed_dim=128, decoder_embed_dim=30)),

@@ -16,7 +16,7 @@ def attend(qkv, table, windows, **settings):
 
 def example(num_masks=1, batch=2, side=7, shift=3, heads=2, channels=32, dtype=torch.float32):
     """Random arguments for one attention over half of an image of 4x4 units."""
-    layout = Layout(random_mask(4, 4, 0.5, num_masks), 8, [[(side, shift)]])
+    layout = Layout(random_mask(4, 4, 0.5, num_masks), 8, [[(side, shift)], [], [], []])
     tokens = layout.rows.shape[1]
     qkv = torch.randn(batch, tokens, 3 * channels, dtype=dtype, requires_grad=True)
     table = torch.randn((2 * side - 1) ** 2, heads, dtype=dtype, requires_grad=True)
@@ -46,7 +46,7 @@ def by_windows(qkv, table, rows, cols, sample, side, shift, heads):
 def test_equals_attention_window_by_window(side, shift, num_masks):
     heads, channels, batch = 2, 8, 2
     mask = random_mask(3, 3, 0.5, num_masks)  # a map of 12x12
-    layout = Layout(mask, 4, [[(side, shift)]])
+    layout = Layout(mask, 4, [[(side, shift)], [], []])
     tokens = layout.rows.shape[1]
     qkv = torch.randn(batch, tokens, 3 * channels, dtype=torch.double, requires_grad=True)
     table = torch.randn((2 * side - 1) ** 2, heads, dtype=torch.double, requires_grad=True)
@@ -68,7 +68,7 @@ def test_equals_attention_window_by_window(side, shift, num_masks):
 
 def test_no_token_sees_another_window():
     mask = random_mask(4, 4, 0.5)
-    layout = Layout(mask, 8, [[(7, 3)]])
+    layout = Layout(mask, 8, [[(7, 3)], [], [], []])
     windows = layout.windows[0, 7, 3]
     tokens = layout.rows.shape[1]
     qkv = torch.randn(1, tokens, 24)

@@ -18,8 +18,9 @@ STAGES = [[(7, 0), (7, 3)]] * 3 + [[(7, 0)]]
 
 
 @st.composite
-def masks(draw):
-    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+def masks(draw, within=1, most=6):
+    """Of 1 to 3 images and up to 6x6 cells of ``within`` x ``within`` units."""
+    height, width = (within * draw(st.integers(1, most)) for _ in range(2))
     units = height * width
     visible = draw(st.integers(1, units))
     num_masks = draw(st.integers(1, 3))
@@ -43,7 +44,7 @@ import importlib.util
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda n, p=None: None if n.startswith('mm') and n != 'mmgreen' else find(n, p)
 from mmgreen.sparse import Layout, random_mask
-print(Layout(random_mask(7, 7), 8, [[(7, 0)]]).visible.shape[1])
+print(Layout(random_mask(7, 7), 8, [[(7, 0)], [], [], []]).visible.shape[1])
 """
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
     assert done.stdout.strip() == '12', done.stderr
@@ -62,7 +63,80 @@ def test_visible_and_restore_are_row_major():
     mask = mask_with(2, 3, [1, 3, 5])
     layout = Layout(mask, 8, STAGES)
     assert layout.visible.tolist() == [[1, 3, 5]]
-    assert layout.restore.tolist() == [[3, 0, 3, 1, 3, 2]]
+    assert layout.restore.source.tolist() == [3, 0, 3, 1, 3, 2]
+    assert layout.hidden.tolist() == [0, 2, 4]
+
+
+def tokens_by_force(mask, unit_side, stage, stages):
+    """(image, row, column) of each token of a stage that holds something visible, in order.
+
+    Image by image, cells row-major, quad order inside.
+    """
+
+    def order(token):
+        image, row, col = token
+        bits = range(stages - 1 - stage)
+        inner = sum((row >> b & 1) << 2 * b + 1 | (col >> b & 1) << 2 * b for b in bits)
+        return image, row >> len(bits), col >> len(bits), inner
+
+    seen = ~mask.repeat_interleave(unit_side, 1).repeat_interleave(unit_side, 2).numpy()
+    images, rows, cols = np.nonzero(seen)
+    return sorted(set(zip(images, rows >> stage, cols >> stage, strict=True)), key=order)
+
+
+@pytest.mark.parametrize('unit_side', [1, 2, 4, 8])
+@given(data=st.data())
+@settings(max_examples=10, deadline=None)
+def test_units_of_any_size_leave_the_tokens_that_hold_something_visible(unit_side, data):
+    mask = data.draw(masks(8 // unit_side, most=2))
+    layout = Layout(mask, unit_side, STAGES)
+    by_stage = [tokens_by_force(mask, unit_side, stage, 4) for stage in range(4)]
+    rows, cols = layout.rows.flatten().tolist(), layout.cols.flatten().tolist()
+    assert list(zip(rows, cols, strict=True)) == [t[1:] for t in by_stage[0]]
+    for stage, tokens in enumerate(by_stage):
+        images = [image for image, _, _ in tokens]
+        assert layout.tokens[stage].tolist() == [images.count(i) for i in range(len(mask))]
+        for side, shift in STAGES[stage]:
+            windows = layout.windows[stage, side, shift]
+            assert windows.num_tokens == len(tokens)
+            found = windows.window[windows.inverse].tolist()
+            window_of = {}
+            for token, window in zip(tokens, found, strict=True):
+                image, row, col = token
+                key = image, (row + side - shift) // side, (col + side - shift) // side
+                assert window_of.setdefault(key, window) == window
+            assert len(set(window_of.values())) == len(window_of)
+
+    # Fours: children of each token, or their number where one is missing.
+    for stage, merge in enumerate(layout.merges):
+        children = {token: i for i, token in enumerate(by_stage[stage])}
+        expected = [
+            children.get((image, 2 * row + i, 2 * col + j), len(children))
+            for image, row, col in by_stage[stage + 1]
+            for i in range(2)
+            for j in range(2)
+        ]
+        if merge is None:
+            assert expected == list(range(len(children)))
+            continue
+        assert merge.source.tolist() == expected
+        assert merge.place.tolist() == [i for i, c in enumerate(expected) if c < len(children)]
+        assert merge.empty.tolist() == [i for i, c in enumerate(expected) if c == len(children)]
+
+    # The last stage's places, and what is to be predicted.
+    within = 8 // unit_side
+    cells = [n // within for n in mask.shape[1:]]
+    last = {token: i for i, token in enumerate(by_stage[3])}
+    places = [(i, r, c) for i in range(len(mask)) for r in range(cells[0]) for c in range(cells[1])]
+    assert layout.restore.source.tolist() == [last.get(place, len(last)) for place in places]
+    units = mask.unflatten(2, (-1, within)).unflatten(1, (-1, within)).transpose(2, 3)
+    units = units.flatten(0, 2).flatten(1)  # [cells, units]
+    assert layout.hidden.tolist() == units.any(1).nonzero().flatten().tolist()
+    number = torch.arange(mask.numel()).view(mask.shape)
+    number = number.unflatten(2, (-1, within)).unflatten(1, (-1, within)).transpose(2, 3)
+    number = number.flatten(0, 2).flatten(1)[layout.hidden].flatten()  # of the hidden cells' units
+    masked = layout.masked + mask[0].numel() * torch.arange(len(mask))[:, None]
+    assert torch.equal(number[layout.hidden_units], masked.flatten())
 
 
 @given(masks(), st.integers(2, 9), st.data())
@@ -71,7 +145,7 @@ def test_laws_of_windows(mask, side, data):
     """Windows as Swin cuts them, each whole in one group, every token in one slot."""
     shift = data.draw(st.integers(0, side - 1))
     num_masks, height, width = mask.shape
-    layout = Layout(mask, 4, [[(side, shift)]])
+    layout = Layout(mask, 4, [[(side, shift)], [], []])
     windows = layout.windows[0, side, shift]
     size, groups = windows.group_size, windows.num_groups
     tokens = layout.rows.numel()
@@ -149,3 +223,9 @@ def test_all_visible_windows_are_their_own_groups():
 def test_masks_that_make_no_sense_are_refused(mask, words):
     with pytest.raises(ValueError, match=words):
         Layout(mask, 8, STAGES)
+
+
+@pytest.mark.parametrize('unit_side', [4, 16])
+def test_units_fill_whole_tokens_of_the_last_stage(unit_side):
+    with pytest.raises(ValueError, match='does not fill whole tokens of the last stage, each 8x8'):
+        Layout(mask_with(3, 4, [1, 2]), unit_side, STAGES)

@@ -51,25 +51,28 @@ def test_a_reconstruction_has_columns_of_masked_predicted_original():
         assert np.abs(predicted[~seen].astype(int) - original[~seen]).mean() > 10
 
 
-def test_grouping_draws_every_token_in_its_group_and_tells_the_cost():
+@pytest.mark.parametrize('unit', [32, 8])
+def test_grouping_draws_every_token_in_its_group_and_tells_the_cost(unit):
     model = small_greenmim()
-    mask = mask_with(7, 7, [0, 1, 8, 9, 24, 30, 31, 40, 41, 46, 47, 48])
+    side = 224 // unit
+    mask = mask_with(side, side, [0, 1, 8, 9, 24, 30, 31, 40, 41, 46, 47, 48])
     layout = model.backbone.build_layout((224, 224), mask)
     image = np.full((224, 224, 3), 200, dtype=np.uint8)
     figure = draw_grouping(image, model.backbone, layout)
     titles = [axes.get_title() for axes in figure.axes]
-    assert '12 of 49 units of 32 pixels visible' in titles
-    for (stage, side, shift), windows in layout.windows.items():
+    assert f'12 of {side**2} units of {unit} pixels visible' in titles
+    for (stage, reach, shift), windows in layout.windows.items():
         name = f'stage {stage + 1}, {"shifted" if shift else "plain"}'
         (place,) = [i for i, title in enumerate(titles) if title.startswith(name)]
-        assert f'windows of {side}' in titles[place]
+        assert f'windows of {reach}' in titles[place]
         assert titles[place + 1].startswith(
             f'{windows.num_groups} group{"s" * (windows.num_groups > 1)} of {windows.group_size}, '
         )
         # As many coloured tokens as there are, where visible units are.
         colours = figure.axes[place].images[1].get_array()
-        cell = colours.shape[0] // 7
-        seen = np.repeat(np.repeat(~mask[0].numpy(), cell, 0), cell, 1)
+        patches = ~mask[0].repeat_interleave(unit // 4, 0).repeat_interleave(unit // 4, 1).numpy()
+        cell = 56 // len(colours)
+        seen = patches.reshape(len(colours), cell, len(colours), cell).any((1, 3))
         np.testing.assert_array_equal(colours[..., 3] > 0, seen)
         # Parts of the bars: all windows and what is padding, to the full width.
         width = sum(patch.get_width() for patch in figure.axes[place + 1].patches)

@@ -19,12 +19,10 @@ model = dict(
         decoder_depth=1,
         decoder_num_heads=16,
         mlp_ratio=4.0,
-        patch_size=32,
     ),
     head=dict(
         type='mmgreen.GreenMIMHead',
         norm_pix=True,
-        patch_size=32,
         loss=dict(type='PixelReconstructionLoss', criterion='L2'),
     ),
     init_cfg=[

@@ -1,10 +1,11 @@
 """Swin Transformer with a sparse way through the same parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import PatchMerging
 from mmpretrain.models import SwinTransformer
 from mmpretrain.models.backbones.swin_transformer import SwinBlock
@@ -16,7 +17,14 @@ from mmgreen.checkpoints import load_backbone
 from mmgreen.errors import UserError
 from mmgreen.models.layers import linear_after
 from mmgreen.registry import MODELS
-from mmgreen.sparse import GROUPINGS, Layout, Windows, group_window_attention, pair_bias
+from mmgreen.sparse import (
+    GROUPINGS,
+    Layout,
+    Windows,
+    fill_places,
+    group_window_attention,
+    pair_bias,
+)
 
 
 @MODELS.register_module()
@@ -73,8 +81,6 @@ class GreenSwinTransformer(SwinTransformer):
     def stride(self) -> int:
         """Pixels of the input along a side of one output token, 32 by default.
 
-        It is also the side of a mask unit.
-
         Raises:
             UserError: If a patch layer overlaps, which has no sparse path.
         """
@@ -91,6 +97,12 @@ class GreenSwinTransformer(SwinTransformer):
             stride *= kernel[0]
         return stride
 
+    @property
+    def unit_sizes(self) -> list[int]:
+        """Sides of a mask unit that :meth:`forward` takes, in pixels: 32, 16, 8 and 4 by default."""
+        patch = self.patch_embed.projection.stride[0]
+        return [patch << i for i in reversed(range(self.num_layers))]
+
     def build_layout(
         self, image_size: tuple[int, int], mask: Tensor, device: torch.device | str = 'cpu'
     ) -> Layout:
@@ -100,27 +112,30 @@ class GreenSwinTransformer(SwinTransformer):
 
         Args:
             image_size: Height and width of the images, in pixels.
-            mask: Bool, (1 or B, H/stride, W/stride), True = masked.
+            mask: Bool, (1 or B, H/unit, W/unit) for units of any of :attr:`unit_sizes`,
+                True = masked.
             device: Where the tokens will be.
 
         Raises:
-            UserError: If the image is not a whole number of units, the mask is
+            UserError: If the image is not divisible by the stride, the mask is
                 of another shape, or a window is larger than its stage's map.
         """
         stride = self.stride
         if any(size % stride for size in image_size):
             raise UserError(
                 f'an image of {image_size[0]}x{image_size[1]} pixels (height x width) is not '
-                f'divisible by the mask unit of {stride}: crop or resize to a multiple of {stride}'
+                f'divisible by the stride of {stride}: crop or resize to a multiple of {stride}'
             )
-        units = tuple(size // stride for size in image_size)
-        if mask.shape[-2:] != units:
+        grids = {tuple(size // unit for size in image_size): unit for unit in self.unit_sizes}
+        unit = grids.get(tuple(mask.shape[1:]))
+        if unit is None:
+            known = ', '.join(f'{g[0]}x{g[1]} ({u} pixels)' for g, u in grids.items())
             raise UserError(
                 f'the mask is of shape {tuple(mask.shape)}, but images of {image_size[0]}x'
-                f'{image_size[1]} pixels have {units[0]}x{units[1]} units of {stride} pixels'
+                f'{image_size[1]} pixels have one of these grids of units: {known}'
             )
         patch = self.patch_embed.projection.stride[0]
-        unit_side = stride // patch
+        unit_side = unit // patch
         maps = [tuple(size // patch >> i for size in image_size) for i in range(self.num_layers)]
         windows = [
             [_window_and_shift(block, maps[i], i) for block in stage.blocks]
@@ -137,20 +152,25 @@ class GreenSwinTransformer(SwinTransformer):
         return 'pairs' if torch.device(device).type == 'cpu' else 'tiles'
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Features of all patches, or of the visible units only.
+        """Features of all patches, or of what is visible only.
+
+        Where units are finer than a stage's tokens, a token is computed if any of
+        its units is visible.
 
         Args:
             x: Images, (B, 3, H, W).
-            mask: ``None`` for the dense path, or bool of shape (1, H/32, W/32),
-                shared by the batch, or (B, H/32, W/32) with the same number of
-                visible units in each; True = masked. Keep it on the CPU: the
+            mask: ``None`` for the dense path, or bool of shape (1, H/u, W/u),
+                shared by the batch, or (B, H/u, W/u) with the same number of
+                visible units in each, for units of u pixels, one of
+                :attr:`unit_sizes`; True = masked. Keep it on the CPU: the
                 layout is built there.
 
         Returns:
             One tensor for each of ``out_indices``, normalised by its output
-            norm. Dense: feature maps (B, C, h, w). Sparse: (B, tokens, C) in
-            nested order; at the last stage that is (B, visible units, C),
-            row-major over the visible units.
+            norm. Dense: feature maps (B, C, h, w). Sparse: tokens in nested order,
+            (B, tokens, C) under a shared mask and (1, tokens of all images, C)
+            under a mask for each, of which images may have different numbers; at
+            the last stage that is row-major over an image's tokens.
 
         Raises:
             UserError: As :meth:`build_layout`.
@@ -162,10 +182,21 @@ class GreenSwinTransformer(SwinTransformer):
         layout = self.build_layout((x.shape[2], x.shape[3]), mask, x.device)
         return self.forward_sparse(x, layout)
 
-    def forward_sparse(self, x: Tensor, layout: Layout) -> tuple[Tensor, ...]:
-        """The sparse path of :meth:`forward`, over a layout on the device of ``x``."""
+    def forward_sparse(
+        self, x: Tensor, layout: Layout, stand_ins: Iterable[Tensor] = ()
+    ) -> tuple[Tensor, ...]:
+        """The sparse path of :meth:`forward`, over a layout on the device of ``x``.
+
+        Args:
+            x: Images, (B, 3, H, W).
+            layout: Of :meth:`build_layout`.
+            stand_ins: What stands in for a token that is missing where four merge,
+                (C,) for each merging after which tokens are larger than units;
+                zeros by default.
+        """
+        stand_ins = iter(stand_ins)
         map_size = tuple(size // self.patch_embed.projection.stride[0] for size in x.shape[2:])
-        x = self._embed_visible(x, layout)  # [B, tokens, C]
+        x = self._embed_visible(x, layout)  # [B or 1, tokens, C]
 
         outs = []
         for i, stage in enumerate(self.stages):
@@ -173,8 +204,16 @@ class GreenSwinTransformer(SwinTransformer):
             patterns = [layout.windows[key] for key in keys]
             biases = _stage_biases(stage.blocks, patterns)
             for block, windows, bias in zip(stage.blocks, patterns, biases, strict=True):
-                x = _forward_block(block, x, windows, bias, self.recompute)
-            merged = x if stage.downsample is None else _merge_patches(stage.downsample, x)
+                x = _forward_block(block, x, windows, bias, layout.tokens[i], self.recompute)
+            merged = x
+            if stage.downsample is not None:
+                merge = layout.merges[i]
+                if merge is not None:
+                    stand_in = next(stand_ins, None)
+                    if stand_in is None:
+                        stand_in = x.new_zeros(x.shape[2])
+                    merged = fill_places(x, merge, stand_in)
+                merged = _merge_patches(stage.downsample, merged)
             if i in self.out_indices:
                 outs.append(getattr(self, f'norm{i}')(merged if self.out_after_downsample else x))
             x = merged
@@ -202,7 +241,8 @@ class GreenSwinTransformer(SwinTransformer):
                 self.num_extra_tokens,
             )
             x = x + position[0, layout.rows * grid[1] + layout.cols]
-        return self.drop_after_pos(x)
+        x = self.drop_after_pos(x)
+        return x if layout.num_masks == 1 else x.flatten(0, 1)[None]
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -236,9 +276,9 @@ def _stage_biases(blocks: Sequence[SwinBlock], patterns: Sequence[Windows]) -> l
 
 
 def _forward_block(
-    block: SwinBlock, x: Tensor, windows: Windows, bias: Tensor, recompute: bool
+    block: SwinBlock, x: Tensor, windows: Windows, bias: Tensor, tokens: Tensor, recompute: bool
 ) -> Tensor:
-    """:meth:`SwinBlock.forward` for visible tokens, (B, N, C) to (B, N, C)."""
+    """:meth:`SwinBlock.forward` for visible tokens, (b, T, C) to (b, T, C)."""
     msa = block.attn.w_msa
     linear = linear_after if recompute else _linear_keeping
 
@@ -251,8 +291,8 @@ def _forward_block(
             dropout=msa.attn_drop.p if block.training else 0.0,
             beyond=msa.qkv.bias,
         )
-        x = x + block.attn.drop(msa.proj_drop(msa.proj(attended)))
-        return x + _mlp(block, x, linear)
+        x = x + _drop_path(block.attn.drop, msa.proj_drop(msa.proj(attended)), tokens)
+        return x + _drop_path(block.ffn.dropout_layer, _mlp(block, x, linear), tokens)
 
     if block.with_cp and x.requires_grad:
         return checkpoint(inner, x, use_reentrant=False)
@@ -265,18 +305,25 @@ def _linear_keeping(before: nn.Module, x: Tensor, linear: nn.Linear) -> Tensor:
 
 
 def _mlp(block: SwinBlock, x: Tensor, linear: Callable[..., Tensor]) -> Tensor:
-    """The branch of :meth:`SwinBlock.forward` that is norm, MLP and drop path."""
+    """The branch of :meth:`SwinBlock.forward` that is norm and MLP."""
     ffn = block.ffn
     if len(ffn.layers) != 3 or ffn.layers[-1].p:
         # More layers than the usual two, or dropout between them.
-        return ffn(block.norm2(x), identity=x) - x
+        return ffn.gamma2(ffn.layers(block.norm2(x)))
     (up, activation, _), down, _ = ffn.layers
-    x = linear(activation, linear(block.norm2, x, up), down)
-    return ffn.dropout_layer(ffn.gamma2(x))
+    return ffn.gamma2(linear(activation, linear(block.norm2, x, up), down))
+
+
+def _drop_path(layer: nn.Module, x: Tensor, tokens: Tensor) -> Tensor:
+    """Drop the branch ``x``, (b, T, C), of whole images, of so many tokens each."""
+    if len(tokens) == len(x) or not isinstance(layer, DropPath) or not layer.training:
+        return layer(x)
+    kept = layer(x.new_ones(len(tokens), 1))
+    return x * kept.repeat_interleave(tokens, 0, output_size=x.shape[1])
 
 
 def _merge_patches(merging: PatchMerging, x: Tensor) -> Tensor:
-    """:meth:`PatchMerging.forward` for nested tokens, (B, N, C) to (B, N/4, C')."""
+    """:meth:`PatchMerging.forward` for nested tokens, (b, T, C) to (b, T/4, C')."""
     batch, tokens, channels = x.shape
     # Four neighbours in memory; mmcv's weights want channel-major order.
     x = x.view(batch, tokens // 4, 4, channels).transpose(2, 3).flatten(2)

@@ -1,5 +1,7 @@
 """Loss of GreenMIM, and the way back from predictions to pixels."""
 
+from math import isqrt
+
 import torch
 from mmpretrain.models import MAEPretrainHead
 from torch import Tensor
@@ -25,6 +27,20 @@ class GreenMIMHead(MAEPretrainHead):
         x = imgs.reshape(batch, channels, height // p, p, width // p, p)
         return x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, p * p * channels)
 
+    def split(self, pred: Tensor) -> Tensor:
+        """Predictions of tokens to those of their units, row-major inside a token.
+
+        Args:
+            pred: (b, n, side**2 * C), ordered row, column, channel.
+
+        Returns:
+            (b, n * k**2, patch_size**2 * C), the same order, where side = k * patch_size.
+        """
+        p, (batch, tokens, values) = self.patch_size, pred.shape
+        k = isqrt(values // self.in_channels) // p
+        x = pred.view(batch, tokens, k, p, k, p, self.in_channels).transpose(3, 4)
+        return x.reshape(batch, tokens * k * k, -1)
+
     def loss(self, pred: Tensor, imgs: Tensor, units: Tensor) -> Tensor:
         """Mean loss over some units of each image.
 
@@ -43,8 +59,8 @@ class GreenMIMHead(MAEPretrainHead):
         return self.loss_module(pred, target, pred.new_ones(pred.shape[:2]))
 
     def unpatchify(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """The inverse of :meth:`patchify` for ``grid`` = (units per column, per row)."""
-        p, (h, w) = self.patch_size, grid
+        """(B, h*w, side**2 * C) to (B, C, H, W) for ``grid`` = (h, w), of units or tokens."""
+        p, (h, w) = isqrt(x.shape[2] // self.in_channels), grid
         x = x.reshape(len(x), h, w, p, p, -1).permute(0, 5, 1, 3, 2, 4)
         return x.reshape(len(x), -1, h * p, w * p)
 

@@ -1,4 +1,4 @@
-"""Decoder of GreenMIM: from visible latents to pixels of every unit."""
+"""Decoder of GreenMIM: from visible latents to pixels of every token of the last stage."""
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
+from mmgreen.sparse import Places, fill_places
 
 
 def sincos_positions(height: int, width: int, embed_dim: int) -> Tensor:
@@ -23,11 +24,11 @@ def sincos_positions(height: int, width: int, embed_dim: int) -> Tensor:
 
 @MODELS.register_module()
 class GreenMIMDecoder(BaseModule):
-    """MAE-style decoder over mask units (GreenMIM, section 3.4; MAE, section 3).
+    """MAE-style decoder over tokens of the last stage (GreenMIM, section 3.4; MAE, section 3).
 
-    Each visible latent goes to its own unit, a learned mask token to every
+    Each visible latent goes to its own place, a learned mask token to every
     other; fixed positions are added, a few transformer blocks follow, and a
-    linear layer predicts the pixels of each unit.
+    linear layer predicts the pixels of each.
 
     Args:
         embed_dim: Channels of the latents, 1024 for Swin-B.
@@ -36,7 +37,7 @@ class GreenMIMDecoder(BaseModule):
         decoder_depth: Transformer blocks.
         decoder_num_heads: Heads of each block.
         mlp_ratio: Hidden over input channels of each block's MLP.
-        patch_size: Side of a unit in pixels, the stride of the backbone.
+        patch_size: Pixels along a side of a token, the stride of the backbone.
         in_chans: Channels of the image.
         norm_cfg: Normalisation layers.
         init_cfg: Initialisation.
@@ -84,7 +85,7 @@ class GreenMIMDecoder(BaseModule):
         nn.init.normal_(self.mask_token, std=0.02)
 
     def positions(self, height: int, width: int, device: torch.device) -> Tensor:
-        """:func:`sincos_positions` of a grid of units, kept for the next step."""
+        """:func:`sincos_positions` of a grid, kept for the next step."""
         key = (height, width, device)
         if key not in self._positions:
             embed_dim = self.mask_token.shape[-1]
@@ -95,31 +96,33 @@ class GreenMIMDecoder(BaseModule):
     def forward(
         self,
         x: Tensor,
-        restore: Tensor,
+        restore: Places,
         grid: tuple[int, int],
-        units: Tensor | None = None,
+        hidden: Tensor | None = None,
     ) -> Tensor:
-        """Predict the pixels of units.
+        """Predict the pixels of tokens.
 
         Args:
-            x: Latents of the visible units, (B, V, embed_dim), row-major.
-            restore: int32, (1 or B, h*w): for each unit the place of its latent
-                in ``x``, or V where it is masked (``Layout.restore``).
-            grid: Units per column and per row, (h, w).
-            units: int32, (1 or B, U), the units to predict; all by default.
+            x: Latents of the visible tokens, as the backbone gives them: (B, V,
+                embed_dim) under a shared mask, (1, those of all images, embed_dim)
+                under a mask for each.
+            restore: Where they stand among h*w or B*h*w tokens (``Layout.restore``).
+            grid: Tokens per column and per row, (h, w).
+            hidden: int32, (n,), the tokens to predict, of h*w or B*h*w
+                (``Layout.hidden``); all by default.
 
         Returns:
-            (B, U, patch_size**2 * in_chans), a unit's vector ordered row,
+            (B or 1, n, patch_size**2 * in_chans), a token's vector ordered row,
             column, channel.
         """
         x = self.decoder_embed(x)
-        # The mask token stands last, at place V.
-        x = torch.cat([x, self.mask_token.to(x.dtype).expand(len(x), 1, -1)], dim=1)
-        sample = torch.arange(len(x), device=x.device)[:, None]
-        x = x[sample, restore]  # [B, units, C]
+        lists, channels = len(x), x.shape[2]
+        x = fill_places(x, restore, self.mask_token[0, 0])
+        x = x.view(-1, grid[0] * grid[1], channels)
         x = x + self.positions(*grid, x.device)
         for block in self.decoder_blocks:
             x = block(x)
-        if units is not None:
-            x = x[sample, units]
+        x = x.reshape(lists, -1, channels)
+        if hidden is not None:
+            x = x.index_select(1, hidden)
         return self.decoder_pred(self.decoder_norm(x))

@@ -1,10 +1,13 @@
 """Green hierarchical masked image modelling."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from mmpretrain.models import BaseSelfSupervisor
+from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torch import Tensor, nn
 
 from mmgreen.errors import UserError
@@ -25,11 +28,15 @@ class GreenMIM(BaseSelfSupervisor):
     Args:
         backbone: A :class:`GreenSwinTransformer` whose last ``out_indices`` is
             the last stage.
-        neck: The decoder, :class:`GreenMIMDecoder`.
-        head: Target and loss, :class:`GreenMIMHead`.
+        neck: The decoder, :class:`GreenMIMDecoder`; its ``patch_size`` follows the
+            backbone's stride.
+        head: Target and loss, :class:`GreenMIMHead`; its ``patch_size`` follows
+            ``unit_size``.
         mask_ratio: Share of the units to hide, inside (0, 1).
-        unit_size: Side of a mask unit in pixels, a multiple of the backbone's
-            stride (32).
+        unit_size: Side of a mask unit in pixels: the backbone's stride (32), a
+            multiple of it, or 16, 8 or 4 (see
+            :attr:`GreenSwinTransformer.unit_sizes`). Units finer than the stride
+            cost more: a token is computed where any of its units is visible.
         mask_sharing: ``'batch'``, one mask for the batch of a process, as in
             the paper, or ``'sample'``, a mask for each image.
         data_preprocessor: As in mmpretrain.
@@ -51,35 +58,43 @@ class GreenMIM(BaseSelfSupervisor):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        # mmpretrain would look in its own scope only, and ask for the prefix.
-        backbone, neck, head = (
-            MODELS.build(part) if isinstance(part, dict) and part['type'] in MODELS else part
-            for part in (backbone, neck, head)
-        )
+        encoder = _built(backbone)
+        stride = encoder.stride
+        if unit_size < 1 or (unit_size % stride and unit_size not in encoder.unit_sizes):
+            raise UserError(
+                f"unit_size {unit_size} is no multiple of the backbone's stride of {stride} "
+                f'and none of {", ".join(map(str, encoder.unit_sizes))}'
+            )
+        mask_size = min(unit_size, stride)
         super().__init__(
-            backbone=backbone,
-            neck=neck,
-            head=head,
+            backbone=encoder,
+            neck=_built(neck, patch_size=stride),
+            head=_built(head, patch_size=mask_size),
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        stride = self.backbone.stride
         if not 0 < mask_ratio < 1:
             raise UserError(f'mask_ratio must lie between 0 and 1, not at {mask_ratio}')
-        if unit_size < 1 or unit_size % stride:
-            raise UserError(f"unit_size {unit_size} is not a multiple of the backbone's {stride}")
         if mask_sharing not in ('batch', 'sample'):
             raise UserError(f"mask_sharing '{mask_sharing}' is unknown: choose from batch, sample")
-        if self.head.patch_size != stride:
+        if self.head.patch_size != mask_size:
             raise UserError(
-                f"head.patch_size {self.head.patch_size} is not the backbone's stride {stride}"
+                f'head.patch_size {self.head.patch_size} does not go with unit_size {unit_size}: '
+                f'remove it, or set it to {mask_size}'
             )
         pixels = stride**2 * self.head.in_channels
         if self.neck.decoder_pred.out_features != pixels:
             raise UserError(
-                f'the decoder predicts {self.neck.decoder_pred.out_features} values a unit, not '
-                f'{pixels}: set neck.patch_size to {stride}'
+                f'the decoder predicts {self.neck.decoder_pred.out_features} values a token, not '
+                f'{pixels}: remove neck.patch_size, or set it to {stride}'
             )
+        #: For each merging after which tokens are larger than units, what stands in for one
+        #: of the four that is missing. Not the backbone's: nothing is missing downstream.
+        self.stand_ins = nn.ParameterList(
+            nn.Parameter(torch.zeros(merging.in_channels))
+            for stage, size in zip(encoder.stages, reversed(encoder.unit_sizes), strict=True)
+            if (merging := stage.downsample) is not None and size >= mask_size
+        )
         self.mask_ratio = mask_ratio
         self.unit_size = unit_size
         self.mask_sharing = mask_sharing
@@ -92,7 +107,7 @@ class GreenMIM(BaseSelfSupervisor):
         num_masks: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw masks at the scale of ``unit_size``, on the grid of the backbone's stride.
+        """Draw masks at the scale of ``unit_size``, on the backbone's grid where that is finer.
 
         Args:
             image_size: Height and width in pixels.
@@ -100,7 +115,8 @@ class GreenMIM(BaseSelfSupervisor):
             generator: Source of randomness; torch's CPU generator by default.
 
         Returns:
-            Bool, (num_masks, H/stride, W/stride), True = masked, on the CPU.
+            Bool, (num_masks, H/u, W/u), u being the smaller of ``unit_size`` and the
+            stride; True = masked, on the CPU.
 
         Raises:
             UserError: If the image is not a whole number of units, or no unit
@@ -118,7 +134,7 @@ class GreenMIM(BaseSelfSupervisor):
         except ValueError as error:
             raise UserError(str(error)) from error
         mask = random_mask(height, width, self.mask_ratio, num_masks, generator)
-        repeat = self.unit_size // self.backbone.stride
+        repeat = self.unit_size // self.head.patch_size
         return mask.repeat_interleave(repeat, 1).repeat_interleave(repeat, 2)
 
     def build_layout(self, step: int, images: Tensor) -> Layout:
@@ -169,8 +185,12 @@ class GreenMIM(BaseSelfSupervisor):
             ``dict(loss=...)``, a scalar.
         """
         layout = self.take_layout(inputs)
-        latent = self.backbone.forward_sparse(inputs, layout)[-1]
-        pred = self.neck(latent, layout.restore, self._grid(inputs), layout.masked)
+        latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)[-1]
+        pred = self.neck(latent, layout.restore, self._grid(inputs), layout.hidden)
+        pred = self.head.split(pred)
+        if self.unit_size < self.backbone.stride:
+            pred = pred.index_select(1, layout.hidden_units)  # of partly visible tokens
+        pred = pred.view(len(inputs), -1, pred.shape[2])
         loss = self.head.loss(pred, inputs, layout.masked)
         self.build_ahead(inputs)
         return dict(loss=loss)
@@ -181,25 +201,44 @@ class GreenMIM(BaseSelfSupervisor):
 
         Args:
             images: (B, 3, H, W), preprocessed.
-            mask: Bool, (1 or B, H/stride, W/stride), True = masked; a random
-                one for each image by default.
+            mask: Bool, (1 or B, H/u, W/u) for units of u pixels, as of
+                :meth:`draw_mask`, True = masked; a random one for each image by default.
 
         Returns:
-            ``latent`` (B, visible units, C); ``pred`` (B, units, stride * stride * 3),
-            as the loss sees it; ``mask`` (B, H/stride, W/stride), bool; ``image``
-            (B, 3, H, W) in the scale of ``images``, masked units predicted, visible
-            units kept.
+            ``latent``, of the visible tokens, as the backbone gives them; ``pred``
+            (B, units, u * u * 3), as the loss sees it; ``mask`` (B, H/u, W/u), bool;
+            ``image`` (B, 3, H, W) in the scale of ``images``, masked units predicted,
+            visible units kept.
+
+        Raises:
+            UserError: If the mask is of another shape.
         """
-        if mask is None:
-            mask = self.draw_mask((images.shape[2], images.shape[3]), len(images))
         size = (images.shape[2], images.shape[3])
+        if mask is None:
+            mask = self.draw_mask(size, len(images))
+        units = tuple(pixels // self.head.patch_size for pixels in size)
+        if mask.shape[1:] != units:
+            raise UserError(
+                f'the mask is of shape {tuple(mask.shape)}, but images of {size[0]}x{size[1]} '
+                f'pixels have {units[0]}x{units[1]} units of {self.head.patch_size} pixels'
+            )
         layout = self.backbone.build_layout(size, mask, images.device)
-        latent = self.backbone.forward_sparse(images, layout)[-1]
-        pred = self.neck(latent, layout.restore, self._grid(images))
+        latent = self.backbone.forward_sparse(images, layout, self.stand_ins)[-1]
+        grid = self._grid(images)
+        pred = self.neck(latent, layout.restore, grid).view(len(images), grid[0] * grid[1], -1)
+        pred = self.head.patchify(self.head.unpatchify(pred, grid))
         mask = mask.to(images.device).expand(len(images), -1, -1)
         image = self.head.reconstruct(pred, images, mask)
         return dict(latent=latent, pred=pred, mask=mask, image=image)
 
     def _grid(self, images: Tensor) -> tuple[int, int]:
-        """Units per column and per row."""
+        """Tokens of the last stage per column and per row."""
         return tuple(size // self.backbone.stride for size in images.shape[2:])
+
+
+def _built(part: dict | nn.Module, **defaults: int) -> Any:
+    """A part of the model from its config; mmpretrain would look in its own scope only."""
+    if not isinstance(part, dict):
+        return part
+    registry = MODELS if part['type'] in MODELS else MMPRETRAIN_MODELS
+    return registry.build({**defaults, **part})
