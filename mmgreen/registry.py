@@ -4,6 +4,7 @@ From any scope a module is reached by its prefix, ``type='mmgreen.GreenMIM'``.
 """
 
 from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
@@ -17,6 +18,10 @@ DATASETS = Registry(
     parent=ROOT_DATASETS,
     scope='mmgreen',
     locations=['mmgreen.datasets.coco', 'mmgreen.datasets.folders'],
+)
+#: Masks by the name that configs give them.
+FUNCTIONS = Registry(
+    'function', parent=ROOT_FUNCTIONS, scope='mmgreen', locations=['mmgreen.models']
 )
 HOOKS = Registry(
     'hook',

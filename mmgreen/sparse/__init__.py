@@ -8,7 +8,7 @@ in, index tensors come out (:class:`Layout`), and
 from .attention import group_window_attention, pair_bias
 from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
 from .layout import Layout, Windows
-from .masking import num_visible, random_mask
+from .masking import block_mask, grid_mask, num_visible, random_mask, weighted_mask
 from .places import Places, fill_places
 
 __all__ = [
@@ -17,7 +17,9 @@ __all__ = [
     'Places',
     'Windows',
     'attention_cost',
+    'block_mask',
     'fill_places',
+    'grid_mask',
     'group_window_attention',
     'num_visible',
     'pair_bias',
@@ -25,4 +27,5 @@ __all__ = [
     'tile_cost',
     'tile_grouping',
     'random_mask',
+    'weighted_mask',
 ]

@@ -1,5 +1,7 @@
 """The algorithm: each latent at its own unit, the loss of the paper, reconstructions."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from helpers import greenmim_config, mask_with, randomise, small_greenmim
@@ -9,7 +11,8 @@ from mmpretrain.models import BaseSelfSupervisor
 
 from mmgreen.errors import UserError
 from mmgreen.models.necks.greenmim_decoder import sincos_positions
-from mmgreen.registry import MODELS
+from mmgreen.registry import FUNCTIONS, MODELS
+from mmgreen.sparse import num_visible
 
 
 def test_is_a_self_supervisor_reached_from_every_scope():
@@ -117,6 +120,81 @@ def test_what_stands_in_for_missing_tokens_is_learnt_where_some_can_be_missing()
         assert not any('stand_ins' in name for name in model.backbone.state_dict())
         model.loss(torch.randn(2, 3, 128, 192))['loss'].backward()
         assert all(vector.grad.abs().sum() > 0 for vector in model.stand_ins)
+
+
+def centre(height, width, mask_ratio, num_masks, generator):
+    """A mask of one's own: all but the first units."""
+    visible = num_visible(height * width, mask_ratio)
+    mask = torch.arange(height * width) >= visible
+    return mask.view(1, height, width).expand(num_masks, -1, -1)
+
+
+@pytest.mark.parametrize(
+    'masking', ['block', 'grid', 'own', centre, dict(type='block', min_units=4)]
+)
+def test_masks_from_elsewhere(masking, monkeypatch):
+    monkeypatch.setitem(FUNCTIONS._module_dict, 'own', centre)
+    model = finer_greenmim(16, masking=masking, mask_sharing='sample')
+    mask = model.draw_mask((64, 128), 3)
+    assert (~mask).flatten(1).sum(1).tolist() == [8] * 3
+    if masking in ('own', centre):
+        assert not mask[:, 0].any()
+    model.loss(torch.randn(3, 3, 64, 128))['loss'].backward()
+
+
+@pytest.mark.parametrize('suffix', ['npy', 'png'])
+@pytest.mark.parametrize('scale', [1, 32])
+def test_saliency_maps(suffix, scale, tmp_path):
+    """A value for each unit, or for each pixel: what has none stays visible."""
+    saliency = np.full((7, 7), 200, np.uint8)
+    saliency[2:5, 2:6] = 0
+    saliency = saliency.repeat(scale, 0).repeat(scale, 1)
+    file = tmp_path / f'map.{suffix}'
+    np.save(file, saliency) if suffix == 'npy' else cv2.imwrite(str(file), saliency)
+    model = small_greenmim(masking=dict(type='saliency', file=str(file)))
+    mask = model.draw_mask((224, 224), 4)
+    assert not mask[:, 2:5, 2:6].any()
+    assert mask.flatten(1).sum(1).tolist() == [37] * 4
+    with pytest.raises(UserError, match='does not go with 14x7 units: it needs a value for each'):
+        model.draw_mask((448, 224))
+
+
+def test_masks_of_one_kind_follow_from_seed_and_step():
+    images = torch.randn(2, 3, 224, 224)
+    first = visible_units(small_greenmim(masking='block'), images, 3)
+    torch.rand(5)
+    assert visible_units(small_greenmim(masking='block'), images, 3) == first
+
+
+@pytest.mark.parametrize(
+    ('masking', 'words'),
+    [
+        ('spiral', "masking 'spiral' is unknown: choose from random, block, grid, saliency"),
+        (dict(type='saliency', file='none.npy'), 'saliency map none.npy does not exist'),
+        (dict(type='saliency', file='none.png'), 'image none.png does not exist'),
+        (dict(type='saliency', file='{folder}/negative.npy'), 'values from 0 upwards'),
+        (dict(type='saliency', file='{folder}/text.npy'), 'cannot be read'),
+    ],
+)
+def test_masking_that_is_not_there_is_said_at_once(masking, words, tmp_path):
+    np.save(tmp_path / 'negative.npy', -np.ones((7, 7)))
+    (tmp_path / 'text.npy').write_text('none')
+    if isinstance(masking, dict):
+        masking['file'] = masking['file'].format(folder=tmp_path)
+    with pytest.raises(UserError, match=words):
+        small_greenmim(masking=masking)
+
+
+@pytest.mark.parametrize(
+    ('mask', 'words'),
+    [
+        (torch.ones(1, 7, 7, dtype=torch.bool), 'at least one'),
+        (torch.zeros(1, 7, 6, dtype=torch.bool), r'shape \(1, 7, 6\), not \(1, 7, 7\)'),
+    ],
+)
+def test_masks_of_ones_own_must_fit(mask, words):
+    with pytest.raises(UserError, match=words):
+        small_greenmim(masking=lambda *_: mask).loss(torch.randn(1, 3, 224, 224))
 
 
 def test_masks_of_another_unit_are_refused():

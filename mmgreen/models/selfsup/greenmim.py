@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
-from mmgreen.sparse import Layout, num_visible, random_mask
+from mmgreen.sparse import Layout
+
+from .masking import Masking, build_masking
 
 
 @MODELS.register_module()
@@ -37,14 +39,17 @@ class GreenMIM(BaseSelfSupervisor):
             multiple of it, or 16, 8 or 4 (see
             :attr:`GreenSwinTransformer.unit_sizes`). Units finer than the stride
             cost more: a token is computed where any of its units is visible.
+        masking: Which units are hidden: ``'random'`` ones, rectangles (``'block'``), three
+            of every 2x2 (``'grid'``), those of a map in a file, or by any function
+            (:func:`build_masking`).
         mask_sharing: ``'batch'``, one mask for the batch of a process, as in
             the paper, or ``'sample'``, a mask for each image.
         data_preprocessor: As in mmpretrain.
         init_cfg: Initialisation.
 
     Raises:
-        UserError: If the mask ratio, the unit size, the sharing of masks or the
-            decoder's patch size do not fit.
+        UserError: If the mask ratio, the unit size, the masking, the sharing of masks
+            or the decoder's patch size do not fit.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class GreenMIM(BaseSelfSupervisor):
         head: dict,
         mask_ratio: float = 0.75,
         unit_size: int = 32,
+        masking: str | dict | Masking = 'random',
         mask_sharing: str = 'batch',
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -95,6 +101,7 @@ class GreenMIM(BaseSelfSupervisor):
             for stage, size in zip(encoder.stages, reversed(encoder.unit_sizes), strict=True)
             if (merging := stage.downsample) is not None and size >= mask_size
         )
+        self.masking = build_masking(masking)
         self.mask_ratio = mask_ratio
         self.unit_size = unit_size
         self.mask_sharing = mask_sharing
@@ -130,10 +137,13 @@ class GreenMIM(BaseSelfSupervisor):
             )
         height, width = (size // self.unit_size for size in image_size)
         try:
-            num_visible(height * width, self.mask_ratio)
+            mask = self.masking(height, width, self.mask_ratio, num_masks, generator)
         except ValueError as error:
             raise UserError(str(error)) from error
-        mask = random_mask(height, width, self.mask_ratio, num_masks, generator)
+        if mask.shape != (num_masks, height, width):
+            raise UserError(
+                f'masking gave a mask of shape {tuple(mask.shape)}, not {(num_masks, height, width)}'
+            )
         repeat = self.unit_size // self.head.patch_size
         return mask.repeat_interleave(repeat, 1).repeat_interleave(repeat, 2)
 
