@@ -1,6 +1,6 @@
 """Registered modules: backbone, decoder, head, the algorithm, and what it is fed by."""
 
-from .backbones import GreenSwinTransformer
+from .backbones import GreenBackbone, GreenPCPVT, GreenSwinTransformer, GreenTwins
 from .data_preprocessors import DetDataPreprocessor, SelfSupDataPreprocessor
 from .heads import GreenMIMHead
 from .necks import GreenMIMDecoder
@@ -8,9 +8,12 @@ from .selfsup import GreenMIM
 
 __all__ = [
     'DetDataPreprocessor',
+    'GreenBackbone',
     'GreenMIM',
     'GreenMIMDecoder',
     'GreenMIMHead',
+    'GreenPCPVT',
     'GreenSwinTransformer',
+    'GreenTwins',
     'SelfSupDataPreprocessor',
 ]

@@ -7,7 +7,7 @@ in, index tensors come out (:class:`Layout`), and
 
 from .attention import group_window_attention, pair_bias
 from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
-from .layout import Layout, Windows
+from .layout import Layout, Window, Windows
 from .masking import block_mask, grid_mask, num_visible, random_mask, weighted_mask
 from .places import Places, fill_places
 
@@ -15,6 +15,7 @@ __all__ = [
     'GROUPINGS',
     'Layout',
     'Places',
+    'Window',
     'Windows',
     'attention_cost',
     'block_mask',

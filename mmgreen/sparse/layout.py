@@ -10,6 +10,7 @@ token exists if any of its units is visible, and of the four some may be missing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -58,6 +59,20 @@ def nested_tokens(grid: tuple[int, int], side: int) -> tuple[SmallInts, SmallInt
     return rows.ravel(), cols.ravel()
 
 
+class Window(NamedTuple):
+    """How a block cuts a map into windows.
+
+    Attributes:
+        side: Tokens along a side.
+        shift: Shift of the windows, 0 <= shift < side.
+        beyond: Whether tokens attend to the padding that fills a map to whole windows.
+    """
+
+    side: int
+    shift: int = 0
+    beyond: bool = True
+
+
 @dataclass(frozen=True)
 class WindowMap:
     """Where the tokens of every piece stand in the windows of one stage.
@@ -75,8 +90,8 @@ class WindowMap:
         which: (U, P) int64, which of the K windows that is.
         rank: (U, P) int32, how many tokens of its piece stand before it in its window.
         beyond_window: (E,) int32, the windows of the positions beyond the map's
-            border. Dense Swin pads a map to whole windows and lets tokens attend
-            to that padding; so must the sparse path, to equal it.
+            border that tokens attend to. Dense Swin pads a map to whole windows and
+            lets tokens attend to that padding; so must the sparse path, to equal it.
         beyond_code: (E,) int32, their positions inside the window.
         beyond_rank: (E,) int64, how many of them stand before it in its window.
         beyond_counts: (W,) int64, how many of them each window has.
@@ -110,9 +125,7 @@ class WindowMap:
 
 
 @lru_cache(maxsize=64)
-def window_map(
-    grid: tuple[int, int], cell: int, piece_side: int, side: int, shift: int
-) -> WindowMap:
+def window_map(grid: tuple[int, int], cell: int, piece_side: int, pattern: Window) -> WindowMap:
     """Cut a stage's map into windows.
 
     A token at (r, c) belongs to window ((r + w - shift) // w,
@@ -123,9 +136,9 @@ def window_map(
         grid: Cells per column and per row.
         cell: Tokens along a side of a cell at this stage.
         piece_side: Tokens along a side of a piece.
-        side: Window side w.
-        shift: Shift of the windows, 0 <= shift < w.
+        pattern: Side w and shift of the windows.
     """
+    side, shift = pattern.side, pattern.shift
     map_size = [cells * cell for cells in grid]
     padded = [-(-size // side) * side for size in map_size]
     across = padded[1] // side + 1  # windows, shifted ones too
@@ -147,7 +160,7 @@ def window_map(
     )  # of no tokens, where there are fewer
     np.put_along_axis(windows, which, window, 1)
 
-    beyond = np.ones(padded, dtype=bool)
+    beyond = np.full(padded, pattern.beyond)
     beyond[: map_size[0], : map_size[1]] = False
     beyond_window, beyond_code = place(*np.argwhere(beyond).T.astype(np.int32))
     before = np.tril(beyond_window[:, None] == beyond_window, -1).sum(1)
@@ -308,8 +321,7 @@ def shape_of_groups(
     unit_side: int,
     cell: int,
     stage: int,
-    side: int,
-    shift: int,
+    pattern: Window,
     num_masks: int,
     num_visible: int,
 ) -> tuple[int, int]:
@@ -320,8 +332,7 @@ def shape_of_groups(
         unit_side: Tokens of the first stage along a side of a unit.
         cell: Those along a side of a cell.
         stage: Stage, from 0.
-        side: Window side w.
-        shift: Shift of the windows.
+        pattern: The windows.
         num_masks: Masks that are grouped together.
         num_visible: Units that each leaves visible.
     """
@@ -331,7 +342,7 @@ def shape_of_groups(
     for _ in range(max(20, 1000 // num_masks)):  # of many masks together, sums vary less
         order = generator.random((num_masks, units[0] * units[1])).argsort(1).argsort(1)
         pieces, piece_side = _pieces(order < num_visible, unit_side, stage)
-        where = window_map(grid, cell >> stage, piece_side, side, shift)
+        where = window_map(grid, cell >> stage, piece_side, pattern)
         owner, own = where.windows_of_pieces(*np.nonzero(pieces))
         slots = where.slots_of_windows(where.tokens_of_windows(owner, own, num_masks))
         samples.append(slots[slots > 0])
@@ -361,7 +372,7 @@ class Layout:
             leaves the same number of units visible.
         unit_side: Tokens along a side of a unit at the first stage, a power of
             two, and not above that of a cell, 2 ** (stages - 1).
-        windows: For each stage, the (side, shift) pairs its blocks use.
+        windows: For each stage, the windows of its blocks, or their (side, shift).
         grouping: How windows are packed: for fewest attention ``'pairs'`` or GPU
             ``'tiles'``, the latter in groups of ``'fixed'`` number and size, or for
             comparison ``'greedy'`` or ``'pad'`` (:mod:`mmgreen.sparse.grouping`).
@@ -404,7 +415,7 @@ class Layout:
         self,
         mask: Tensor,
         unit_side: int,
-        windows: Sequence[Sequence[tuple[int, int]]],
+        windows: Sequence[Sequence[Window | tuple[int, int]]],
         grouping: str = 'pairs',
     ) -> None:
         if mask.dtype != torch.bool or mask.dim() != 3:
@@ -446,17 +457,17 @@ class Layout:
             pieces, side = _pieces(seen, unit_side, stage)
             image, piece = np.nonzero(pieces)
             tokens.append(side**2 * pieces.sum(1))
-            for window, shift in sorted(set(patterns)):
-                where = window_map(grid, cell >> stage, side, window, shift)
+            for pattern in sorted({Window(*pattern) for pattern in patterns}):
+                where = window_map(grid, cell >> stage, side, pattern)
                 if grouping == 'fixed':
                     shape = shape_of_groups(
-                        *(units, unit_side, cell, stage, window, shift, *visible.shape)
+                        *(units, unit_side, cell, stage, pattern, *visible.shape)
                     )
                     pack: Packing = partial(fixed_grouping, shape=shape)
                 else:
                     pack = GROUPINGS[grouping]
-                self.windows[stage, window, shift] = build_windows(
-                    image, piece, self.num_masks, where, window, pack
+                self.windows[stage, pattern.side, pattern.shift] = build_windows(
+                    image, piece, self.num_masks, where, pattern.side, pack
                 )
             if stage + 1 < len(windows):
                 merge = None

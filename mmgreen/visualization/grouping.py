@@ -9,14 +9,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
 
-from mmgreen.models import GreenSwinTransformer
+from mmgreen.models import GreenBackbone
 from mmgreen.sparse import Layout, Places, Windows, attention_cost
 
 _EMPTY = '#d9d9d9'
 _COLOURS = np.delete(np.array(colormaps['tab20'].colors), [14, 15], axis=0)  # without its greys
 
 
-def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Layout) -> Figure:
+def draw_grouping(image: np.ndarray, backbone: GreenBackbone, layout: Layout) -> Figure:
     """Draw the windows and groups of every stage, plain and shifted.
 
     On the left of each pair the visible tokens in the colour of their group,
@@ -29,7 +29,7 @@ def draw_grouping(image: np.ndarray, backbone: GreenSwinTransformer, layout: Lay
         layout: Of one mask.
     """
     height, width = image.shape[:2]
-    patch = backbone.patch_embed.projection.stride[0]
+    patch = backbone.patch_size
     visible = np.zeros(layout.units, dtype=bool)
     visible.flat[layout.visible[0].numpy()] = True
     unit = height // layout.units[0]

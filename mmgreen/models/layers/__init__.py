@@ -1,3 +1,4 @@
 from .linear_after import linear_after
+from .mlp import LinearAfter, linear_keeping, norm_and_mlp
 
-__all__ = ['linear_after']
+__all__ = ['LinearAfter', 'linear_after', 'linear_keeping', 'norm_and_mlp']

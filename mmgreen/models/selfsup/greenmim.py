@@ -28,7 +28,7 @@ class GreenMIM(BaseSelfSupervisor):
     rank of the process alone.
 
     Args:
-        backbone: A :class:`GreenSwinTransformer` whose last ``out_indices`` is
+        backbone: A :class:`GreenBackbone` whose last ``out_indices`` is
             the last stage.
         neck: The decoder, :class:`GreenMIMDecoder`; its ``patch_size`` follows the
             backbone's stride.
@@ -37,7 +37,7 @@ class GreenMIM(BaseSelfSupervisor):
         mask_ratio: Share of the units to hide, inside (0, 1).
         unit_size: Side of a mask unit in pixels: the backbone's stride (32), a
             multiple of it, or 16, 8 or 4 (see
-            :attr:`GreenSwinTransformer.unit_sizes`). Units finer than the stride
+            :attr:`GreenBackbone.unit_sizes`). Units finer than the stride
             cost more: a token is computed where any of its units is visible.
         masking: Which units are hidden: ``'random'`` ones, rectangles (``'block'``), three
             of every 2x2 (``'grid'``), those of a map in a file, or by any function
@@ -97,9 +97,8 @@ class GreenMIM(BaseSelfSupervisor):
         #: For each merging after which tokens are larger than units, what stands in for one
         #: of the four that is missing. Not the backbone's: nothing is missing downstream.
         self.stand_ins = nn.ParameterList(
-            nn.Parameter(torch.zeros(merging.in_channels))
-            for stage, size in zip(encoder.stages, reversed(encoder.unit_sizes), strict=True)
-            if (merging := stage.downsample) is not None and size >= mask_size
+            nn.Parameter(torch.zeros(channels))
+            for channels in encoder.channels_that_miss(mask_size)
         )
         self.masking = build_masking(masking)
         self.mask_ratio = mask_ratio
