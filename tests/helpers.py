@@ -77,6 +77,39 @@ def timm_swin(**kwargs) -> nn.Module:
     return model
 
 
+#: Twins of few channels, as many a head as in all published ones.
+TWINS = {
+    kind: dict(
+        embed_dims=[width, width, 2 * width, 2 * width],
+        depths=[2, 2, 3, 2],
+        num_heads=[1, 1, 2, 2],
+        patch_sizes=[4, 2, 2, 2],
+        strides=[4, 2, 2, 2],
+        mlp_ratios=[2, 2, 2, 2],
+        sr_ratios=[8, 4, 2, 1],
+        **more,
+    )
+    for kind, width, more in (
+        ('GreenTwins', 32, dict(window_sizes=[7] * 4)),
+        ('GreenPCPVT', 64, {}),
+    )
+}
+
+
+def small_twins(kind: str = 'GreenTwins', **kwargs) -> nn.Module:
+    """GreenTwins or GreenPCPVT in evaluation mode."""
+    config = dict(
+        type=kind,
+        arch=TWINS[kind],
+        norm_after_stage=[False, False, False, True],
+        qkv_bias=True,
+    )
+    model = MODELS.build({**config, **kwargs})
+    randomise(model)
+    model.eval()
+    return model
+
+
 def mask_with(height: int, width: int, visible: list[int], num_masks: int = 1) -> torch.Tensor:
     """The mask that leaves the given units, row-major, visible."""
     mask = torch.ones(num_masks, height * width, dtype=torch.bool)

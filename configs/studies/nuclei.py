@@ -7,7 +7,7 @@ labels = [8, 32, 128]
 starts = dict(
     none=None,
     nuclei=dict(
-        config='configs/own_data/greenmim_swin-nano_b32-4k_own-data.py',
+        config='configs/own_data/greenmim_swin-nano_unit8_b32-4k_small-objects.py',
         cfg_options={
             'data_root': data_root,
             'train_dataloader.dataset.data_prefix': 'train2017',
@@ -18,7 +18,7 @@ starts = dict(
     ),
 )
 detector = dict(
-    config='configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-300_own-data.py',
+    config='configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-300_small-objects.py',
     cfg_options={'data_root': data_root},
     steps=300,
 )

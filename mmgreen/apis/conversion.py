@@ -12,6 +12,8 @@ from mmgreen.checkpoints import (
     STYLES,
     Converted,
     SwinArchitecture,
+    TwinsArchitecture,
+    architecture_of,
     convert,
     read_checkpoint,
     revert,
@@ -29,7 +31,7 @@ _TOLERANCE = 1e-4
 
 
 def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
-    """Convert a Swin checkpoint of another project into one of this project, or back.
+    """Convert a Swin or Twins checkpoint of another project into one of this project, or back.
 
     What the source is follows from the names of its weights. The result is verified
     before it is written: converted back it equals the source to the bit, and it gives
@@ -51,7 +53,7 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         converted = convert(state)
         backbone = converted.backbone
         print(f'{src}: {converted.kind} by {STYLES[converted.style]}')
-        print(f'  backbone of {SwinArchitecture.of(backbone)}')
+        print(f'  backbone of {architecture_of(backbone)}')
         _check_positions(state)
         same = _check_round_trip(state, converted)
         print(f'  round trip: {same} of {same} tensors equal to the bit')
@@ -113,7 +115,7 @@ def _check_outputs(state: Mapping[str, Tensor], style: str, weights: Mapping[str
     library = 'mmpretrain' if style == 'mmpretrain' else 'timm'
     if importlib.util.find_spec(library) is None:
         return f'outputs not compared: {library} is not installed'
-    found = SwinArchitecture.of(weights)
+    found = architecture_of(weights)
     images = torch.randn(1, 3, found.image_size, found.image_size)
     judge = (_mmpretrain_features if library == 'mmpretrain' else _timm_features)(state, found)
     with torch.no_grad():
@@ -137,40 +139,39 @@ def _check_positions(state: Mapping[str, Tensor]) -> None:
 
 def _mmgreen_backbone(weights: Mapping[str, Tensor]) -> nn.Module:
     """This project's backbone with weights by its own names."""
-    found = SwinArchitecture.of(weights)
-    model = MODELS.build(
-        dict(
-            type='mmgreen.GreenSwinTransformer',
-            arch=found.arch,
-            window_size=found.windows[0],
-            stage_cfgs=[dict(window_size=window) for window in found.windows],
-            img_size=found.image_size,
-            out_indices=(len(found.depths) - 1,),
-            init_cfg=None,
-        )
-    )
+    config = architecture_of(weights).config
+    model = MODELS.build({**config, 'type': _GREEN[config['type']], 'init_cfg': None})
     model.load_state_dict(weights, strict=False)
     model.eval()
     return model
 
 
-def _mmpretrain_features(state: Mapping[str, Tensor], found: SwinArchitecture) -> Callable:
-    """mmpretrain's Swin with weights by mmpretrain's names."""
-    from mmpretrain.models import SwinTransformer
+#: This project's backbone for each of mmpretrain's.
+_GREEN = {
+    'SwinTransformer': 'mmgreen.GreenSwinTransformer',
+    'SVT': 'mmgreen.GreenTwins',
+    'PCPVT': 'mmgreen.GreenPCPVT',
+}
 
-    model = SwinTransformer(
-        arch=found.arch,
-        stage_cfgs=[dict(window_size=window) for window in found.windows],
-        img_size=found.image_size,
-        out_indices=(len(found.depths) - 1,),
-    )
+
+def _mmpretrain_features(
+    state: Mapping[str, Tensor], found: SwinArchitecture | TwinsArchitecture
+) -> Callable:
+    """mmpretrain's backbone with weights by mmpretrain's names."""
+    from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
+
+    model = MMPRETRAIN_MODELS.build(found.config)
     model.load_state_dict(state, strict=False)
     model.eval()
     return lambda images: model(images)[-1]
 
 
-def _timm_features(state: Mapping[str, Tensor], found: SwinArchitecture) -> Callable:
-    """timm's Swin with weights by timm's names or, through its own filter, the official ones."""
+def _timm_features(
+    state: Mapping[str, Tensor], found: SwinArchitecture | TwinsArchitecture
+) -> Callable:
+    """timm's backbone with weights by timm's names or, through its own filter, the official ones."""
+    if isinstance(found, TwinsArchitecture):
+        return _timm_twins_features(state, found)
     from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
 
     model = SwinTransformer(
@@ -187,3 +188,24 @@ def _timm_features(state: Mapping[str, Tensor], found: SwinArchitecture) -> Call
     model.load_state_dict({k: v for k, v in weights.items() if k in model.state_dict()})
     model.eval()
     return lambda images: model.forward_features(images).permute(0, 3, 1, 2)
+
+
+def _timm_twins_features(state: Mapping[str, Tensor], found: TwinsArchitecture) -> Callable:
+    """timm's Twins, whose names are the official ones."""
+    from timm.models.twins import Twins
+
+    model = Twins(
+        img_size=found.image_size,
+        embed_dims=found.embed_dims,
+        num_heads=found.num_heads,
+        mlp_ratios=found.mlp_ratios,
+        depths=found.depths,
+        sr_ratios=found.sr_ratios,
+        wss=(7,) * len(found.depths) if found.local else None,
+        num_classes=0,
+        norm_layer=nn.LayerNorm,  # its eps is mmpretrain's
+    )
+    model.load_state_dict({k: v for k, v in state.items() if k in model.state_dict()})
+    model.eval()
+    side = found.image_size >> len(found.depths) + 1
+    return lambda images: model.forward_features(images).transpose(1, 2).unflatten(2, (side, side))

@@ -4,7 +4,7 @@ Importing this package puts :func:`read_checkpoint` in the place of mmengine's r
 :class:`AtomicBackend` in the place of its local file backend.
 """
 
-from .architecture import SwinArchitecture
+from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
 from .fit import check_fit, is_derived
@@ -17,6 +17,8 @@ __all__ = [
     'AtomicBackend',
     'Converted',
     'SwinArchitecture',
+    'TwinsArchitecture',
+    'architecture_of',
     'check_fit',
     'convert',
     'is_derived',

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmgreen.errors import UserError
 
-from .architecture import SwinArchitecture
+from .architecture import architecture_of
 from .fit import is_derived
 from .formats import convert, unwrap, window_side
 
@@ -18,7 +18,7 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
     """Load every weight of a backbone from a checkpoint, and say so in the log.
 
     Args:
-        backbone: A :class:`GreenSwinTransformer`.
+        backbone: A :class:`GreenBackbone`.
         filename: File or URL, as mmengine takes it.
         prefix: Read only what stands under this name, such as ``'teacher.'``.
 
@@ -35,7 +35,7 @@ def read_backbone(
 ) -> tuple[dict[str, Tensor], str]:
     """Weights of a backbone from a checkpoint of any known format.
 
-    It may be of GreenMIM, SimMIM or Swin, by the names of this project and
+    It may be of GreenMIM, SimMIM, Swin or Twins, by the names of this project and
     mmpretrain, of the official projects or of timm, alone or within an
     algorithm or a detector (see :func:`mmgreen.checkpoints.formats.convert`).
     Relative position bias tables of other windows are resized. Output norms of
@@ -128,7 +128,11 @@ def _compare(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]
     missing = [k for k in missing if k not in new_norms]
     shapes = [k for k in wanted if k in weights and weights[k].shape != wanted[k].shape]
     # A mask token and norms of other stages have done their work; a block has not.
-    left_over = [k for k in weights if k not in wanted and not re.match(r'norm\d|mask_token', k)]
+    left_over = [
+        k
+        for k in weights
+        if k not in wanted and not re.match(r'norm(_after_stage)?\d|mask_token', k)
+    ]
     if not (missing or shapes or left_over):
         return new_norms
     if shapes:
@@ -143,6 +147,6 @@ def _compare(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]
     else:
         fault = f'holds {len(left_over)} weights more than the backbone, such as {left_over[0]}'
     raise UserError(
-        f'it {fault}; it is of {SwinArchitecture.of(weights)}, the backbone of '
-        f'{SwinArchitecture.of(wanted)}'
+        f'it {fault}; it is of {architecture_of(weights)}, the backbone of '
+        f'{architecture_of(wanted)}'
     )

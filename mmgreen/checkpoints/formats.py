@@ -1,8 +1,8 @@
-"""Swin weights of other projects under this project's names, and back."""
+"""Weights of other projects under this project's names, and back."""
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,75 @@ from mmgreen.errors import UserError
 
 from .fit import is_derived
 
-#: Names of the official backbone (GreenMIM, SimMIM, Swin) and of mmpretrain's.
-#: ``{i}`` and ``{j}`` are numbers, ``{last}`` is that of the last stage.
-BACKBONE = [
-    ('patch_embed.proj', 'patch_embed.projection'),
-    ('patch_embed.norm', 'patch_embed.norm'),
-    ('absolute_pos_embed', 'absolute_pos_embed'),
-    ('layers.{i}.blocks.{j}.norm1', 'stages.{i}.blocks.{j}.norm1'),
-    ('layers.{i}.blocks.{j}.norm2', 'stages.{i}.blocks.{j}.norm2'),
-    ('layers.{i}.blocks.{j}.attn', 'stages.{i}.blocks.{j}.attn.w_msa'),
-    ('layers.{i}.blocks.{j}.mlp.fc1', 'stages.{i}.blocks.{j}.ffn.layers.0.0'),
-    ('layers.{i}.blocks.{j}.mlp.fc2', 'stages.{i}.blocks.{j}.ffn.layers.1'),
-    ('layers.{i}.downsample', 'stages.{i}.downsample'),
-]
-_LAST_NORM = ('norm', 'norm{last}')
+
+@dataclass(frozen=True)
+class Family:
+    """How the backbones of one kind are named by different projects.
+
+    ``{i}`` and ``{j}`` are numbers, ``{last}`` is that of the last stage.
+
+    Attributes:
+        name: What a classifier of it is called in :data:`KINDS`.
+        version: In words.
+        backbone: Names of the official backbone (GreenMIM, SimMIM too) and of mmpretrain's.
+        last_norm: Those of the norm after the last stage.
+        stages: What the official and mmpretrain's stages are called.
+        probes: A name that the backbone has, by style.
+    """
+
+    name: str
+    version: str
+    backbone: list[tuple[str, str]]
+    last_norm: tuple[str, str]
+    stages: tuple[str, str]
+    probes: dict[str, str]
+
+
+SWIN = Family(
+    'Swin',
+    'Swin of version 1',
+    [
+        ('patch_embed.proj', 'patch_embed.projection'),
+        ('patch_embed.norm', 'patch_embed.norm'),
+        ('absolute_pos_embed', 'absolute_pos_embed'),
+        ('layers.{i}.blocks.{j}.norm1', 'stages.{i}.blocks.{j}.norm1'),
+        ('layers.{i}.blocks.{j}.norm2', 'stages.{i}.blocks.{j}.norm2'),
+        ('layers.{i}.blocks.{j}.attn', 'stages.{i}.blocks.{j}.attn.w_msa'),
+        ('layers.{i}.blocks.{j}.mlp.fc1', 'stages.{i}.blocks.{j}.ffn.layers.0.0'),
+        ('layers.{i}.blocks.{j}.mlp.fc2', 'stages.{i}.blocks.{j}.ffn.layers.1'),
+        ('layers.{i}.downsample', 'stages.{i}.downsample'),
+    ],
+    ('norm', 'norm{last}'),
+    ('layers', 'stages'),
+    {
+        'mmpretrain': 'stages.0.blocks.0.attn.w_msa.qkv.weight',
+        'official': 'layers.0.blocks.0.attn.qkv.weight',
+    },
+)
+#: Of SVT and PCPVT; timm has the official names.
+TWINS = Family(
+    'Twins',
+    'Twins',
+    [
+        ('patch_embeds.{i}.proj', 'patch_embeds.{i}.projection'),
+        ('patch_embeds.{i}.norm', 'patch_embeds.{i}.norm'),
+        ('blocks.{i}.{j}.norm1', 'stages.{i}.{j}.norm1'),
+        ('blocks.{i}.{j}.norm2', 'stages.{i}.{j}.norm2'),
+        ('blocks.{i}.{j}.attn', 'stages.{i}.{j}.attn'),
+        ('blocks.{i}.{j}.mlp.fc1', 'stages.{i}.{j}.ffn.layers.0.0'),
+        ('blocks.{i}.{j}.mlp.fc2', 'stages.{i}.{j}.ffn.layers.1'),
+        ('pos_block.{i}.proj.0', 'position_encodings.{i}.proj'),
+    ],
+    ('norm', 'norm_after_stage{last}'),
+    ('blocks', 'stages'),
+    {
+        'mmpretrain': 'stages.0.0.attn.proj.weight',
+        'official': 'blocks.0.0.attn.proj.weight',
+    },
+)
+FAMILIES = (SWIN, TWINS)
+
+_LAST_NORM = ('last_norm', 'last_norm')  # stands for the family's
 #: What else a backbone has, and what stands beside it, in the same order of names.
 KINDS = {
     'GreenMIM': (
@@ -45,10 +100,11 @@ KINDS = {
     ),
     'SimMIM': ([_LAST_NORM, ('mask_token', 'mask_token')], [('decoder.0', 'neck.decoder.0')]),
     'Swin': ([_LAST_NORM], [('head', 'head.fc')]),
+    'Twins': ([_LAST_NORM], [('head', 'head.fc')]),
     'Swin detector': ([('norm{i}', 'norm{i}')], []),
 }
 STYLES = {
-    'official': 'the official Swin names',
+    'official': 'the official names',
     'timm': "timm's names",
     'mmpretrain': "mmpretrain's names",
 }
@@ -104,7 +160,7 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def convert(state: Mapping[str, Tensor]) -> Converted:
-    """Give the weights of a Swin of another project this project's names.
+    """Give the weights of a backbone of another project this project's names.
 
     The source is recognised by its names. Patch merging weights of the official
     projects and timm are reordered: theirs go over the patches (0,0), (1,0),
@@ -119,17 +175,17 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
 
     Raises:
         UserError: If the names are of no known project, or one of them is not
-            part of a Swin V1 backbone.
+            part of a Swin V1 or Twins backbone.
     """
-    style, prefix = _recognise(state)
+    family, style, prefix = _recognise(state)
     if style == 'mmpretrain':
-        return _from_mmpretrain(state, prefix)
+        return _from_mmpretrain(state, family, prefix)
 
-    kind = _official_kind(state, prefix)
-    within, beside = KINDS[kind]
-    # A classifier is part of the Swin it stands in, a decoder stands beside the encoder.
-    beside_inside = kind == 'Swin' or not prefix
-    last = _last_stage(state, f'{prefix}layers')
+    kind = _official_kind(state, family, prefix)
+    within, beside = _tables(family, kind)
+    # A classifier is part of the net it stands in, a decoder stands beside the encoder.
+    beside_inside = kind == family.name or not prefix
+    last = _last_stage(state, prefix + family.stages[0])
     weights, dropped = {}, defaultdict(list)
     for key, value in state.items():
         if is_derived(key) or key == 'decoder_pos_embed':
@@ -139,14 +195,14 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
         official = key.removeprefix(prefix)
         if style == 'timm':
             official = _official_of_timm(official)
-        name = _rename(official, BACKBONE + within, last) if inside else None
+        name = _rename(official, within, last) if inside else None
         if name:
             name = f'backbone.{name}'
         elif inside == beside_inside:
             name = _rename(official, beside, last)
         if name is None and inside:
             raise UserError(
-                f"it has a weight named '{key}', which a Swin of version 1 does not have"
+                f"it has a weight named '{key}', which a {family.version} does not have"
             )
         if name is None:
             dropped[_ELSEWHERE].append(key)
@@ -158,7 +214,7 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
 
 
 def revert(
-    weights: Mapping[str, Tensor], style: str, prefix: str = '', kind: str = 'Swin'
+    weights: Mapping[str, Tensor], style: str, prefix: str = '', kind: str | None = None
 ) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
     """Give weights the names of another project: the inverse of :func:`convert`.
 
@@ -166,7 +222,7 @@ def revert(
         weights: As of :class:`Converted`.
         style: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
         prefix: What to put before the names of the backbone.
-        kind: What else to write: one of :data:`KINDS`.
+        kind: What else to write: one of :data:`KINDS`; a classifier by default.
 
     Returns:
         The weights, and the names that have no place there, by the reason.
@@ -177,13 +233,13 @@ def revert(
     """
     if style == 'mmpretrain':
         return {_swap_prefix(key, 'backbone.', prefix): v for key, v in weights.items()}, {}
-    last = _last_stage(weights, 'backbone.stages')
-    if f'backbone.norm{last}.weight' not in weights:
-        raise UserError(f"it has no norm after the last stage, 'norm{last}', which {style} needs")
-    inside, beside = (
-        [(ours, theirs) for theirs, ours in table]
-        for table in (BACKBONE + KINDS[kind][0], KINDS[kind][1])
-    )
+    family = family_of(key.removeprefix('backbone.') for key in weights)
+    kind = kind or family.name
+    last = _last_stage(weights, f'backbone.{family.stages[1]}')
+    norm = family.last_norm[1].replace('{last}', str(last))
+    if f'backbone.{norm}.weight' not in weights:
+        raise UserError(f"it has no norm after the last stage, '{norm}', which {style} needs")
+    inside, beside = ([(ours, theirs) for theirs, ours in table] for table in _tables(family, kind))
     reverted, dropped = {}, defaultdict(list)
     for key, value in weights.items():
         if is_derived(key):
@@ -194,9 +250,9 @@ def revert(
         if name is None:
             dropped[f'{STYLES[style]} have no place for it'].append(key)
             continue
-        if style == 'timm':
+        if style == 'timm' and family is SWIN:
             name = _timm_of_official(name)
-        if of_backbone or kind == 'Swin':
+        if of_backbone or kind == family.name:
             name = prefix + name
         reverted[name] = _patch_major(value) if '.downsample.' in name else value
     return reverted, dict(dropped)
@@ -223,12 +279,22 @@ def window_side(table: Tensor) -> int:
     return side
 
 
-def _recognise(state: Mapping[str, Tensor]) -> tuple[str, str]:
-    """Whose names a state dict has, and what stands before those of its backbone."""
-    for style, probe in (
-        ('mmpretrain', 'stages.0.blocks.0.attn.w_msa.qkv.weight'),
-        ('official', 'layers.0.blocks.0.attn.qkv.weight'),
-    ):
+def family_of(names: Iterable[str]) -> Family:
+    """The family of a backbone by mmpretrain's names."""
+    return TWINS if TWINS.probes['mmpretrain'] in set(names) else SWIN
+
+
+def _tables(family: Family, kind: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Names of the backbone, and of what stands beside it."""
+    within, beside = KINDS[kind]
+    within = [family.last_norm if names is _LAST_NORM else names for names in within]
+    return family.backbone + within, beside
+
+
+def _recognise(state: Mapping[str, Tensor]) -> tuple[Family, str, str]:
+    """Family and style of the names of a state dict, and what stands before those of its backbone."""
+    probes = [(f, style, probe) for f in FAMILIES for style, probe in f.probes.items()]
+    for family, style, probe in probes:
         prefixes = sorted(key[: -len(probe)] for key in state if key.endswith(probe))
         if not prefixes:
             continue
@@ -239,32 +305,36 @@ def _recognise(state: Mapping[str, Tensor]) -> tuple[str, str]:
             f'{prefix}layers.0.downsample.reduction.weight' not in state
         ):
             style = 'timm'
-        return style, prefix
+        return family, style, prefix
     there = next(iter(state), None)
     raise UserError(
         'it is of no known format: '
         + (f"its weights have names like '{there}'" if there else 'it holds no weights')
-        + ', and known are GreenMIM, SimMIM and Swin of version 1, by the official names, '
+        + ', and known are GreenMIM, SimMIM, Swin of version 1 and Twins, by the official names, '
         "timm's or mmpretrain's"
     )
 
 
-def _official_kind(state: Mapping[str, Tensor], prefix: str) -> str:
+def _official_kind(state: Mapping[str, Tensor], family: Family, prefix: str) -> str:
     if any(key.startswith('decoder_blocks.') for key in state):
         return 'GreenMIM'
     if f'{prefix}mask_token' in state:
         return 'SimMIM'
-    return 'Swin' if f'{prefix}norm.weight' in state else 'Swin detector'
+    if family is SWIN and f'{prefix}norm.weight' not in state:
+        return 'Swin detector'
+    return family.name
 
 
-def _from_mmpretrain(state: Mapping[str, Tensor], prefix: str) -> Converted:
+def _from_mmpretrain(state: Mapping[str, Tensor], family: Family, prefix: str) -> Converted:
     """A backbone by itself, or with whatever stands beside ``backbone.``."""
     kinds = {'neck.decoder_pred.weight': 'GreenMIM', 'neck.decoder.0.weight': 'SimMIM'}
-    kind = next((kind for key, kind in kinds.items() if key in state), 'Swin')
+    kind = next((kind for key, kind in kinds.items() if key in state), family.name)
     weights: dict[str, Tensor] = {}
     dropped: dict[str, list[str]] = {}
     for key, value in state.items():
-        if key.startswith(prefix) and (prefix or re.match(r'(patch|abs|stages|norm|mask)', key)):
+        if key.startswith(prefix) and (
+            prefix or re.match(r'(patch|abs|stages|norm|mask|position)', key)
+        ):
             weights[_swap_prefix(key, prefix, 'backbone.')] = value
         elif prefix == 'backbone.':
             weights[key] = value

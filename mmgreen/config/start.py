@@ -19,9 +19,9 @@ def check_start(cfg: Config) -> None:
     start = backbone.get('init_cfg')
     if not isinstance(start, dict) or start.get('type') != 'Pretrained':
         return
-    if backbone.get('type') != 'mmgreen.GreenSwinTransformer':
-        return
     with own_scope(cfg):
+        if not hasattr(MODELS.get(backbone.type), 'build_layout'):
+            return  # another project's backbone, which reads in its own way
         model = MODELS.build(backbone)
     read_backbone(model, start.get('checkpoint', ''), start.get('prefix'))
 

@@ -2,13 +2,22 @@
 
 import pytest
 import torch
-from helpers import TINY, WINDOW_14, randomise, small_greenmim, small_swin, timm_swin
+from helpers import (
+    TINY,
+    TWINS,
+    WINDOW_14,
+    randomise,
+    small_greenmim,
+    small_swin,
+    small_twins,
+    timm_swin,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.models import SwinTransformer
 from timm.models.swin_transformer import checkpoint_filter_fn
 
-from mmgreen.checkpoints import SwinArchitecture
+from mmgreen.checkpoints import SwinArchitecture, architecture_of
 from mmgreen.checkpoints.formats import (
     KINDS,
     convert,
@@ -41,6 +50,9 @@ SOURCES = {
     'GreenMIM': lambda: dict(small_greenmim().state_dict()),
     'SimMIM': simmim,
     'Swin': classifier,
+    'Twins': lambda: (
+        ours(small_twins()) | {'head.fc.weight': torch.randn(5, 64), 'head.fc.bias': torch.randn(5)}
+    ),
     'Swin detector': lambda: ours(small_swin(out_indices=(0, 1, 2, 3))),
 }
 
@@ -48,7 +60,7 @@ SOURCES = {
 @pytest.mark.parametrize('kind', KINDS)
 def test_official_names_come_back_to_the_bit(kind):
     weights = SOURCES[kind]()
-    prefix = {'Swin': '', 'Swin detector': 'backbone.'}.get(kind, 'encoder.')
+    prefix = {'Swin': '', 'Twins': '', 'Swin detector': 'backbone.'}.get(kind, 'encoder.')
     official, dropped = revert(weights, 'official', prefix, kind)
     assert list(dropped) in ([], ['derived from the geometry'])
     converted = convert(official)
@@ -87,6 +99,27 @@ def test_a_classifier_within_another_module_comes_back(style):
     assert converted.weights['head.fc.weight'].shape == (5, 128)
     back, _ = revert(converted.weights, style, 'model.', converted.kind)
     assert back.keys() == state.keys()
+
+
+def test_greenmim_of_twins_comes_back():
+    """Its encoder has Twins' names, and beside it stands the decoder of GreenMIM."""
+    weights = ours(small_twins()) | {
+        key: value for key, value in small_greenmim().state_dict().items() if key.startswith('neck')
+    }
+    official, dropped = revert(weights, 'official', 'encoder.', 'GreenMIM')
+    assert not dropped
+    assert 'encoder.pos_block.0.proj.0.weight' in official
+    converted = convert(official)
+    assert (converted.kind, converted.prefix) == ('GreenMIM', 'encoder.')
+    assert all(torch.equal(converted.weights[key], value) for key, value in weights.items())
+
+
+@pytest.mark.parametrize('kind', TWINS)
+def test_architecture_of_twins(kind):
+    model = small_twins(kind)
+    found = architecture_of(model.state_dict())
+    assert found.config['arch'] == TWINS[kind]
+    assert found.config['type'] == dict(GreenTwins='SVT', GreenPCPVT='PCPVT')[kind]
 
 
 def test_official_names_are_those_that_timm_converts():
@@ -150,7 +183,9 @@ def test_any_architecture_is_read_off_and_comes_back(depths, width, window):
     )
     weights = ours(model)
     found = SwinArchitecture.of(model.state_dict())
-    assert found.arch == dict(embed_dims=width, depths=tuple(depths), num_heads=tuple(heads))
+    assert found.config['arch'] == dict(
+        embed_dims=width, depths=tuple(depths), num_heads=tuple(heads)
+    )
     assert set(found.windows) == {window}
     for style in ('official', 'timm'):
         back = convert(revert(weights, style)[0])

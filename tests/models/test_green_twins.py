@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import mask_with, randomise
+from helpers import TWINS, mask_with, small_twins
 from mmengine.registry import MODELS as ROOT
 from mmpretrain.models import PCPVT, SVT
 from mmpretrain.models.backbones.twins import LSAEncoderLayer
@@ -12,31 +12,13 @@ from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 from mmgreen.sparse import random_mask
 
-ARCH = dict(
-    embed_dims=[8, 16, 24, 32],
-    depths=[2, 2, 3, 2],
-    num_heads=[1, 2, 3, 4],
-    patch_sizes=[4, 2, 2, 2],
-    strides=[4, 2, 2, 2],
-    mlp_ratios=[2, 2, 2, 2],
-    sr_ratios=[8, 4, 2, 1],
-)
-KINDS = {'GreenTwins': (SVT, dict(ARCH, window_sizes=[7] * 4)), 'GreenPCPVT': (PCPVT, ARCH)}
 LAST = [False, False, False, True]
 
 
-def small_twins(kind='GreenTwins', **kwargs):
-    config = dict(type=kind, arch=KINDS[kind][1], norm_after_stage=LAST)
-    model = MODELS.build({**config, **kwargs})
-    randomise(model)
-    model.eval()
-    return model
-
-
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', TWINS)
 def test_dense_path_and_names_are_those_of_mmpretrain(kind):
-    theirs, arch = KINDS[kind]
-    theirs = theirs(arch=arch, norm_after_stage=LAST)
+    arch = TWINS[kind]
+    theirs = dict(GreenTwins=SVT, GreenPCPVT=PCPVT)[kind](arch=arch, norm_after_stage=LAST)
     ours = ROOT.build(dict(type=f'mmgreen.{kind}', arch=arch, norm_after_stage=LAST))
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
@@ -109,10 +91,10 @@ def by_force(model, images, mask):
 
 
 @pytest.mark.parametrize('num_masks', [1, 2])
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', TWINS)
 def test_equals_attention_masks_on_the_dense_model(kind, num_masks):
     """Latents and the gradients of everything; at 224 pixels no map is padded."""
-    model = small_twins(kind, qkv_bias=True).double()
+    model = small_twins(kind).double()
     images = torch.randn(2, 3, 224, 224, dtype=torch.double)
     mask = random_mask(7, 7, 0.75, num_masks)
     results = []
@@ -123,7 +105,7 @@ def test_equals_attention_masks_on_the_dense_model(kind, num_masks):
         torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-6)
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', TWINS)
 @pytest.mark.parametrize('num_masks', [1, 3])
 def test_masked_pixels_change_nothing(kind, num_masks):
     model = small_twins(kind)
@@ -148,8 +130,8 @@ def test_greenmim_trains_it(sharing):
     config = dict(
         type='GreenMIM',
         mask_sharing=sharing,
-        backbone=dict(type='GreenTwins', arch=KINDS['GreenTwins'][1], norm_after_stage=LAST),
-        neck=dict(type='GreenMIMDecoder', embed_dim=32, decoder_embed_dim=16, decoder_num_heads=2),
+        backbone=dict(type='GreenTwins', arch=TWINS['GreenTwins'], norm_after_stage=LAST),
+        neck=dict(type='GreenMIMDecoder', embed_dim=64, decoder_embed_dim=16, decoder_num_heads=2),
         head=dict(
             type='GreenMIMHead',
             norm_pix=True,
@@ -185,6 +167,6 @@ def test_a_finer_unit_is_refused():
     ],
 )
 def test_arch_that_has_no_sparse_path_is_refused(change, words):
-    model = MODELS.build(dict(type='GreenTwins', arch={**KINDS['GreenTwins'][1], **change}))
+    model = MODELS.build(dict(type='GreenTwins', arch={**TWINS['GreenTwins'], **change}))
     with pytest.raises(UserError, match=words):
         model(torch.randn(1, 3, 224, 224), mask_with(7, 7, [1, 2]))

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import TINY, WINDOW_14, run_tool, small_swin, timm_swin
+from helpers import TINY, TWINS, WINDOW_14, run_tool, small_swin, small_twins, timm_swin
 
 from mmgreen.apis import convert_checkpoint
+from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
 FIXTURE = Path(__file__).parent.parent / 'data/greenmim_official_w7_224.npz'
@@ -44,7 +45,7 @@ def model(official, tmp_path_factory) -> torch.nn.Module:
     torch.save({'model': official['state'], 'epoch': 799}, folder / 'official.pth')
     done = run_tool(TOOL, folder / 'official.pth', folder / 'mmgreen.pth')
     assert done.returncode == 0, done.stderr
-    assert 'GreenMIM by the official Swin names' in done.stdout
+    assert 'GreenMIM by the official names' in done.stdout
     assert re.search(r'round trip: (\d+) of \1 tensors equal to the bit', done.stdout)
     assert 'outputs equal those of timm' in done.stdout
 
@@ -200,7 +201,7 @@ def test_simmim_of_mmpretrain_and_its_official_names(tmp_path):
     torch.save({'model': official}, tmp_path / 'official.pth')
     done = run_tool(TOOL, tmp_path / 'official.pth', tmp_path / 'ours.pth')
     assert done.returncode == 0, done.stderr
-    assert 'SimMIM by the official Swin names' in done.stdout
+    assert 'SimMIM by the official names' in done.stdout
     source.load_state_dict(load(tmp_path / 'ours.pth')['state_dict'])  # strictly
 
     done = run_tool(TOOL, tmp_path / 'ours.pth', tmp_path / 'timm.pth', '--to', 'timm')
@@ -332,3 +333,30 @@ def test_the_three_stages_of_the_quickstart(tmp_path, capsys, to):
     said = capsys.readouterr().out
     assert 'depths 1-1-2' in said
     assert said.count('outputs equal those of') == (1 if to == 'mmgreen' else 2)
+
+
+@pytest.mark.parametrize('kind', TWINS)
+def test_twins_go_to_official_names_and_back(kind, tmp_path, capsys):
+    """Judged by mmpretrain and by timm."""
+    model = small_twins(kind)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'ours.pth')
+    convert_checkpoint(tmp_path / 'ours.pth', tmp_path / 'official.pth', 'swin')
+    convert_checkpoint(tmp_path / 'official.pth', tmp_path / 'back.pth')
+    said = capsys.readouterr().out
+    assert said.count('outputs equal those of timm') == 2
+    assert said.count('outputs equal those of mmpretrain') == 1
+    back = load(tmp_path / 'back.pth')['state_dict']
+    weights = model.state_dict()
+    assert {key.removeprefix('backbone.') for key in back} == weights.keys()
+    assert all(torch.equal(back[f'backbone.{key}'], value) for key, value in weights.items())
+
+    # As the start of a model, whose patches and blocks all come from there
+    other = small_twins(
+        kind, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'back.pth'))
+    )
+    other.init_weights()
+    assert all(torch.equal(other.state_dict()[key], value) for key, value in weights.items())
+    wider = {**TWINS[kind], 'depths': [2, 2, 4, 2]}
+    other = small_twins(kind, arch=wider, init_cfg=other.init_cfg)
+    with pytest.raises(UserError, match=r'depths 2-2-3-2, the backbone of .* depths 2-2-4-2'):
+        other.init_weights()
