@@ -8,7 +8,7 @@ from helpers import ROOT, run_tool
 from mmengine.registry import MODELS, DefaultScope
 
 from mmgreen.config import load_config
-from mmgreen.models import GreenSwinTransformer
+from mmgreen.models import GreenBackbone
 
 CONFIGS = sorted(
     p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'studies')
@@ -43,7 +43,7 @@ def test_builds(path):
     cfg = load_config(str(path))
     model = build(cfg)
     if 'green' in path.stem:
-        assert isinstance(model.backbone, GreenSwinTransformer)
+        assert isinstance(model.backbone, GreenBackbone)
     for name, size in SIZES.items():
         if f'swin-{name}' in path.stem:
             found = sum(p.numel() for p in model.backbone.parameters()) / 1e6
@@ -105,6 +105,7 @@ def test_no_weight_decay_on_norms_biases_and_tokens():
     cfg = load_config(
         str(ROOT / 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py')
     )
+    cfg.model.unit_size = 16
     model = build(cfg)
     cfg.optim_wrapper.type = 'OptimWrapper'
     cfg.optim_wrapper.pop('loss_scale')
@@ -112,7 +113,7 @@ def test_no_weight_decay_on_norms_biases_and_tokens():
 
     groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
     decay = {id(g['params'][0]): g['weight_decay'] for g in groups}
-    free = ('norm', '.ln', 'bias', 'mask_token')
+    free = ('norm', '.ln', 'bias', 'mask_token', 'stand_ins')
     for name, parameter in model.named_parameters():
         assert decay[id(parameter)] == (0 if any(f in name for f in free) else 0.05), name
 

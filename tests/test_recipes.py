@@ -37,6 +37,17 @@ def test_greenmim(arch, window, epochs, rate):
     assert (crop.scale, crop.crop_ratio_range, crop.interpolation) == (224, (0.2, 1.0), 'bicubic')
 
 
+@pytest.mark.parametrize(('arch', 'batch'), [('small', 256), ('base', 256), ('large', 512)])
+def test_greenmim_with_twins(arch, batch):
+    """The authors: large, 100 epochs, 512 images a GPU."""
+    name = f'greenmim_twins-svt-{arch}_8xb{batch}-{IN1K.format(100)}.py'
+    cfg = load_config(str(ROOT / 'configs/greenmim' / name))
+    assert (cfg.model.backbone.type, cfg.model.backbone.arch) == ('mmgreen.GreenTwins', arch)
+    assert (cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs) == (batch, 100)
+    assert cfg.auto_scale_lr.base_batch_size == 8 * batch
+    assert total(cfg) == pytest.approx(1.5e-4 / 256)
+
+
 @pytest.mark.parametrize(
     ('name', 'arch', 'window', 'rate'),
     [

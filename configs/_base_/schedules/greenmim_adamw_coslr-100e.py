@@ -14,6 +14,7 @@ optim_wrapper = dict(
             'ln': dict(decay_mult=0.0),  # norms of the decoder's blocks
             'bias': dict(decay_mult=0.0),  # relative position bias included
             'mask_token': dict(decay_mult=0.0),
+            'stand_ins': dict(decay_mult=0.0),  # of missing tokens
         }
     ),
 )

@@ -1,0 +1,12 @@
+_base_ = './mask-rcnn_green-twins-svt-small_fpn_1x_coco.py'
+
+model = dict(
+    backbone=dict(
+        arch='large',
+        drop_path_rate=0.3,
+        init_cfg=dict(
+            checkpoint='work_dirs/greenmim_twins-svt-large_8xb512-amp-coslr-100e_in1k/epoch_100.pth'
+        ),
+    ),
+    neck=dict(in_channels=[128, 256, 512, 1024]),
+)
