@@ -86,6 +86,7 @@ def fullest_subset(
     sums = 1
     reachable = [sums]
     for count, left in zip(counts, times, strict=True):
+        left = min(left, capacity // count)  # more do not fit
         while left:  # halves of what is left: every number of windows, in few shifts
             half = left + 1 >> 1
             sums |= sums << count * half & within
