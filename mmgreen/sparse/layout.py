@@ -494,19 +494,34 @@ class Layout:
         """Send every index tensor to ``device`` in one copy, without waiting for it."""
         if torch.device(device).type == 'cpu':
             return self
+        packed = self.pack()
+        if torch.device(device).type == 'cuda':
+            packed = packed.pin_memory()  # else the copy would wait
+        self.unpack(packed.to(device, non_blocking=True))
+        return self
+
+    def pack(self) -> Tensor:
+        """All index tensors in one, int32. Until :meth:`unpack` the layout knows their shapes only."""
+        holders = self._holders()
+        tensors: list[Tensor] = [getattr(holder, name) for holder, name in holders]
+        for (holder, name), tensor in zip(holders, tensors, strict=True):
+            setattr(holder, name, (tensor.shape, tensor.dtype))
+        return torch.cat([tensor.flatten().int() for tensor in tensors])
+
+    def unpack(self, packed: Tensor) -> None:
+        """Take the index tensors back from what :meth:`pack` gave, wherever that is now."""
+        holders = self._holders()
+        shapes = [getattr(holder, name) for holder, name in holders]
+        parts = torch.split(packed, [shape.numel() for shape, _ in shapes])
+        for (holder, name), (shape, dtype), part in zip(holders, shapes, parts, strict=True):
+            setattr(holder, name, part.view(shape).to(dtype))
+
+    def _holders(self) -> list[tuple[object, str]]:
+        """Every index tensor, by what holds it and its name there."""
         holders: list[tuple[object, str]] = [(self, name) for name in self.TENSORS]
         holders += [(w, name) for w in self.windows.values() for name in Windows.TENSORS]
         places = [self.restore, *(merge for merge in self.merges if merge is not None)]
-        holders += [(p, name) for p in places for name in Places.TENSORS]
-        tensors: list[Tensor] = [getattr(holder, name) for holder, name in holders]
-        packed = torch.cat([t.flatten().int() for t in tensors])
-        if torch.device(device).type == 'cuda':
-            packed = packed.pin_memory()  # else the copy would wait
-        sizes = [t.numel() for t in tensors]
-        parts = torch.split(packed.to(device, non_blocking=True), sizes)
-        for (holder, name), tensor, part in zip(holders, tensors, parts, strict=True):
-            setattr(holder, name, part.view(tensor.shape).to(tensor.dtype))
-        return self
+        return holders + [(p, name) for p in places for name in Places.TENSORS]
 
 
 def _units_of_hidden(masked: Ints, units: tuple[int, int], within: int, hidden: Ints) -> Ints:

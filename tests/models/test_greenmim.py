@@ -329,6 +329,19 @@ def test_layouts_built_ahead_are_those_of_their_step():
         assert torch.equal(model.loss(images)['loss'], other.loss(images)['loss'])
 
 
+@pytest.mark.parametrize('workers', [1, 2])
+def test_layouts_from_other_processes_are_those_of_their_step(workers):
+    def layouts(**settings):
+        model = finer_greenmim(16, mask_sharing='sample', **settings)
+        MessageHub.get_current_instance().update_info('iter', 5)  # a run that is resumed
+        for width in (128, 128, 128, 64):  # the last batch is of other images
+            yield model.take_layout(torch.randn(3, 3, 96, width))
+
+    for ours, theirs in zip(layouts(layout_workers=workers), layouts(), strict=True):
+        assert torch.equal(ours.pack(), theirs.pack())
+    MessageHub.get_current_instance().update_info('iter', 0)
+
+
 @pytest.mark.parametrize('unit', [32, 8])
 @pytest.mark.parametrize('sharing', ['batch', 'sample'])
 def test_nothing_waits_for_the_device(sharing, unit):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Convert a Swin checkpoint of another project into one of this project, or back.
+"""Convert a Swin or Twins checkpoint of another project into one of this project, or back.
 
 What the source is follows from the names of its weights: GreenMIM, SimMIM or Swin
 (version 1) by the official names, timm's, or those of mmpretrain, mmdetection and

@@ -133,15 +133,22 @@ class GreenBackbone(BaseModule):
     def build_layout(
         self, image_size: tuple[int, int], mask: Tensor, device: torch.device | str = 'cpu'
     ) -> Layout:
-        """Index tensors for :meth:`forward_sparse`, from the mask alone.
+        """Index tensors for :meth:`forward_sparse` on a device, where they go in one copy.
 
-        They are built on the CPU, and go to the device in one copy.
+        Arguments and errors are those of :meth:`plan_layout`.
+        """
+        return self.plan_layout(image_size, mask, device).to(device)
+
+    def plan_layout(
+        self, image_size: tuple[int, int], mask: Tensor, device: torch.device | str = 'cpu'
+    ) -> Layout:
+        """Index tensors for :meth:`forward_sparse`, from the mask alone, on the CPU.
 
         Args:
             image_size: Height and width of the images, in pixels.
             mask: Bool, (1 or B, H/unit, W/unit) for units of any of :attr:`unit_sizes`,
                 True = masked.
-            device: Where the tokens will be.
+            device: Where the tokens will be, which decides how windows are grouped.
 
         Raises:
             UserError: If the image is not divisible by the stride, the mask is
@@ -169,7 +176,7 @@ class GreenBackbone(BaseModule):
         if grouping == 'optimal':
             grouping = 'pairs' if torch.device(device).type == 'cpu' else 'tiles'
         try:
-            return Layout(mask, unit // self.patch_size, windows, grouping).to(device)
+            return Layout(mask, unit // self.patch_size, windows, grouping)
         except ValueError as error:
             raise UserError(str(error)) from error
 
@@ -195,7 +202,7 @@ class GreenBackbone(BaseModule):
             the last stage that is row-major over an image's tokens.
 
         Raises:
-            UserError: As :meth:`build_layout`.
+            UserError: As :meth:`plan_layout`.
         """
         if mask is None:
             return super().forward(x)
