@@ -251,7 +251,6 @@ def build_windows(
         image: (n,) int64, the mask of each visible piece, increasing.
         piece: (n,) int64, the piece, increasing within a mask.
         num_masks: M.
-        units: Units per column and per row, (h, w).
         where: The stage's windows.
         side: Window side w.
         pack: From slots of windows to groups, as of ``GROUPINGS``.

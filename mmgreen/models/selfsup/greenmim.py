@@ -47,8 +47,8 @@ class GreenMIM(BaseSelfSupervisor):
         mask_sharing: ``'batch'``, one mask for the batch of a process, as in
             the paper, or ``'sample'``, a mask for each image.
         layout_workers: Processes that build the layouts of the next steps; with 0 this
-            process does, while the device works on the step before. One is worth it for
-            a mask for each of a hundred images and more on a GPU.
+            process does, while the device works on the step before. One pays where
+            dozens of images or more have a mask each.
         data_preprocessor: As in mmpretrain.
         init_cfg: Initialisation.
 
