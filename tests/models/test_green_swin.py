@@ -299,12 +299,13 @@ def test_drop_path_drops_in_training_only(mask, with_cp):
     out.sum().backward()
 
 
+@pytest.mark.parametrize('num_masks', [1, 8])
 @pytest.mark.parametrize('unit', [32, 8])
-def test_drop_path_drops_whole_images(unit):
-    """Of eight images in one list, each block drops some and keeps the others, scaled."""
+def test_drop_path_drops_whole_images(unit, num_masks):
+    """Of eight images, in one list too, each block drops some and keeps the others, scaled."""
     model = small_swin(arch=dict(TINY, depths=[1, 1, 1, 2]), drop_path_rate=0.5)
     images = torch.randn(1, 3, 224, 224).expand(8, -1, -1, -1)
-    mask = random_mask(224 // unit, 224 // unit).expand(8, -1, -1)
+    mask = random_mask(224 // unit, 224 // unit).expand(num_masks, -1, -1)
     model.train()
     out = model(images, mask)[-1].view(8, -1, 128)
     kinds = {tuple(image[0, :4].tolist()) for image in out}

@@ -154,8 +154,8 @@ def _forward_block(
 
 
 def _drop_path(layer: nn.Module, x: Tensor, tokens: Tensor) -> Tensor:
-    """Drop the branch ``x``, (b, T, C), of whole images, of so many tokens each."""
-    if len(tokens) == len(x) or not isinstance(layer, DropPath) or not layer.training:
+    """Drop the branch ``x``, (b, T, C), of whole images; ``tokens`` of each mask, (M,)."""
+    if len(tokens) == 1 or not isinstance(layer, DropPath) or not layer.training:
         return layer(x)
     kept = layer(x.new_ones(len(tokens), 1))
     return x * kept.repeat_interleave(tokens, 0, output_size=x.shape[1])
