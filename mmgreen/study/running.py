@@ -28,7 +28,8 @@ from .schedule import set_steps
 
 _TOOLS = Path(__file__).resolve().parent.parent / '.mim/tools'
 #: The config of a run, as it was given to the tools.
-CONFIG = 'cell.py'
+#: Where mmengine does not write the config that it completed, which is the work dir.
+CONFIG = 'config/cell.py'
 #: What nearest neighbours find.
 NEIGHBOURS = 'neighbours.json'
 #: What says that a cell is done, and what it has found.

@@ -69,6 +69,7 @@ def tools(study, monkeypatch):
             last = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
             last.touch()
             (folder / 'last_checkpoint').write_text(str(last))
+            (folder / Path(arguments[0]).name).write_text('# as mmengine completed it')
             rows = [dict(step=i, time=9.0 if i < 30 else 0.5) for i in range(1, 81)]
             (folder / '1/vis_data').mkdir(parents=True)
             (folder / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
@@ -116,22 +117,25 @@ def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):
     folder = tmp_path / 'study'
 
     ours, longer = (
-        Config.fromfile(folder / f'starts/{name}/seed_1/cell.py') for name in ('ours', 'longer')
+        Config.fromfile(folder / f'starts/{name}/seed_1/config/cell.py')
+        for name in ('ours', 'longer')
     )
     assert (ours.train_cfg.max_iters, ours.randomness.seed) == (200, 1)
     assert longer.train_cfg.max_iters == 180  # of half a second, the slow first ones left out
     assert longer.model.backbone.init_cfg.checkpoint.endswith('starts/ours/seed_1/iter_200.pth')
-    detector = Config.fromfile(folder / 'detectors/labels_4/given/seed_0/cell.py')
+    detector = Config.fromfile(folder / 'detectors/labels_4/given/seed_0/config/cell.py')
     assert detector.model.backbone.init_cfg.checkpoint == str(tmp_path / 'given.pth')
     assert [s.end for s in detector.param_scheduler] == [10, 60]
-    nothing = Config.fromfile(folder / 'detectors/labels_4/none/seed_0/cell.py')
+    nothing = Config.fromfile(folder / 'detectors/labels_4/none/seed_0/config/cell.py')
     assert nothing.model.backbone.init_cfg is None
 
     tools.clear()
     run_plan(read_plan(study(seeds=[0, 2], starts=dict(none=None))))
     assert {Path(part).name for part, _ in tools} == {'seed_2'}
     changed = dict(config=PRETRAIN, steps=300)
-    with pytest.raises(UserError, match='ours/seed_0/cell.py has other settings than the study'):
+    with pytest.raises(
+        UserError, match='ours/seed_0/config/cell.py has other settings than the study'
+    ):
         run_plan(read_plan(study(starts=dict(none=None, ours=changed))))
 
 
