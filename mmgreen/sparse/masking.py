@@ -128,11 +128,13 @@ def weighted_mask(
     """Hide units drawn one after another, each with a chance of its weight.
 
     Args:
-        weights: (height, width), not negative; a unit of weight 0 is hidden after all others.
+        weights: (height, width), not negative, not all 0; units of weight 0 are hidden after
+            all others, in random order.
     """
     visible = num_visible(height * width, mask_ratio)
     # An exponential clock for each unit: the last to ring stay visible.
     clock = torch.empty(num_masks, height * width).exponential_(generator=generator)
+    weights = weights.clamp(min=1e-20 * weights.max())  # no two at infinity, in one order always
     order = (clock / weights.flatten()).argsort(dim=1, descending=True)
     return _all_but(order[:, :visible], height, width)
 

@@ -231,7 +231,7 @@ class _Runner:
         """
         path, text = folder / CONFIG, _text(cfg)
         begun = (folder / DONE).is_file() or (folder / 'last_checkpoint').is_file()
-        if begun and path.read_text(encoding='utf-8') != text:
+        if begun and not (path.is_file() and path.read_text(encoding='utf-8') == text):
             raise UserError(
                 f'{path} has other settings than the study has now: remove its folder to run it '
                 'again, or name another work_dir'

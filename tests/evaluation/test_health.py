@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import run_tool
+from helpers import run_tool, small_greenmim, small_swin, small_twins
 from mmengine.config import Config
 
 from mmgreen.engine.hooks import FeatureHealthHook, feature_health_hook
@@ -59,6 +59,24 @@ def test_features_that_are_not_finite_end_no_run(caplog, monkeypatch):
     hook._loaded = [np.zeros((4, 4, 3), np.uint8)]
     hook._measure(runner, 1)
     assert 'not finite: not measured' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'shapes'),
+    [
+        (small_swin(pad_small_map=True), [(256, 16), (64, 32), (16, 64), (4, 128)]),
+        (small_twins(), [(256, 32), (64, 32), (16, 64), (4, 64)]),
+    ],
+)
+def test_features_of_every_stage_are_measured(backbone, shapes):
+    model = small_greenmim(backbone=backbone)
+    model.train()
+    images = [
+        np.random.default_rng(i).integers(255, size=(40, 50, 3), dtype=np.uint8) for i in (0, 1)
+    ]
+    found = feature_health_hook._stage_features(model, images, 64)
+    assert [tuple(features.shape) for features in found] == [(2, *shape) for shape in shapes]
+    assert model.training
 
 
 def test_a_run_measures_logs_and_reports(demo, tmp_path):

@@ -171,7 +171,11 @@ def test_masks_of_one_kind_follow_from_seed_and_step():
     [
         ('spiral', "masking 'spiral' is unknown: choose from random, block, grid, saliency"),
         (dict(type='saliency', file='none.npy'), 'saliency map none.npy does not exist'),
-        (dict(type='saliency', file='none.png'), 'image none.png does not exist'),
+        (dict(type='saliency', file='none.png'), 'saliency map none.png does not exist'),
+        (dict(type='saliency', file='{folder}/black.png'), 'not all of them 0'),
+        (dict(type='saliency'), "'saliency' takes a file and nothing else"),
+        (dict(min_units=4), "masking 'None' is unknown"),
+        (dict(type='block', area=4), "'block' does not take these settings: .*'area'"),
         (dict(type='saliency', file='{folder}/negative.npy'), 'values from 0 upwards'),
         (dict(type='saliency', file='{folder}/text.npy'), 'cannot be read'),
     ],
@@ -179,7 +183,8 @@ def test_masks_of_one_kind_follow_from_seed_and_step():
 def test_masking_that_is_not_there_is_said_at_once(masking, words, tmp_path):
     np.save(tmp_path / 'negative.npy', -np.ones((7, 7)))
     (tmp_path / 'text.npy').write_text('none')
-    if isinstance(masking, dict):
+    cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((7, 7), np.uint8))
+    if 'file' in masking:
         masking['file'] = masking['file'].format(folder=tmp_path)
     with pytest.raises(UserError, match=words):
         small_greenmim(masking=masking)

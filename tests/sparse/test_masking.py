@@ -91,6 +91,14 @@ def test_weights_decide_how_often_a_unit_is_hidden():
     assert (weighted_mask(2, 2, 0.75, 50, weights=weights) == (weights > 0)).all()
 
 
+def test_units_without_weight_are_hidden_in_random_order():
+    """Three of four have none, and half are hidden: the one that has, and one of the three."""
+    weights = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+    share = weighted_mask(2, 2, 0.5, 3000, weights=weights).float().mean(0)
+    expected = torch.tensor([[1 / 3, 1 / 3], [1 / 3, 1.0]])
+    torch.testing.assert_close(share, expected, atol=0.05, rtol=0)
+
+
 @pytest.mark.parametrize('ratio', [-0.5, 0, 1, 1.5])
 def test_ratio_outside_0_to_1_is_refused(ratio):
     with pytest.raises(ValueError, match='between 0 and 1'):

@@ -1,6 +1,7 @@
 """Whether features collapse while pre-training goes on."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,15 @@ def _stage_features(model: nn.Module, images: list[np.ndarray], size: int) -> li
     training = model.training
     model.eval()
     stages: Any = model.backbone.stages
+    # A stage that is a mere list of blocks, as of Twins, is not called itself.
+    stages = [stage[-1] if isinstance(stage, nn.ModuleList) else stage for stage in stages]
     found: list[list[Tensor]] = [[] for _ in stages]
+
+    def keep(stage: nn.Module, inputs: tuple, out: Any, kept: list[Tensor]) -> None:
+        kept.append((out if isinstance(out, Tensor) else out[0]).cpu())
+
     handles = [
-        stage.register_forward_hook(lambda _, __, out, kept=kept: kept.append(out[0].cpu()))
+        stage.register_forward_hook(partial(keep, kept=kept))
         for stage, kept in zip(stages, found, strict=True)
     ]
     for first in range(0, len(images), _BATCH):

@@ -1,5 +1,6 @@
 """Masks by the name that configs give them."""
 
+import inspect
 import os
 from collections.abc import Callable
 from functools import partial
@@ -38,15 +39,21 @@ def build_masking(masking: str | dict | Masking) -> Masking:
     if callable(masking):
         return masking
     settings = dict(type=masking) if isinstance(masking, str) else dict(masking)
-    name = settings.pop('type')
+    name = settings.pop('type', None)
     if name == 'saliency':
-        return partial(_saliency_mask, saliency=read_saliency(settings.pop('file')), **settings)
-    function = FUNCTIONS.get(name)
+        if settings.keys() != {'file'}:
+            raise UserError(f"masking 'saliency' takes a file and nothing else, not {settings}")
+        return partial(_saliency_mask, saliency=read_saliency(settings['file']))
+    function = FUNCTIONS.get(name) if name else None
     if function is None:
         raise UserError(
             f"masking '{name}' is unknown: choose from {', '.join(MASKINGS)}, saliency, or register "
             'a function of that name in mmgreen.registry.FUNCTIONS'
         )
+    try:
+        inspect.signature(function).bind_partial(**settings)
+    except TypeError as error:
+        raise UserError(f"masking '{name}' does not take these settings: {error}") from error
     return partial(function, **settings)
 
 
@@ -60,14 +67,15 @@ def read_saliency(file: str | os.PathLike) -> Tensor:
     Raises:
         UserError: If it is missing, unreadable, of other dimensions or negative anywhere.
     """
-    if not str(file).endswith('.npy'):
-        return torch.from_numpy(read_image(file).mean(2))
     if not os.path.isfile(file):
         raise UserError(f'saliency map {file} does not exist')
-    try:
-        saliency = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f'saliency map {file} cannot be read: {error}') from error
+    if str(file).endswith('.npy'):
+        try:
+            saliency = np.load(file, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f'saliency map {file} cannot be read: {error}') from error
+    else:
+        saliency = read_image(file).mean(2)
     if saliency.ndim != 2 or not (saliency >= 0).all() or not saliency.any():
         raise UserError(
             f'saliency map {file} of shape {saliency.shape} must have two dimensions and values '
