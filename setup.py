@@ -52,7 +52,11 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mmgreen', 'mmgreen.*']),
-    package_data={'mmgreen': ['py.typed'], 'mmgreen.report': ['templates/*']},
+    package_data={
+        'mmgreen': ['py.typed'],
+        'mmgreen.recipes': ['templates/*'],
+        'mmgreen.report': ['templates/*'],
+    },
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=requirements('runtime') + requirements('mminstall'),
     extras_require={name: requirements(name) for name in ('tests', 'docs', 'optional')},

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / 'mmgreen'
 LEVELS = (
     ('sparse', 'checkpoints', 'datasets', 'evaluation'),
     ('models', 'config'),
-    ('engine', 'visualization', 'benchmark'),
+    ('engine', 'visualization', 'benchmark', 'recipes'),
     ('report',),
     ('apis', 'study'),
 )

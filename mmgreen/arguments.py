@@ -7,6 +7,7 @@ answers ``--help``, and says what is wrong with its command line, at once.
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -22,6 +23,15 @@ class KeyValues(argparse.Action):
     ) -> None:
         from mmengine.config import DictAction
 
+        for value in values or ():
+            if '=' not in value:
+                parser.error(f'{option_string} {value}: settings are written as KEY=VALUE')
+            if '{' in value or 'dict(' in value:
+                parser.error(
+                    f'{option_string} {value}: dicts cannot be written on a command line; write a '
+                    "config of your own that begins with _base_ = 'THE_OTHER_CONFIG.py' and set it "
+                    'there'
+                )
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
 
 
@@ -49,6 +59,17 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='change settings of the config, such as data_root=FOLDER or '
         'train_dataloader.batch_size=8; lists are written as key="[a,b]" or key=a,b',
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """``--data``."""
+    parser.add_argument(
+        '--data',
+        metavar='FOLDER',
+        type=Path,
+        help='folder of the images, of any layout that tools/datasets/make_config.py knows: sets '
+        'all keys of training, validation and test data',
     )
 
 

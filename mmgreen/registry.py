@@ -10,6 +10,7 @@ from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
@@ -18,6 +19,12 @@ DATASETS = Registry(
     parent=ROOT_DATASETS,
     scope='mmgreen',
     locations=['mmgreen.datasets.coco', 'mmgreen.datasets.folders'],
+)
+TRANSFORMS = Registry(
+    'transform',
+    parent=ROOT_TRANSFORMS,
+    scope='mmgreen',
+    locations=['mmgreen.datasets.load_image'],
 )
 #: Masks by the name that configs give them.
 FUNCTIONS = Registry(

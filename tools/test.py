@@ -4,7 +4,7 @@
 import argparse
 import os
 
-from mmgreen.arguments import add_allow_pickle, add_cfg_options, add_launcher
+from mmgreen.arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher
 from mmgreen.errors import one_sentence
 
 
@@ -22,6 +22,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-report', action='store_true', help='write no report of a COCO evaluation'
     )
+    parser.add_argument(
+        '--tile', type=int, metavar='PIXELS', help='cut large images into tiles of this side'
+    )
+    parser.add_argument(
+        '--overlap', type=float, default=0.2, help='share of a tile that neighbours have in common'
+    )
+    add_data(parser)
     add_cfg_options(parser)
     add_allow_pickle(parser)
     add_launcher(parser)
@@ -35,13 +42,19 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from mmgreen.apis.testing import run_test
-    from mmgreen.config import load_config, prepare_config, show_in
+    from mmgreen.config import load_config, prepare_config, show_in, tile_test
     from mmgreen.engine import build_runner, leaving_at_once
 
     with leaving_at_once(), one_sentence():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        if args.data:
+            from mmgreen.recipes import use_folder
+
+            use_folder(cfg, args.data)
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
+        if args.tile:
+            tile_test(cfg, args.tile, args.overlap)
         if args.show_dir:
             show_in(cfg, args.show_dir)
         prepare_config(cfg, 'test')

@@ -4,7 +4,7 @@
 import argparse
 import os
 
-from mmgreen.arguments import add_allow_pickle, add_cfg_options, add_launcher
+from mmgreen.arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher
 from mmgreen.errors import UserError, one_sentence
 
 
@@ -36,6 +36,7 @@ def parse_args() -> argparse.Namespace:
         default=[],
         help='log to TensorBoard or Weights & Biases, too',
     )
+    add_data(parser)
     add_cfg_options(parser)
     add_allow_pickle(parser)
     add_launcher(parser)
@@ -51,6 +52,10 @@ def main() -> None:
 
     with leaving_at_once(), one_sentence():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        if args.data:
+            from mmgreen.recipes import use_folder
+
+            use_folder(cfg, args.data)
         cfg.launcher = args.launcher
         if args.amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'

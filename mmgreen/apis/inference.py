@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
@@ -15,6 +16,7 @@ from mmgreen.checkpoints import check_fit, read_checkpoint
 from mmgreen.config import build_model, load_config, own_scope, set_num_classes
 from mmgreen.errors import UserError
 from mmgreen.images import read_image
+from mmgreen.tiles import Tiling, detect_in_tiles
 from mmgreen.visualization import draw_reconstructions
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ def detect(
     checkpoint: str | os.PathLike,
     images: Image | Sequence[Image],
     cfg_options: dict | None = None,
+    tile: int | None = None,
+    overlap: float = 0.2,
 ) -> list['DetDataSample']:
     """Detect objects.
 
@@ -70,23 +74,32 @@ def detect(
         checkpoint: Its checkpoint, which says the number of categories.
         images: One or several.
         cfg_options: Settings to change, by dotted names.
+        tile: Cut images into tiles of this side in pixels, for images too large, or objects too
+            small, to be seen whole.
+        overlap: Share of a tile that neighbours have in common.
 
     Returns:
         For each image an mmdet sample with ``pred_instances`` of ``bboxes`` (N, 4)
         as x1, y1, x2, y2 in pixels of the image, ``labels`` (N,), ``scores``
-        (N,) and, of Mask R-CNN, ``masks`` (N, height, width); the names of
-        categories are in its ``metainfo['classes']``.
+        (N,) and, of Mask R-CNN, ``masks`` (N, height, width), with tiles a list of COCO's
+        run lengths; the names of categories are in its ``metainfo['classes']``.
 
     Raises:
         UserError: If an image cannot be read, or the checkpoint does not fit.
     """
     from mmdet.apis import inference_detector  # slow to import
+    from mmdet.utils import get_test_pipeline_cfg
 
     cfg = load_config(config, cfg_options)
     arrays = [_read(image) for image in _as_list(images)]
     model = _load_model(cfg, checkpoint)
     with own_scope(cfg):
-        samples = inference_detector(model, arrays)
+        if tile:
+            _, *steps = get_test_pipeline_cfg(cfg)  # the first one loads
+            tiling, prepare = Tiling(tile, overlap), Compose(steps)
+            samples = [detect_in_tiles(model, prepare, array, tiling) for array in arrays]
+        else:
+            samples = inference_detector(model, arrays)
     for sample in samples:
         sample.set_metainfo(dict(classes=model.dataset_meta.get('classes')))
     return samples

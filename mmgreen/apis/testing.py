@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 import mmgreen  # noqa: F401
 from mmgreen.config import load_config, own_scope, prepare_config
 from mmgreen.engine import build_runner
+from mmgreen.recipes import use_folder
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def evaluate(
     work_dir: str | os.PathLike | None = None,
     cfg_options: dict | None = None,
     report: bool = True,
+    data: str | os.PathLike | None = None,
 ) -> Evaluation:
     """Test a checkpoint, and write a report where there are COCO figures.
 
@@ -45,11 +47,14 @@ def evaluate(
         work_dir: Folder for log, detections and report; by default the config's.
         cfg_options: Settings to change, by dotted names.
         report: Whether to write a report.
+        data: Folder of the images, of any layout that is known, in the place of the config's.
 
     Raises:
         UserError: If config, data or checkpoint are not right.
     """
     cfg = load_config(config, cfg_options, work_dir)
+    if data:
+        use_folder(cfg, Path(data))
     cfg.load_from = str(checkpoint)
     prepare_config(cfg, 'test')
     with own_scope(cfg):

@@ -9,6 +9,7 @@ import mmgreen  # noqa: F401
 from mmgreen.config import load_config, own_scope, prepare_config
 from mmgreen.engine import build_runner
 from mmgreen.errors import UserError
+from mmgreen.recipes import use_folder
 
 
 def pretrain(
@@ -16,6 +17,7 @@ def pretrain(
     work_dir: str | os.PathLike | None = None,
     cfg_options: dict | None = None,
     resume: bool = False,
+    data: str | os.PathLike | None = None,
 ) -> Path:
     """Pre-train a backbone.
 
@@ -25,6 +27,7 @@ def pretrain(
         cfg_options: Settings to change, by dotted names, such as
             ``{'data_root': 'images/', 'train_cfg.max_epochs': 10}``.
         resume: Go on from the last checkpoint in the work dir, if there is one.
+        data: Folder of the images, of any layout that is known, in the place of the config's.
 
     Returns:
         The last checkpoint.
@@ -33,6 +36,8 @@ def pretrain(
         UserError: If config, data or checkpoint are not right.
     """
     cfg = load_config(config, cfg_options, work_dir)
+    if data:
+        use_folder(cfg, Path(data))
     if resume:
         cfg.resume = 'auto'
     prepare_config(cfg, 'train')
@@ -54,6 +59,7 @@ def finetune(
     work_dir: str | os.PathLike | None = None,
     cfg_options: dict | None = None,
     resume: bool = False,
+    data: str | os.PathLike | None = None,
 ) -> Path:
     """Train a detector, or any other model with a backbone, from a pre-trained one.
 
@@ -64,6 +70,7 @@ def finetune(
         work_dir: As of :func:`pretrain`.
         cfg_options: As of :func:`pretrain`.
         resume: As of :func:`pretrain`.
+        data: As of :func:`pretrain`.
 
     Returns:
         The last checkpoint.
@@ -75,4 +82,4 @@ def finetune(
     if checkpoint is not None:
         options['model.backbone.init_cfg.type'] = 'Pretrained'
         options['model.backbone.init_cfg.checkpoint'] = str(checkpoint)
-    return pretrain(config, work_dir, options, resume)
+    return pretrain(config, work_dir, options, resume, data)

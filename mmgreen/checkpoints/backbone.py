@@ -38,7 +38,8 @@ def read_backbone(
     It may be of GreenMIM, SimMIM, Swin or Twins, by the names of this project and
     mmpretrain, of the official projects or of timm, alone or within an
     algorithm or a detector (see :func:`mmgreen.checkpoints.formats.convert`).
-    Relative position bias tables of other windows are resized. Output norms of
+    Relative position bias tables of other windows are resized, and a first layer of three channels
+    is adapted to another number. Output norms of
     stages that the checkpoint's backbone did not have (a detector reads four
     stages, pre-training one) are left out.
 
@@ -70,6 +71,7 @@ def read_backbone(
         converted = convert(state)
         weights = converted.backbone
         resized = _resize_bias_tables(weights, wanted)
+        channels = _adapt_channels(weights, wanted)
         new_norms = _compare(weights, wanted)
     except UserError as error:
         raise UserError(f'cannot start from checkpoint {filename}: {error}') from error
@@ -79,6 +81,7 @@ def read_backbone(
         said += f' (new output norms: {", ".join(new_norms)})'
     if resized:
         said += f'; {resized}'
+    said += channels
     unused = [key for key in weights if key not in wanted]
     if unused:
         said += f'; not used: {", ".join(unused)}'
@@ -119,6 +122,40 @@ def _resize_bias_tables(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -
             stages += [] if stage in stages else [stage]
     said = [f'{change} in stages {", ".join(stages)}' for change, stages in changes.items()]
     return f'relative position bias tables resized (bicubic) {"; ".join(said)}' if said else ''
+
+
+def adapt_channels(weight: Tensor, channels: int) -> Tensor:
+    """A first layer of three channels for another number of them.
+
+    Channels are repeated in turn, and shifted alike so that an image whose channels are all the same
+    gives what it gave before.
+
+    Args:
+        weight: (out, 3, height, width).
+        channels: Of the new layer.
+
+    Returns:
+        (out, channels, height, width).
+    """
+    repeated = weight[:, [i % weight.shape[1] for i in range(channels)]]
+    # What the sum has too much or too little is shared by all channels.
+    return repeated + (weight.sum(1, keepdim=True) - repeated.sum(1, keepdim=True)) / channels
+
+
+def _adapt_channels(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    """Adapt a first layer in place, where only its channels differ; say so, or nothing."""
+    for key, target in wanted.items():
+        found = weights.get(key)
+        if (
+            found is not None
+            and found.ndim == target.ndim == 4
+            and found.shape[1] == 3 != target.shape[1]
+            and found.shape[0] == target.shape[0]
+            and key.endswith('projection.weight')
+        ):
+            weights[key] = adapt_channels(found, target.shape[1])
+            return f'; first layer adapted from 3 channels to {target.shape[1]}'
+    return ''
 
 
 def _compare(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:

@@ -5,6 +5,7 @@ from .building import build_model, own_scope
 from .data import set_num_classes
 from .loading import load_config
 from .preparing import prepare_config, prepare_optimizer
+from .tiling import tile_test
 
 __all__ = [
     'BACKENDS',
@@ -16,4 +17,5 @@ __all__ = [
     'prepare_optimizer',
     'set_num_classes',
     'show_in',
+    'tile_test',
 ]

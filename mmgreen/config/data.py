@@ -1,6 +1,7 @@
 """Data that a config names are there, sound, and of the same categories."""
 
 import logging
+import math
 import os.path as osp
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mmgreen.datasets.sizes import describe_difference, look
 from mmgreen.errors import UserError
 
 from .nodes import walk
+from .tiling import MOST_PIXELS, TILED
 
 #: Of how many images of a dataset the sizes are compared before a run.
 _LOOKED_AT = 200
@@ -50,7 +52,8 @@ def check_datasets(cfg: Config, splits: list[str]) -> None:
             raise UserError(f'annotation file {ann_file} does not exist ({where}.ann_file)')
         if dataset.type == 'mmgreen.CocoDataset':
             folder = osp.join(root, (prefixes or {}).get('img', ''))
-            classes[split] = _check_annotations(dataset, ann_file, folder)
+            tiled = split == 'test' and (cfg.get('test_cfg') or {}).get('type') == TILED
+            classes[split] = _check_annotations(dataset, ann_file, folder, tiled)
             evaluator = cfg.get(f'{split}_evaluator')
             if isinstance(evaluator, dict) and 'ann_file' in evaluator:
                 evaluator.ann_file = ann_file
@@ -109,7 +112,9 @@ def set_num_classes(cfg: Config, number: int) -> None:
                 node.num_classes = number
 
 
-def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple[str, ...]:
+def _check_annotations(
+    dataset: ConfigDict, ann_file: str, images: str, in_tiles: bool
+) -> tuple[str, ...]:
     """Names of the categories of a COCO dataset that can be read."""
     found = read_annotations(ann_file)
     missing = found.missing_images(images)
@@ -118,6 +123,12 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
         raise UserError(
             f'{len(missing)} of {len(found.images)} images named in {ann_file} are not in {images}: '
             f'{", ".join(missing[:10])}{more}'
+        )
+    largest = max((math.prod(size) for size in found.sizes), default=0)
+    if largest > MOST_PIXELS and not in_tiles:
+        raise UserError(
+            f'{ann_file} has images of up to {largest / 1e6:,.0f} million pixels, which are too large '
+            'to be decoded whole: cut them for training, and test with --tile 1024'
         )
     kinds = [transform.get('color_type') or '' for transform in dataset.get('pipeline') or []]
     turned = not any('ignore_orientation' in kind for kind in kinds)
@@ -135,6 +146,10 @@ def _check_annotations(dataset: ConfigDict, ann_file: str, images: str) -> tuple
             logger='current',
             level=logging.WARNING,
         )
+    if found.crowds() and not dataset.get('test_mode'):
+        if found.kinds['crowd'] == found.count:
+            raise UserError(found.crowds())
+        print_log(found.crowds(), logger='current', level=logging.WARNING)
     if found.contradiction():
         print_log(found.contradiction(), logger='current', level=logging.WARNING)
     if found.bare and not dataset.get('test_mode') and _leaves_out_empty(dataset):

@@ -2,8 +2,9 @@
 
 import os
 import os.path as osp
+from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from mmgreen.errors import UserError
 
@@ -48,6 +49,8 @@ def load_config(
     except Exception as error:  # a config is a program, and can fail in any way
         raise UserError(f'config file {filename} cannot be read: {error}') from error
     old_root = cfg.get('data_root')
+    for key in options or {}:
+        _open_path(cfg, key.split('.')[:-1])
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError) as error:
@@ -71,3 +74,15 @@ def load_config(
         or osp.join('work_dirs', osp.splitext(osp.basename(filename))[0])
     )
     return cfg
+
+
+def _open_path(cfg: Config, parents: list[str]) -> None:
+    """Let a setting be made below one that is None, as ``init_cfg.checkpoint`` where there is no
+    ``init_cfg``."""
+    node: Any = cfg._cfg_dict
+    for key in parents:
+        if not isinstance(node, dict) or key not in node:
+            return
+        if node[key] is None:
+            node[key] = ConfigDict()
+        node = node[key]

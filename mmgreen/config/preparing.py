@@ -7,8 +7,9 @@ from mmengine.logging import print_log
 from mmgreen.errors import UserError
 
 from .data import check_classes, check_datasets
+from .device import say_device
 from .nodes import walk
-from .settings import check_settings
+from .settings import check_settings, warn_of_slips
 from .start import check_start, check_work_dir
 
 # What goes on as if it had never stopped, or does not wait for the device, for what of mmengine's.
@@ -50,6 +51,10 @@ def prepare_config(cfg: Config, mode: str) -> None:
             'checks and checkpoints of this project do not know: set strategy.type to DDPStrategy'
         )
     check_settings(cfg)
+    warn_of_slips(cfg)
+    for _, node in walk(cfg.model):
+        if 'checkpoint' in (node.get('init_cfg') or {}):  # the one thing that it can mean
+            node.init_cfg.setdefault('type', 'Pretrained')
     splits = ('train', 'val') if mode == 'train' else ('test',)
     check_datasets(cfg, [split for split in splits if cfg.get(f'{split}_dataloader')])
     if mode == 'test' and cfg.get('load_from'):
@@ -67,6 +72,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
             loader.pop('persistent_workers', None)
             loader.pop('prefetch_factor', None)
 
+    say_device(cfg)
     if not torch.cuda.is_available():
         if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
             cfg.env_cfg.dist_cfg.backend = 'gloo'

@@ -1,15 +1,45 @@
-"""Settings that modules of this project do not have are refused."""
+"""Settings that nothing reads are found: those of this project's modules, and top-level keys."""
 
+import difflib
 import inspect
+import logging
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS
+from mmengine.logging import print_log
+from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
+from mmengine.runner import Runner
 
 from mmgreen.errors import UserError
 
 from .nodes import walk
 
-_REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS)
+_REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS, TRANSFORMS)
+
+#: Top-level keys that a run reads: a runner's arguments, and what it looks up by itself.
+_READ = {
+    *inspect.signature(Runner.__init__).parameters,
+    *('custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type'),
+    *('strategy', 'compile', 'sync_bn', 'tta_model'),
+}
+#: Variables of OpenMMLab's configs that are called much like one of them.
+_VARIABLES = {'train_dataset', 'val_dataset', 'test_dataset', 'tta_cfg', 'vis_backends'}
+#: How alike a top-level key must be to a known one to be taken for a slip.
+_ALIKE = 0.85
+
+
+def warn_of_slips(cfg: Config) -> None:
+    """Warn of top-level keys that look like one that is read, and are not.
+
+    A config may have variables of any name, so an unknown key alone is no fault.
+    """
+    for key in cfg.keys() - _READ - _VARIABLES:
+        near = difflib.get_close_matches(key, _READ, 1, _ALIKE)
+        if near:
+            print_log(
+                f"{cfg.filename}: nothing reads the key '{key}'; did you mean '{near[0]}'?",
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def check_settings(cfg: Config) -> None:

@@ -96,6 +96,17 @@ class Annotations:
             f'height (ids {listed(self.contradict)})'
         )
 
+    def crowds(self) -> str:
+        """How many crowds there are, in words, where they are more than a few; else empty."""
+        number = self.kinds['crowd']
+        if number <= self.count / 10:
+            return ''
+        return (
+            f'{number} of {self.count} objects of {self.path} are crowds (iscrowd 1), which training '
+            'ignores; exporters such as CVAT mark masks drawn with a brush so '
+            '(tools/datasets/make_config.py --crowds-as-objects takes each as one object)'
+        )
+
     def dropped(self) -> str:
         """What training leaves out, in words; empty where it leaves out nothing."""
         parts = []

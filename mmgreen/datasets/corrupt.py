@@ -1,6 +1,8 @@
 """Images that cannot be decoded: named, skipped, counted."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.dataset import BaseDataset
@@ -9,6 +11,7 @@ from mmengine.logging import print_log
 from mmgreen.errors import UserError
 
 from .images import decoding_fault
+from .load_image import LoadImage
 
 #: Share of corrupt images from which a dataset is refused.
 LIMIT = 0.01
@@ -20,15 +23,23 @@ class SkipCorruptImages(BaseDataset):
     In training a corrupt image is replaced by another one, with a warning that
     names it and counts; over 1 % of the images is an error. In testing every
     corrupt image is an error. Images are decoded with Pillow, since OpenCV
-    returns a truncated file as a half grey picture, without complaint.
+    returns a truncated file as a half grey picture, without complaint; a step of the pipeline that
+    says ``imdecode_backend`` is left as it is.
     """
+
+    def __init__(self, *args: Any, pipeline: Sequence = (), **kwargs: Any) -> None:
+        self._decoders_chosen = any(
+            'imdecode_backend' in s for s in pipeline if isinstance(s, dict)
+        )
+        super().__init__(*args, pipeline=pipeline, **kwargs)
 
     def full_init(self) -> None:
         super().full_init()
         # In shared memory: worker processes count together.
         self._corrupt = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+        self._as_arrays = any(isinstance(step, LoadImage) for step in self.pipeline.transforms)
         for transform in self.pipeline.transforms:
-            if hasattr(transform, 'imdecode_backend'):
+            if hasattr(transform, 'imdecode_backend') and not self._decoders_chosen:
                 transform.imdecode_backend = 'pillow'
 
     def prepare_data(self, idx: int) -> dict | None:
@@ -36,7 +47,7 @@ class SkipCorruptImages(BaseDataset):
             return super().prepare_data(idx)
         except Exception:
             path = self.get_data_info(idx)['img_path']
-            fault = decoding_fault(path)
+            fault = decoding_fault(path, self._as_arrays)
             if fault is None:  # the image is sound, so the fault is elsewhere
                 raise
             if self.test_mode:

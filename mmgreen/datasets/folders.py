@@ -28,7 +28,7 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
     """
 
     def __init__(self, data_root: str = '', data_prefix: str = '', **kwargs: Any) -> None:
-        kwargs = dict(with_label=False, extensions=EXTENSIONS) | kwargs
+        kwargs = {'with_label': False, 'extensions': EXTENSIONS, **kwargs}
         super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
 
     def _find_samples(self) -> list[str]:

@@ -3,9 +3,27 @@
 import logging
 import os.path as osp
 
+import numpy as np
 from mmengine.runner import Runner
 
+from mmgreen.images import read_image
+
 from .folders import UnlabelledDataset
+from .load_image import LoadImage
+
+
+def load_held_out(runner: Runner, path: str) -> np.ndarray:
+    """An image as training sees it before it is cropped, (height, width, channels), RGB of three.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    steps = runner.train_dataloader.dataset.pipeline.transforms
+    load = next((step for step in steps if isinstance(step, LoadImage)), None)
+    if load is None:
+        return read_image(path)
+    image = load(dict(img_path=path))['img']
+    return image[..., ::-1] if image.shape[2] == 3 else image
 
 
 def held_out_images(runner: Runner, folder: str, number: int) -> list[str]:

@@ -9,9 +9,10 @@ from PIL import Image
 
 from mmgreen.compat.bit_depth import to_eight_bits
 from mmgreen.errors import UserError
+from mmgreen.images import read_array
 
 #: What counts as an image, by the end of its name.
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp', '.npy')
 
 
 def read_class_folders(folder: str) -> tuple[str, ...]:
@@ -29,9 +30,17 @@ def read_class_folders(folder: str) -> tuple[str, ...]:
     return names
 
 
-def decoding_fault(path: str) -> str | None:
-    """Why an image file cannot be decoded in full, or ``None`` if it can."""
+def decoding_fault(path: str, as_array: bool = False) -> str | None:
+    """Why an image file cannot be decoded in full, or ``None`` if it can.
+
+    Args:
+        path: The file.
+        as_array: As ``mmgreen.LoadImage`` reads it, of any depth, and not as a picture.
+    """
     try:
+        if as_array:
+            read_array(path)
+            return None
         with Image.open(path) as image:
             image.load()
             to_eight_bits(image)

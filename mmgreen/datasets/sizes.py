@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from mmgreen.errors import UserError
+from mmgreen.images import read_array
 
 # Turned by a quarter: width and height change places.
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -20,7 +21,7 @@ class Head:
     Attributes:
         size: Width and height as it is decoded, turned as EXIF says.
         stored: Width and height as it is stored.
-        mode: Pillow's name for its channels and bits.
+        mode: Pillow's name for its channels and bits; of what Pillow does not know, type and channels.
     """
 
     size: tuple[int, int]
@@ -36,7 +37,15 @@ def look(path: Path) -> Head | None:
             width, height = image.size
             return Head((height, width) if turned else image.size, image.size, image.mode)
     except OSError:
-        return None
+        pass
+    if str(path).lower().endswith(('.npy', '.tif', '.tiff')):  # Pillow does not know all of them
+        try:
+            array = read_array(path)
+        except UserError:
+            return None
+        size = array.shape[1], array.shape[0]
+        return Head(size, size, f'{array.dtype} x {array.shape[2]}')
+    return None
 
 
 def describe_difference(path: Any, said: tuple[int, int], found: tuple[int, int]) -> str:

@@ -8,6 +8,7 @@ from .bootstrap import (
 )
 from .calibration import Calibration, calibrate, pool_calibrations
 from .coco import CATEGORY_FIGURES, FIGURES, CocoFigures, coco_evaluator, coco_figures
+from .confusion import confusion_matrix
 from .health import effective_rank, share_within_images
 from .knn import knn_predict
 from .matching import Matches, match_detections
@@ -25,6 +26,7 @@ __all__ = [
     'coco_evaluator',
     'coco_figures',
     'confidence_interval',
+    'confusion_matrix',
     'draw_resamples',
     'effective_rank',
     'find_errors',

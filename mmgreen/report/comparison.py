@@ -18,6 +18,7 @@ from mmgreen.evaluation import (
     coco_evaluator,
     coco_figures,
     confidence_interval,
+    confusion_matrix,
     draw_resamples,
     find_errors,
     group_interval,
@@ -47,6 +48,7 @@ class Part:
         image_f1: (I,) float64, F1 of every image by itself; NaN where there is
             neither object nor detection.
         objects: (K,) int64, objects of each category.
+        confusion: (K + 1, K + 1), what is taken for what, of scores from ``SCORE`` on.
         runs: Those of a group, in order; none of a single run.
     """
 
@@ -56,6 +58,7 @@ class Part:
     calibration: Calibration
     image_f1: np.ndarray
     objects: np.ndarray
+    confusion: np.ndarray
     runs: 'Sequence[Part]' = ()
 
     def of_runs(self, figure: str) -> np.ndarray:
@@ -106,6 +109,7 @@ def mean_part(parts: Sequence[Part]) -> Part:
         calibration=pool_calibrations([part.calibration for part in parts]),
         image_f1=_mean([part.image_f1 for part in parts]),
         objects=first.objects,
+        confusion=_mean([part.confusion for part in parts]),
         runs=tuple(parts),
     )
 
@@ -218,6 +222,7 @@ def _evaluate(
             calibration=calibrate(matches),
             image_f1=_image_f1(matches),
             objects=np.bincount(counted, minlength=matches.num_categories),
+            confusion=confusion_matrix(matches, SCORE),
         )
     return parts
 

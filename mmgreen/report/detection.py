@@ -18,12 +18,14 @@ from .run import Run
 from .sections import (
     describe_calibration,
     describe_categories,
+    describe_confusion,
     describe_curves,
     describe_errors,
     describe_figures,
     describe_images,
     describe_sizes,
 )
+from .training import describe_training_curves
 
 
 def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
@@ -47,9 +49,17 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
         describe_sizes(comparison),
         describe_calibration(comparison),
         describe_errors(comparison),
+        describe_confusion(comparison),
         describe_images(comparison),
     ]
     data = _data(comparison)
+    for run in runs:
+        for training in trainings_of(run.record.get('checkpoint'))[:1]:
+            if not training.is_pretraining:
+                name = run.name if len(runs) > 1 else ''
+                section, curves = describe_training_curves(training, name)
+                sections.append(section)
+                data.setdefault('training', {})[run.name] = curves
     for training, those in _pretrainings(runs):
         more, found = describe_pretraining(training)
         if len(runs) > 1:
@@ -104,6 +114,7 @@ def _run_data(run: Run, parts: dict[str, Part], names: Sequence[str]) -> dict:
                 for k, name in enumerate(names)
             ],
             errors=dict(ap50=errors.ap50, lost=errors.lost, count=errors.count),
+            confusion=part.confusion.tolist(),
             calibration=vars(part.calibration),
         )
     return data

@@ -20,7 +20,7 @@ _WIDTH = 480
 def draw_example(
     truth: COCO, image_id: int, image: np.ndarray, found: Sequence[dict] | None, caption: str
 ) -> Picture:
-    """Draw an image with detections of a score of ``SCORE``, or with the objects that are there.
+    """Draw an image with detections of a score of ``SCORE``, or with the ground truth.
 
     Args:
         truth: Annotations.
@@ -38,6 +38,7 @@ def draw_example(
     size = (_WIDTH, max(1, round(height * scale)))
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     cat_ids = sorted(truth.cats)
+    crowd = len(cat_ids)  # a crowd is drawn as such, and not as an object of its category
     if found is None:
         entries = truth.imgToAnns[image_id]
     else:
@@ -48,7 +49,12 @@ def draw_example(
     boxes[:, 2:] += boxes[:, :2]
     instances = InstanceData(
         bboxes=torch.from_numpy((boxes * scale).clip(0, [*size, *size])),
-        labels=torch.tensor([cat_ids.index(entry['category_id']) for entry in entries]),
+        labels=torch.tensor(
+            [
+                crowd if entry.get('iscrowd') else cat_ids.index(entry['category_id'])
+                for entry in entries
+            ]
+        ),
     )
     if found is not None:
         instances.scores = torch.tensor([entry['score'] for entry in entries])
@@ -61,7 +67,7 @@ def draw_example(
     if found is not None:
         sample.pred_instances = instances
     visualizer = DetLocalVisualizer(name='report')
-    names = tuple(truth.cats[cat_id]['name'] for cat_id in cat_ids)
+    names = (*(truth.cats[cat_id]['name'] for cat_id in cat_ids), 'crowd (ignored)')
     visualizer.dataset_meta = dict(classes=names, palette='random')
     with warnings.catch_warnings():  # of what reaches over the border by less than a pixel
         warnings.filterwarnings('ignore', message='Warning: The .* is out of bounds')

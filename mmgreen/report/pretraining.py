@@ -1,8 +1,6 @@
 """What pre-training shows: loss, reconstructions over time, throughput."""
 
 import base64
-import contextlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from mmgreen.visualization import PICTURE
 
 from .charts import lines
 from .document import Picture, Report, Row, Section
+from .logs import scalars_of
 from .provenance import Training, describe_training
 
 _STAGES = range(1, 5)
@@ -23,29 +22,6 @@ _HEALTH = {
 }
 #: Pictures of reconstructions over time.
 _SHOWN = 4
-
-
-def scalars_of(training: Training, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of a logged scalar; what was resumed from a step takes over from it."""
-    logged: dict[int, float] = {}
-    for folder in training.folders:
-        rows = _read_rows(folder / 'vis_data/scalars.json')
-        rows = [
-            row for row in rows if key in row and 'step' in row and {'epoch', 'iter'} & set(row)
-        ]
-        if rows:
-            logged = {step: value for step, value in logged.items() if step < rows[0]['step']}
-        logged |= {row['step']: row[key] for row in rows}
-    return np.array(list(logged), dtype=np.int64), np.array(list(logged.values()))
-
-
-def _read_rows(path: Path) -> list[dict]:
-    """Lines of JSON; of a run that was killed the last one may be torn."""
-    rows = []
-    for row in path.read_text(encoding='utf-8').splitlines() if path.is_file() else ():
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(row))
-    return [row for row in rows if isinstance(row, dict)]
 
 
 def reconstructions_of(training: Training) -> dict[int, Path]:

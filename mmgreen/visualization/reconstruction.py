@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import torch
 
+from mmgreen.images import to_picture
+
 _GREY, _WHITE, _GAP = 128, 255, 4
 
 
@@ -19,7 +21,8 @@ def draw_reconstructions(
 
     Args:
         model: GreenMIM.
-        images: RGB, uint8, (height, width, 3) of any size each.
+        images: RGB, (height, width, 3) of any size each, uint8 or float32 between 0 and 255; or of
+            other channels, as the model takes them.
         size: Side in pixels to which they are resized.
         seed: Decides the masks.
 
@@ -29,16 +32,23 @@ def draw_reconstructions(
     resized = np.stack([cv2.resize(image, (size, size)) for image in images])
     training = model.training
     model.eval()
-    # The preprocessor expects what OpenCV reads.
-    batch = torch.from_numpy(resized[..., ::-1].copy()).permute(0, 3, 1, 2)
+    three = resized.shape[-1] == 3
+    stack = resized[..., ::-1] if three else resized  # the preprocessor expects what OpenCV reads
+    batch = torch.from_numpy(stack.copy()).permute(0, 3, 1, 2)
     preprocessor = model.data_preprocessor
     inputs = preprocessor(dict(inputs=batch, data_samples=None))['inputs']
     generator = torch.Generator().manual_seed(seed)
     out = model.reconstruct(inputs, model.draw_mask((size, size), len(inputs), generator))
     model.train(training)
 
-    predicted = (out['image'].float() * preprocessor.std + preprocessor.mean).clamp(0, 255)
-    predicted = predicted.permute(0, 2, 3, 1).byte().cpu().numpy()
+    predicted = out['image'].float()
+    if three:
+        predicted = (predicted * preprocessor.std + preprocessor.mean).clamp(0, 255).byte()
+    predicted = predicted.permute(0, 2, 3, 1).cpu().numpy()
+    if not three:  # the first channels, both by the range of the original
+        shown = [to_picture(np.concatenate(pair)) for pair in zip(resized, predicted, strict=True)]
+        resized, predicted = np.stack(shown).reshape(-1, 2, size, size, 3).swapaxes(0, 1)
+    resized = resized.clip(0, 255).astype(np.uint8)
     unit = model.head.patch_size
     hidden = out['mask'].repeat_interleave(unit, 1).repeat_interleave(unit, 2).cpu().numpy()
     masked = np.where(hidden[..., None], np.uint8(_GREY), resized)

@@ -8,7 +8,6 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmgreen.errors import UserError
-from mmgreen.images import read_image
 from mmgreen.registry import HOOKS
 
 from .reconstruction import draw_reconstructions
@@ -43,12 +42,13 @@ class ReconstructionHook(Hook):
     def before_train(self, runner: Runner) -> None:
         if not is_main_process():
             return
-        from mmgreen.datasets.held_out import held_out_images  # mmpretrain is slow to import
+        # mmpretrain is slow to import
+        from mmgreen.datasets.held_out import held_out_images, load_held_out
 
         self._loaded = []
         for path in held_out_images(runner, self.images, self.num_images):
             try:
-                self._loaded.append(read_image(path))
+                self._loaded.append(load_held_out(runner, path))
             except UserError as error:  # no reason to lose a run
                 runner.logger.log(logging.WARNING, f'Not drawn: {error}')
         if runner.iter == 0:

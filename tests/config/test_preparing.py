@@ -1,5 +1,6 @@
 """What a run would stumble over is said before it starts, in one sentence."""
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,10 @@ import pytest
 import torch
 from helpers import ROOT, small_swin
 
-from mmgreen.config import load_config, prepare_config
+from mmgreen.arguments import add_cfg_options
+from mmgreen.config import device, load_config, prepare_config
+from mmgreen.config.device import why_no_gpu
+from mmgreen.config.settings import warn_of_slips
 from mmgreen.errors import UserError
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -292,3 +296,66 @@ def test_a_model_that_is_split_over_processes_is_refused(demo):
     options = dict(runner_type='FlexibleRunner', strategy=dict(type='FSDPStrategy'))
     with pytest.raises(UserError, match=r'strategy.type FSDPStrategy.* set strategy.type to DDP'):
         prepared(PRETRAIN, data_root=f'{demo}/', **options)
+
+
+def test_a_checkpoint_to_start_from_needs_no_type(demo, tmp_path):
+    missing = str(tmp_path / 'nothing.pth')
+    for config in (DETECT, PRETRAIN):
+        cfg = load_config(str(ROOT / config), {'data_root': f'{demo}/'})
+        cfg.model.backbone.init_cfg = None
+        cfg = load_config(cfg, {'model.backbone.init_cfg.checkpoint': missing})
+        with pytest.raises(UserError, match=r'nothing\.pth'):
+            prepare_config(cfg, 'train')
+
+
+def test_a_setting_can_be_made_below_none():
+    cfg = load_config(
+        str(ROOT / PRETRAIN), {'model.init_cfg.checkpoint': 'some.pth', 'model.init_cfg.prefix': ''}
+    )
+    assert cfg.model.init_cfg.checkpoint == 'some.pth'
+
+
+def test_a_key_that_nothing_reads_is_warned_of(demo, logged):
+    prepared(DETECT, data_root=f'{demo}/', **{'train_dataloder.batch_size': 4, 'my_choice': 3})
+    said = [r.getMessage() for r in logged.records if 'nothing reads' in r.getMessage()]
+    assert len(said) == 1
+    assert "'train_dataloder'; did you mean 'train_dataloader'?" in said[0]
+
+
+def test_configs_of_this_project_are_not_warned_of(logged):
+    for path in sorted((ROOT / 'configs').glob('[!_s]*/*.py')):
+        warn_of_slips(load_config(str(path)))
+    assert not [r.getMessage() for r in logged.records if 'nothing reads' in r.getMessage()]
+
+
+@pytest.mark.parametrize(
+    'value', ["custom_hooks=[dict(type='EarlyStoppingHook')]", "custom_hooks=[{'type':'X'}]"]
+)
+def test_dicts_on_the_command_line_are_refused(value, capsys):
+    parser = argparse.ArgumentParser()
+    add_cfg_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', value])
+    assert 'dicts cannot be written on a command line' in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_found_is_said_with_the_reason(demo, logged, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.version, 'cuda', None)
+    assert 'built without CUDA' in why_no_gpu()
+    monkeypatch.setattr(torch.version, 'cuda', '13.0')
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    assert "CUDA_VISIBLE_DEVICES='' hides all GPUs" in why_no_gpu()
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
+    monkeypatch.setattr(device, '_DRIVER', Path('/nowhere'))
+    assert 'no driver of NVIDIA is loaded' in why_no_gpu()
+
+    def too_old():
+        raise RuntimeError('The NVIDIA driver on your system is too old (found version 11040).')
+
+    monkeypatch.setattr(device, '_DRIVER', demo)
+    monkeypatch.setattr(torch.cuda, 'init', too_old)
+    prepared(DETECT, data_root=f'{demo}/')
+    (record,) = [r for r in logged.records if 'NO GPU' in r.getMessage()]
+    assert record.levelname == 'WARNING'
+    assert 'CUDA 13.0 cannot use the driver (The NVIDIA driver' in record.getMessage()

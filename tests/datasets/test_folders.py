@@ -48,6 +48,16 @@ def mixed(tmp_path):
     return tmp_path / 'images'
 
 
+def test_a_list_names_the_images(mixed, tmp_path):
+    """As docs/journeys.md does on a cluster, where no process should walk the folders."""
+    (tmp_path / 'train.txt').write_text('./0.jpg\n./deeper 0/1.jpeg\n')
+    dataset = UnlabelledDataset(
+        data_root=str(tmp_path), data_prefix='images', ann_file='train.txt', pipeline=PIPELINE
+    )
+    assert len(dataset) == 2
+    assert dataset.prepare_data(1)['inputs'].shape == (3, 32, 32)
+
+
 def test_every_format_below_a_folder_is_ready_for_training(mixed):
     dataset = UnlabelledDataset(data_root=str(mixed), pipeline=PIPELINE)
     assert len(dataset) == len(KINDS)

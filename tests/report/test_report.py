@@ -1,10 +1,13 @@
 """Reports from runs and result files: sound in every case, or refused in a sentence."""
 
+import base64
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as mask_api
 from helpers import run_tool
 from PIL import Image
@@ -12,6 +15,8 @@ from synthetic import make_coco
 
 from mmgreen.errors import UserError
 from mmgreen.report import write_report
+from mmgreen.report.examples import draw_example
+from mmgreen.report.training import overfitting_from
 
 
 def save(folder, truth, detections, name='run.segm.json'):
@@ -188,8 +193,8 @@ def test_names_of_any_script_and_with_markup(tmp_path):
     assert 'Żółw $x_1$' in html
     assert '<script>alert' not in html
     rows = (tmp_path / 'report/report.md').read_text().splitlines()
-    (row,) = {line.count('|') - line.count('\\|') for line in rows if line.startswith('| a\\|b')}
-    assert row == 10  # nine columns, whatever a name holds
+    found = {line.count('|') - line.count('\\|') for line in rows if line.startswith('| a\\|b')}
+    assert found == {10, 7}  # columns of categories and of confusions, whatever a name holds
 
 
 def test_thousands_of_categories(tmp_path):
@@ -304,3 +309,52 @@ def test_what_is_not_there_or_not_to_be_read_is_refused(tmp_path):
         write_report([results, results], tmp_path / 'report', names=['a'], ann_file=ann_file)
     with pytest.raises(UserError, match='groups are of one size.*: 2 of a, 1 of b'):
         write_report([results] * 3, tmp_path / 'report', names=['a', 'b', 'a'], ann_file=ann_file)
+
+
+def test_overfitting_begins_where_the_validation_loss_is_lowest():
+    steps = np.array([100, 200, 300, 400])
+    assert overfitting_from(steps, np.array([2.0, 1.0, 1.1, 1.3])) == 200
+    assert overfitting_from(steps, np.array([2.0, 1.0, 0.9, 0.905])) is None, 'noise'
+    assert overfitting_from(steps, np.array([2.0, 1.0, 0.9, 0.8])) is None
+
+
+def test_confusions_are_a_matrix_and_of_many_categories_a_list(tmp_path):
+    truth, detections = make_coco(12, 80, 3)
+    html, data = report_of(tmp_path / 'few', truth, detections)
+    matrix = np.array(data['runs'][0]['segm']['confusion'])
+    assert matrix.shape == (4, 4)
+    assert 'Confusion, run' in html
+    assert '>nothing there<' in html
+    # Every detection as another category: only confusions are left.
+    truth, detections = make_coco(12, 80, 20, crowds=0)
+    numbers = [category['id'] for category in truth['categories']]
+    for found in detections:
+        found['category_id'] = numbers[(numbers.index(found['category_id']) + 1) % 20]
+    html, data = report_of(tmp_path / 'many', truth, detections)
+    matrix = np.array(data['runs'][0]['segm']['confusion'])
+    assert matrix.shape == (21, 21)
+    table = html[html.index('Most frequent confusions') :]
+    i, j = np.unravel_index(matrix[:-1, :-1].argmax(), (20, 20))
+    assert j == (i + 1) % 20
+    assert f'category {i}' in table
+    assert f'category {j}' in table
+
+
+def test_a_crowd_is_drawn_as_one():
+    truth = COCO()
+    truth.dataset = dict(
+        images=[dict(id=1, file_name='1.jpg', height=100, width=200)],
+        annotations=[
+            dict(id=1, image_id=1, category_id=1, bbox=[10, 10, 60, 60], area=3600, iscrowd=0),
+            dict(id=2, image_id=1, category_id=1, bbox=[110, 10, 60, 60], area=3600, iscrowd=1),
+        ],
+        categories=[dict(id=1, name='cat')],
+    )
+    truth.createIndex()
+    image = np.zeros((100, 200, 3), np.uint8)
+    picture = draw_example(truth, 1, image, None, 'both')
+    content = base64.b64decode(picture.uri.split(',')[1])
+    pixels = np.asarray(Image.open(io.BytesIO(content))).astype(int)
+    colours = [pixels[:, 26], pixels[:, 266]]  # on the left edge of each box
+    brightest = [edge[edge.sum(1).argmax()] for edge in colours]
+    assert np.abs(brightest[0] - brightest[1]).max() > 60, 'another colour than an object'

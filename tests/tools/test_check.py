@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from exports import export
 from helpers import run_tool
 from PIL import Image
 
@@ -43,6 +45,19 @@ def test_sound_data_of_every_layout(imagenet, coco_tiny):
     said = check(coco_tiny)
     assert 'layout of coco' in said
     assert '705 annotations (699 polygons, 6 crowd, 6 RLE), 80 categories' in said
+
+
+def test_annotations_of_other_layouts(tmp_path):
+    export('yolo', tmp_path / 'yolo')
+    said = check(tmp_path / 'yolo')
+    assert 'YOLO, train: 8 images, 16 masks' in said
+    assert '2 categories: bolt, nut' in said
+    next((tmp_path / 'yolo/labels/val').iterdir()).write_text('0 a b c d\n')
+    assert 'is not an annotation of YOLO' in check(tmp_path / 'yolo', faults=1)
+    export('cvat', tmp_path / 'cvat')
+    assert '12 images in' in check(tmp_path / 'cvat')
+    export('cvat brush', tmp_path / 'brush')
+    assert '22 of 22 objects of' in check(tmp_path / 'brush', faults=1)
 
 
 def test_faults_of_imagenet(imagenet):
@@ -141,8 +156,13 @@ def test_all_that_is_wrong_is_listed_at_once_the_worst_first(tmp_path):
     assert 'modes of 4 images: 3 RGB, 1 I;16' in text
 
 
-def test_pictures_without_black_and_white_are_a_fault(tmp_path):
-    Image.new('F', (8, 8)).save(tmp_path / 'a.tiff')
+def test_deep_pictures_are_warned_of_and_measured(tmp_path):
+    values = np.linspace(-3, 5, 64, dtype=np.float32).reshape(8, 8)
+    for i in range(2):
+        Image.fromarray(values).save(tmp_path / f'{i}.tiff')
+    said = check(tmp_path, '--decode', '--statistics')
+    assert 'WARNING' in said
+    assert '2 images of over 8 bits, or of floating-point numbers, need mmgreen.LoadImage' in said
+    assert 'float32, channels 1, values -3 to 5, black -3, white 5; mean' in said
     picture(tmp_path / 'b.png')
-    said = check(tmp_path, faults=1)
-    assert '1 images of floating-point numbers (mode F) have no black and white' in said
+    assert 'images are of different kinds' in check(tmp_path, '--statistics', faults=1)

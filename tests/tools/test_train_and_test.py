@@ -100,6 +100,28 @@ def test_test_prints_the_tables_saves_predictions_and_draws(demo, detector, tmp_
         assert len(pickle.load(file)) == 6
 
 
+def test_tiles_larger_than_the_images_change_nothing(demo, detector, tmp_path):
+    found = {}
+    for name, options in (('whole', ()), ('tiled', ('--tile', 512)), ('cut', ('--tile', 96))):
+        done = run_tool(
+            *('tools/test.py', DETECT, detector[0] / 'epoch_1.pth', *options),
+            *('--work-dir', tmp_path / name, '--show-dir', tmp_path / f'{name}_pictures'),
+            *('--cfg-options', f'data_root={demo}/', 'test_dataloader.num_workers=0', *NARROW),
+            'model.test_cfg.rcnn.score_thr=0.001',
+        )
+        assert done.returncode == 0, done.stderr
+        results = json.loads(next((tmp_path / name).rglob('detections.segm.json')).read_text())
+        found[name] = sorted(results, key=lambda d: (d['image_id'], -d['score'], d['bbox']))
+        assert len(list((tmp_path / f'{name}_pictures').glob('*.jpg'))) == 6
+    assert found['whole']
+    for one, other in zip(found['whole'], found['tiled'], strict=True):
+        assert other['score'] == pytest.approx(one['score'], abs=1e-4)
+        assert other['bbox'] == pytest.approx(one['bbox'], abs=1e-2)
+        assert other['segmentation'] == one['segmentation']
+    sizes = {tuple(d['segmentation']['size']) for d in found['cut']}
+    assert sizes == {(192, 192)}, 'masks are of the whole image'
+
+
 @pytest.mark.parametrize(
     ('command', 'words'),
     [

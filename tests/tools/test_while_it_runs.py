@@ -192,7 +192,7 @@ def test_pre_training_alone_has_a_report(pretrained, tmp_path):
 
 
 def test_training_that_was_resumed_is_added_up(demo, pretrained):
-    from mmgreen.report.pretraining import scalars_of
+    from mmgreen.report.logs import scalars_of
     from mmgreen.report.provenance import training_in
 
     command = [

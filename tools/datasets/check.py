@@ -30,6 +30,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--decode', action='store_true', help='decode every image (slow)')
     parser.add_argument(
+        '--statistics', action='store_true', help='measure depth, range and channels of some images'
+    )
+    parser.add_argument(
         '--fix',
         nargs=3,
         type=Path,
@@ -49,7 +52,7 @@ def main() -> None:
             for what in mend_annotations(ann_file, out, images):
                 print(f'{out}: {what}')
             files = [out]
-        faults = check_dataset(args.folder, args.layout, files, args.decode)
+        faults = check_dataset(args.folder, args.layout, files, args.decode, args.statistics)
     if faults:
         sys.exit(f'error: {faults} faults in {args.folder}, listed above')
     print('  sound')

@@ -40,7 +40,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmgreen.datasets.conversion import to_coco
+    from mmgreen.datasets.layouts import to_coco
 
     with one_sentence():
         done = to_coco(**vars(args))

@@ -8,6 +8,7 @@ from .progress_bar_hook import ProgressBarHook
 from .run_record_hook import RECORD, RunRecordHook
 from .runtime_info_hook import RuntimeInfoHook
 from .strict_load_hook import StrictLoadHook
+from .validation_loss_hook import VAL_LOSS, ValidationLossHook
 from .watch_hook import WatchHook
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     'RANK',
     'RECORD',
     'REQUEUE',
+    'VAL_LOSS',
     'WITHIN',
     'CheckpointHook',
     'FeatureHealthHook',
@@ -24,5 +26,6 @@ __all__ = [
     'RunRecordHook',
     'RuntimeInfoHook',
     'StrictLoadHook',
+    'ValidationLossHook',
     'WatchHook',
 ]

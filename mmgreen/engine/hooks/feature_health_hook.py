@@ -14,10 +14,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmgreen.datasets.held_out import held_out_images
+from mmgreen.datasets.held_out import held_out_images, load_held_out
 from mmgreen.errors import UserError
 from mmgreen.evaluation import effective_rank, knn_predict, share_within_images
-from mmgreen.images import read_image
 from mmgreen.registry import HOOKS
 
 #: What the scalars are called, with the number of the stage, from 1, behind the first two.
@@ -73,7 +72,7 @@ class FeatureHealthHook(Hook):
         folders = []
         for path in held_out_images(runner, self.images, self.num_images):
             try:
-                self._loaded.append(read_image(path))
+                self._loaded.append(load_held_out(runner, path))
                 folders.append(Path(path).parent)
             except UserError as error:  # no reason to lose a run
                 runner.logger.log(logging.WARNING, f'Not measured: {error}')
@@ -168,8 +167,10 @@ def _stage_features(model: nn.Module, images: list[np.ndarray], size: int) -> li
     ]
     for first in range(0, len(images), _BATCH):
         resized = [cv2.resize(image, (size, size)) for image in images[first : first + _BATCH]]
-        # The preprocessor expects what OpenCV reads.
-        batch = torch.from_numpy(np.stack(resized)[..., ::-1].copy()).permute(0, 3, 1, 2)
+        stack = np.stack(resized)
+        if stack.shape[-1] == 3:  # the preprocessor expects what OpenCV reads
+            stack = stack[..., ::-1]
+        batch = torch.from_numpy(stack.copy()).permute(0, 3, 1, 2)
         model.backbone(model.data_preprocessor(dict(inputs=batch, data_samples=None))['inputs'])
     for handle in handles:
         handle.remove()

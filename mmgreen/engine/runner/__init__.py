@@ -3,5 +3,12 @@
 from .building import build_runner
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .processes import leaving_at_once
+from .tiled_test_loop import TiledTestLoop
 
-__all__ = ['ResumableEpochLoop', 'ResumableIterLoop', 'build_runner', 'leaving_at_once']
+__all__ = [
+    'ResumableEpochLoop',
+    'ResumableIterLoop',
+    'TiledTestLoop',
+    'build_runner',
+    'leaving_at_once',
+]

@@ -2,6 +2,7 @@
 
 from .calibration import describe_calibration
 from .categories import describe_categories
+from .confusion import describe_confusion
 from .curves import describe_curves
 from .errors import describe_errors
 from .figures import describe_figures
@@ -11,6 +12,7 @@ from .sizes import describe_sizes
 __all__ = [
     'describe_calibration',
     'describe_categories',
+    'describe_confusion',
     'describe_curves',
     'describe_errors',
     'describe_figures',

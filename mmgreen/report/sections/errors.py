@@ -33,8 +33,8 @@ def describe_errors(comparison: Comparison) -> Section:
             Table(header, rows, f'Errors, {words}'),
         ]
     text = (
-        'AP50 that an oracle would win by mending one kind of error, as TIDE counts them: '
+        'AP50 that would be gained if one kind of error were corrected, as TIDE counts them: '
         'a wrong class; a box or mask with IoU between 0.1 and 0.5; both; a second '
         'detection of the same object; background; an object that is missed.'
     )
-    return Section('Where the errors are', text, blocks)
+    return Section('Kinds of errors', text, blocks)

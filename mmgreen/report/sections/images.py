@@ -13,6 +13,8 @@ from mmgreen.report.examples import draw_example
 
 #: Images that gain most, and as many that lose most.
 _EXAMPLES = 3
+#: Pixels of an image up to which it is drawn.
+_DRAWN = 50_000_000
 
 
 def describe_images(comparison: Comparison) -> Section:
@@ -66,13 +68,17 @@ def _draw(comparison: Comparison, kind: str, folder: Path) -> list[Row]:
     rows = []
     for i, those, what in chosen:
         image_id = image_ids[i]
-        file_name = truth.imgs[image_id]['file_name']
+        entry = truth.imgs[image_id]
+        file_name = entry['file_name']
+        if entry['height'] * entry['width'] > _DRAWN:
+            print_log(f'Report: not drawn: {file_name} is too large')
+            continue
         try:
             image = read_image(folder / file_name)
         except UserError as error:
             print_log(f'Report: not drawn: {error}')
             continue
-        caption = f'{what}: {file_name}, objects that are there'
+        caption = f'{what}: {file_name}, ground truth'
         pictures = [draw_example(truth, image_id, image, None, caption)]
         for r in those:
             value = comparison.parts[r][kind].image_f1[i]

@@ -1,0 +1,107 @@
+"""Annotated images of any layout, in the terms of COCO."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmgreen.files import write_whole
+
+
+@dataclass
+class AnnotatedImage:
+    """An image and its objects.
+
+    Attributes:
+        name: Path below the folder of images, with forward slashes.
+        size: Width and height in pixels, as the image is shown.
+        objects: COCO's annotations, with the name of the category as ``label`` in the
+            place of ids: ``bbox``, ``area``, ``iscrowd``, and ``segmentation`` where
+            there is one.
+    """
+
+    name: str
+    size: tuple[int, int]
+    objects: list[dict] = field(default_factory=list)
+
+
+@dataclass
+class Dataset:
+    """What a folder holds, whatever its layout.
+
+    Attributes:
+        folder: The folder, below which all images are.
+        layout: Name of the layout.
+        splits: Images by split: ``train``, ``val`` and ``test``, or those of them that
+            there are; ``all`` where nothing is said.
+        categories: Names, in the order in which they are counted.
+        notes: What was found or done on the way that a user should know, in words.
+        originals: Annotation file and image folder of the splits whose files can be used as
+            they are.
+    """
+
+    folder: Path
+    layout: str
+    splits: dict[str, list[AnnotatedImage]]
+    categories: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    originals: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are objects: images alone, and class folders, have none."""
+        return bool(self.categories)
+
+    @property
+    def images(self) -> list[AnnotatedImage]:
+        """Those of all splits."""
+        return [image for split in self.splits.values() for image in split]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether all objects have a mask, and not only a box."""
+        return all('segmentation' in thing for image in self.images for thing in image.objects)
+
+    def counts(self, split: str) -> Counter[str]:
+        """Numbers of objects, crowds left out, by category."""
+        return Counter(
+            thing['label']
+            for image in self.splits[split]
+            for thing in image.objects
+            if not thing['iscrowd']
+        )
+
+
+def write_coco(
+    path: Path, images: list[AnnotatedImage], categories: tuple[str, ...]
+) -> tuple[int, int]:
+    """Write a COCO annotation file.
+
+    Args:
+        path: JSON file.
+        images: Those of one split.
+        categories: Names, counted from 1.
+
+    Returns:
+        Numbers of images and of annotations.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    numbers = {name: number for number, name in enumerate(categories, 1)}
+    entries: list[dict] = []
+    annotations: list[dict] = []
+    for number, image in enumerate(images, 1):
+        width, height = image.size
+        entries.append(dict(id=number, file_name=image.name, width=width, height=height))
+        for thing in image.objects:
+            rest = {key: value for key, value in thing.items() if key != 'label'}
+            rest |= dict(id=len(annotations) + 1, image_id=number)
+            annotations.append(dict(rest, category_id=numbers[thing['label']]))
+    content = dict(
+        images=entries,
+        annotations=annotations,
+        categories=[dict(id=number, name=name) for name, number in numbers.items()],
+    )
+    write_whole(path, json.dumps(content))
+    return len(entries), len(annotations)

@@ -1,0 +1,98 @@
+"""What a detector's config says: scale, anchors, batch, length."""
+
+from dataclasses import dataclass
+
+from .machine import Machine
+from .traits import Traits
+
+#: Longest side of an image that is trained on, and that is tested on.
+_GPU_SIDES, _CPU_SIDES = (1333, 1333), (256, 512)
+#: An object should cover as many pixels a side, where the image allows.
+_SMALL = 16
+#: GiB that an image of a million pixels takes in mixed precision, beside the model's own; estimates.
+_GIB = dict(nano=0.8, tiny=2.6, small=3.4, base=4.6)
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """Settings of a detector for some data on some machine.
+
+    Attributes:
+        scale: Longer and shorter side that images are resized to fit.
+        zoom: How many times as large a median image then is.
+        crop: Side of the crops that are trained on; None for whole images.
+        anchor: Side of the smallest anchors, in strides.
+        most: Objects that an image may have.
+        batch: Images a step.
+        rate: Learning rate.
+        steps: Length of the training.
+        warm_up: Steps of rising rate.
+        interval: Steps between validations.
+        patience: Validations without progress after which training ends.
+        workers: Processes that read images.
+    """
+
+    scale: tuple[int, int]
+    zoom: float
+    crop: int | None
+    anchor: float
+    most: int
+    batch: int
+    rate: float
+    steps: int
+    warm_up: int
+    interval: int
+    patience: int
+    workers: int
+
+    @property
+    def test_share(self) -> float:
+        """How many times as many pixels a test image has as one that is trained on."""
+        return self.scale[0] * self.scale[1] / self.crop**2 if self.crop else 1.0
+
+
+def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
+    """Settings of a detector.
+
+    Args:
+        traits: Of the training images.
+        machine: Where it is trained.
+        size: Of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
+    """
+    gpu = machine.gpu_memory is not None
+    trained, tested = _GPU_SIDES if gpu else _CPU_SIDES
+    zoom = min(tested / traits.long, max(1.0, _SMALL / traits.small))
+    scale = (_to_stride(traits.long * zoom), _to_stride(traits.short * zoom))
+    crop = trained if scale[0] > trained else None
+    seen = crop**2 if crop else scale[0] * scale[1]
+    anchor = min((2, 3, 4, 6, 8), key=lambda s: abs(4 * s - traits.small * zoom))
+    batch = 8
+    if machine.gpu_memory:
+        fits = (0.85 * machine.gpu_memory - 2.5) / (_GIB[size] * seen / 1e6)
+        batch = max(1, min(16, int(fits)))
+    epoch = max(1, traits.images // batch)
+    if gpu:
+        steps = max(2000, min(90_000, epoch * (36 if traits.images < 10_000 else 12)))
+    else:
+        steps = max(400, min(1200, epoch * 36))
+    interval = max(1, steps // (12 if gpu else 4))
+    return DetectorRecipe(
+        scale=scale,
+        zoom=zoom,
+        crop=crop,
+        anchor=anchor,
+        most=max(100, -(-13 * traits.crowded // 100) * 10),
+        batch=batch,
+        # A narrow net from scratch learns at ten times the rate of a wide one.
+        rate=1e-3 if size == 'nano' else round(1e-4 * (batch / 16) ** 0.5, 6),
+        steps=steps,
+        warm_up=min(500, steps // 10),
+        interval=interval,
+        patience=4 if gpu else 2,
+        workers=min(4, max(1, machine.cores - 1)) if gpu else 1,
+    )
+
+
+def _to_stride(side: float) -> int:
+    """The nearest multiple of the last stage's stride."""
+    return max(64, 32 * round(side / 32))

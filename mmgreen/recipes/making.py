@@ -1,0 +1,189 @@
+"""A dataset base and configs that inherit from it, with a reason for each choice."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mmgreen.datasets.layouts import Dataset, divide, read_dataset
+from mmgreen.datasets.statistics import Statistics, measure_images
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+from mmgreen.images import is_deep
+from mmgreen.version import __version__
+
+from . import detector, pretraining
+from .machine import Machine
+from .placing import place_splits
+from .traits import measure
+
+_SIZES = ('nano', 'tiny', 'small', 'base')
+#: What can be made: kind of model, and size of its backbone.
+MODELS = tuple(
+    f'{kind}_swin-{size}' for kind in ('mask-rcnn', 'faster-rcnn', 'greenmim') for size in _SIZES
+)
+#: Windows of the larger backbones, as the files of their configs are called.
+_FILES = dict(nano='nano', tiny='tiny-w7', small='small-w7', base='base-w7')
+_PRETRAINING = dict(
+    nano='greenmim_swin-nano_b32-4k_own-data.py',
+    tiny='greenmim_swin-tiny-w7_b128-amp-10k_own-data.py',
+)
+
+
+#: Of how many images it is asked whether they have more than eight bits.
+_LOOKED_AT = 50
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written.
+
+    Attributes:
+        dataset: What was found.
+        configs: Files to train by.
+        work_dirs: What each of them writes to.
+    """
+
+    dataset: Dataset
+    configs: list[Path]
+    work_dirs: list[Path]
+
+
+def make_configs(
+    folder: Path,
+    out: Path,
+    machine: Machine,
+    models: list[str] | None = None,
+    start: str | None = None,
+    crowds_as_objects: bool = False,
+    seed: int = 0,
+) -> Made:
+    """Write a dataset base and configs for what a folder holds.
+
+    Nothing is written before all of it is known to be sound.
+
+    Args:
+        folder: Of any layout that :func:`~mmgreen.datasets.layouts.read_dataset` knows.
+        out: Folder to write to.
+        machine: Where the configs will be run.
+        models: Of :data:`MODELS`. By default a detector that fits annotations and machine, or, of
+            images without objects, a pre-training.
+        start: Checkpoint that they start from; by default none.
+        crowds_as_objects: Take each crowd of a COCO file as one object.
+        seed: Decides which images are held out where no split is named.
+
+    Raises:
+        UserError: If the folder cannot be used, or a model does not fit it.
+    """
+    dataset = read_dataset(folder, crowds_as_objects)
+    models = models or [_fitting(dataset, machine)]
+    for model in models:
+        _check_fit(dataset, model)
+    if start and not Path(start).is_file():
+        raise UserError(f'checkpoint {start} does not exist')
+    divide(dataset, seed=seed)
+    for split in dataset.splits:
+        if dataset.labelled and not dataset.counts(split):
+            raise UserError(f'no image of {split} in {folder} has an object')
+    traits = measure(dataset)
+    levels = _levels(dataset)
+    several = levels.channels if levels else 3
+    channels = 3 if several == 1 else several
+    name = out.resolve().name
+    common = dict(
+        levels=levels,
+        channels=channels,
+        mean=(levels.mean * 3)[:3] if levels else None,
+        std=(levels.std * 3)[:3] if levels else None,
+        version=__version__,
+        dataset=dataset,
+        traits=traits,
+        machine=machine,
+        start=start,
+        root=str(folder).rstrip('/') + '/',
+        tensorboard=find_spec('tensorboard') is not None,
+    )
+    places = {
+        labels: place_splits(dataset, out / 'annotations', labels)
+        for labels in {not model.startswith('greenmim') for model in models}
+    }
+    files = {
+        labels: dict(
+            placed=placed,
+            files={split: _named(p.ann_file, folder, out) for split, p in placed.items()},
+        )
+        for labels, placed in places.items()
+    }
+    if True in files:
+        write_whole(out / 'dataset.py', _render('dataset.py', common | files[True]))
+    configs, work_dirs = [], []
+    for model in models:
+        kind, size = model.split('_swin-')
+        file = 'pretrain' if kind == 'greenmim' else 'detector'
+        path, work_dir = out / f'{file}.py', Path('work_dirs', f'{name}_{file}')
+        rest: dict[str, Any] = dict(kind=kind, size=size, work_dir=work_dir, path=path)
+        if kind == 'greenmim':
+            rest['recipe'] = pretraining.choose(traits, machine, size)
+            rest['base'] = f'own_data/{_PRETRAINING["nano" if size == "nano" else "tiny"]}'
+        else:
+            rest['recipe'] = detector.choose(traits, machine, size)
+            rest['base'] = f'_base_/models/{kind}_green-swin-{_FILES[size]}_fpn.py'
+        write_whole(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
+        configs.append(path)
+        work_dirs.append(work_dir)
+    return Made(dataset, configs, work_dirs)
+
+
+def _levels(dataset: Dataset) -> Statistics | None:
+    """Statistics of images that eight bits and three channels cannot hold; None of others."""
+    paths = [dataset.folder / image.name for image in dataset.splits['train']]
+    some = paths[:: -(-len(paths) // _LOOKED_AT)]
+    return measure_images(paths) if any(is_deep(str(path)) for path in some) else None
+
+
+def _fitting(dataset: Dataset, machine: Machine) -> str:
+    size = 'nano' if machine.gpu_memory is None else 'tiny'
+    if not dataset.labelled:
+        return f'greenmim_swin-{size}'
+    return f'{"mask" if dataset.has_masks else "faster"}-rcnn_swin-{size}'
+
+
+def _check_fit(dataset: Dataset, model: str) -> None:
+    if model not in MODELS:
+        raise UserError(f'there is no model {model}: choose one of {", ".join(MODELS)}')
+    if model.startswith('greenmim'):
+        return
+    if not dataset.labelled:
+        raise UserError(
+            f'{dataset.folder} ({dataset.layout}) has no boxes or masks to train {model} on: '
+            'annotate some images, or pre-train with --model greenmim_swin-tiny'
+        )
+    if model.startswith('mask') and not dataset.has_masks:
+        raise UserError(
+            f'{dataset.folder} has boxes without masks, and {model} learns from masks: take '
+            f'{model.replace("mask", "faster", 1)}'
+        )
+
+
+def _named(path: Path | None, folder: Path, out: Path) -> str:
+    """A file as a dataset names it: below the dataset's folder, or beside the config."""
+    if path is None:
+        return ''
+    if path.is_relative_to(out):
+        return f'{{{{ fileDirname }}}}/{path.relative_to(out).as_posix()}'
+    return path.relative_to(folder).as_posix()
+
+
+def _render(name: str, values: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader('mmgreen.recipes'),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Python, not HTML
+    )
+    environment.filters['repr'] = repr
+    return environment.get_template(f'{name}.j2').render(values)

@@ -1,0 +1,80 @@
+"""What a pre-training's config says: crops, unit, batch, length."""
+
+from dataclasses import dataclass
+
+from .detector import choose as choose_detector
+from .machine import Machine
+from .traits import Traits
+
+#: Of a recipe in configs/own_data: side of its crops, batch, steps, learning rate.
+_KNOWN = dict(
+    nano=(64, 32, 4000, 1e-3),
+    tiny=(160, 128, 10_000, 4e-4),
+    small=(160, 128, 10_000, 4e-4),
+    base=(160, 128, 10_000, 4e-4),
+)
+#: GiB that an image of 160 pixels takes in mixed precision; estimates.
+_GIB = dict(nano=0.01, tiny=0.05, small=0.08, base=0.11)
+
+
+@dataclass(frozen=True)
+class PretrainingRecipe:
+    """Settings of a pre-training for some images on some machine.
+
+    Attributes:
+        crop: Side of the crops.
+        ratios: Least and largest share of an image's area that a crop shows.
+        unit: Side of a mask unit; None for the recipe's own.
+        batch: Images a step.
+        rate: Learning rate.
+        steps: Length.
+        epochs: How often each image is then seen.
+        workers: Processes that read images.
+    """
+
+    crop: int
+    ratios: tuple[float, float]
+    unit: int | None
+    batch: int
+    rate: float
+    steps: int
+    epochs: float
+    workers: int
+
+
+def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
+    """Settings of a pre-training.
+
+    Args:
+        traits: Of the images; where their objects are known, crops and units follow them.
+        machine: Where it is trained.
+        size: Of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
+    """
+    crop, batch, steps, rate = _KNOWN[size]
+    if machine.gpu_memory:
+        fits = (0.85 * machine.gpu_memory - 2.5) / _GIB[size]
+        while batch > 16 and batch > fits:
+            batch //= 2
+    area = traits.long * traits.short
+    unit = None
+    ratios = (0.2, 1.0)
+    if traits.objects and traits.middle < 32:
+        # Objects one and a quarter to two and a quarter times as large as they are.
+        unit, zooms = 8, (2.3, 1.3)
+        least, most = (min(1.0, round((crop / zoom) ** 2 / area, 4)) for zoom in zooms)
+        ratios = (least, most)
+    elif size == 'nano':
+        zoom = choose_detector(traits, machine, size).zoom if traits.objects else 1.0
+        shown = (crop / zoom) ** 2 / area
+        ratios = (min(0.5, round(0.7 * shown, 4)), min(1.0, round(1.4 * shown, 4)))
+    workers = min(8, max(1, machine.cores - 1)) if machine.gpu_memory else 1
+    return PretrainingRecipe(
+        crop=crop,
+        ratios=ratios,
+        unit=unit,
+        batch=batch,
+        rate=rate * batch / _KNOWN[size][1],
+        steps=steps,
+        epochs=steps * batch / traits.images,
+        workers=workers,
+    )

@@ -1,0 +1,62 @@
+"""What matters of a dataset for a recipe."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmgreen.datasets.layouts import Dataset
+from mmgreen.datasets.sizes import look
+from mmgreen.errors import UserError
+
+#: Of how many images the sizes are read where annotations do not say them.
+_LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Numbers of the training images.
+
+    Attributes:
+        images: How many.
+        long: Median of the longer sides in pixels.
+        short: Median of the shorter sides.
+        objects: How many, crowds left out.
+        small: Side of a square of an object's area, that of the smallest tenth.
+        middle: The median of these sides.
+        crowded: Objects in an image, in the fullest hundredth.
+    """
+
+    images: int
+    long: int
+    short: int
+    objects: int = 0
+    small: float = 0.0
+    middle: float = 0.0
+    crowded: int = 0
+
+
+def measure(dataset: Dataset) -> Traits:
+    """Measure the training images.
+
+    Raises:
+        UserError: If none can be read, or none has an object though others do.
+    """
+    images = dataset.splits['train']
+    sizes = [image.size for image in images if min(image.size)]
+    if not sizes:
+        some = images[:: -(-len(images) // _LOOKED_AT)]
+        heads = [look(dataset.folder / image.name) for image in some]
+        sizes = [head.size for head in heads if head]
+    if not sizes:
+        raise UserError(f'no image of {dataset.folder} can be read')
+    sides = np.sort(np.array(sizes), axis=1)
+    short, long = (int(side) for side in np.median(sides, axis=0))
+    if not dataset.labelled:
+        return Traits(len(images), long, short)
+    real = [[o for o in image.objects if not o['iscrowd']] for image in images]
+    areas = [thing['area'] for things in real for thing in things]
+    if not areas:
+        raise UserError(f'no training image of {dataset.folder} has an object')
+    small, middle = np.sqrt(np.percentile(areas, [10, 50]))
+    crowded = int(np.percentile([len(things) for things in real], 99))
+    return Traits(len(images), long, short, len(areas), float(small), float(middle), crowded)

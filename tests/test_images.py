@@ -1,0 +1,121 @@
+"""Images of any depth: values as they are stored, pictures that show something, refusals."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from mmgreen.datasets.load_image import LoadImage
+from mmgreen.datasets.statistics import measure_images
+from mmgreen.errors import UserError
+from mmgreen.images import Levels, is_deep, read_array, read_image
+
+RNG = np.random.default_rng(0)
+KINDS = {
+    'grey 8': (RNG.integers(0, 255, (40, 50), dtype=np.uint8), ('png', 'tif', 'npy')),
+    'rgb 8': (RNG.integers(0, 255, (40, 50, 3), dtype=np.uint8), ('png', 'tif', 'npy')),
+    'rgba 8': (RNG.integers(0, 255, (40, 50, 4), dtype=np.uint8), ('png', 'tif', 'npy')),
+    'grey 16': (RNG.integers(0, 4096, (40, 50), dtype=np.uint16), ('png', 'tif', 'npy')),
+    'rgb 16': (RNG.integers(0, 4096, (40, 50, 3), dtype=np.uint16), ('cv2.png', 'tif', 'npy')),
+    'float': (RNG.normal(0, 3, (40, 50)).astype(np.float32), ('tif', 'npy')),
+    'five': (RNG.normal(0, 3, (40, 50, 5)).astype(np.float32), ('tif', 'npy')),
+    'stack': (RNG.integers(0, 4096, (5, 40, 50), dtype=np.uint16), ('tif', 'npy')),
+}
+
+
+def save(path, array):
+    if path.suffix == '.npy':
+        np.save(path, array)
+    elif path.suffix == '.tif':
+        tifffile.imwrite(path, array)
+    elif '.cv2' in path.suffixes:  # Pillow writes no colours of 16 bits
+        import cv2
+
+        cv2.imwrite(str(path), array[..., ::-1])
+    else:
+        Image.fromarray(array).save(path)
+    return path
+
+
+CASES = [
+    pytest.param(array, ending, id=f'{name} {ending}')
+    for name, (array, endings) in KINDS.items()
+    for ending in endings
+]
+
+
+@pytest.mark.parametrize(('array', 'ending'), CASES)
+def test_values_are_read_as_stored(array, ending, tmp_path):
+    path = save(tmp_path / f'a.{ending}', array)
+    expected = array[..., None] if array.ndim == 2 else array
+    expected = np.moveaxis(expected, 0, -1) if len(expected) == 5 else expected
+    found = read_array(path)
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, expected)
+    plain = array.dtype == np.uint8 and ending != 'npy'
+    assert is_deep(str(path)) != plain
+    picture = read_image(path)
+    assert picture.shape == (40, 50, 3)
+    assert picture.dtype == np.uint8
+    if not plain and array.dtype != np.uint8:
+        assert picture.min() == 0
+        assert picture.max() == 255
+        assert 60 < picture.mean() < 190, 'neither black nor white all over'
+
+
+def test_levels_say_what_is_black_and_white(tmp_path):
+    path = save(tmp_path / 'a.tif', np.array([[100, 200], [300, 4000]], np.uint16))
+    image = LoadImage(low=100, high=300)(dict(img_path=str(path)))['img']
+    assert image.dtype == np.float32
+    expected = np.array([[0, 127.5], [255, 255]], np.float32)
+    np.testing.assert_allclose(image, np.stack([expected] * 3, -1))
+    values = np.array([np.nan, -np.inf, np.inf, 150])
+    assert Levels(100, 200).apply(values).tolist() == [0, 0, 255, 127.5]
+    with pytest.raises(UserError, match='low 5 must be below high 5'):
+        Levels(5, 5)
+
+
+def test_channels_are_in_the_order_that_the_model_takes(tmp_path):
+    three = save(tmp_path / 'rgb.tif', np.full((4, 4, 3), [1000, 2000, 3000], np.uint16))
+    image = LoadImage(low=0, high=4000)(dict(img_path=str(three)))['img']
+    assert image[0, 0].tolist() == [191.25, 127.5, 63.75], 'blue, green, red'
+    five = save(tmp_path / 'five.npy', np.full((4, 4, 5), [0, 1, 2, 3, 4], np.float32))
+    load = LoadImage(low=0, high=4, channels=5, mean=[0] * 5, std=[255] * 5)
+    assert load(dict(img_path=str(five)))['img'][0, 0].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    with pytest.raises(UserError, match='has 5 channels, and 3 are asked for'):
+        LoadImage(low=0, high=4)(dict(img_path=str(five)))
+
+
+def test_statistics_measure_range_and_channels(tmp_path):
+    rng = np.random.default_rng(1)
+    paths = []
+    for i in range(6):
+        values = np.stack([rng.integers(0, 1000, (60, 60)), rng.integers(0, 4000, (60, 60))], -1)
+        values[0, 0] = 60_000  # a hot pixel decides nothing
+        paths.append(save(tmp_path / f'{i}.npy', values.astype(np.uint16)))
+    found = measure_images(paths)
+    assert (found.dtype, found.channels, found.deep) == ('uint16', 2, True)
+    assert found.most == 60_000
+    assert found.low < 50
+    assert 3900 < found.high < 4010
+    assert found.mean == pytest.approx([500 / 4000 * 255, 127.5], rel=0.05)
+    assert found.std == pytest.approx([1000 / 12**0.5 / 4000 * 255, 255 / 12**0.5], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ('array', 'words'),
+    [
+        (np.zeros((3, 4, 50, 60), np.uint16), 'an array of 3 x 4 x 50 x 60'),
+        (np.zeros((40, 50), np.complex64), 'complex64, which are no brightness'),
+    ],
+)
+def test_what_is_no_image_is_refused(array, words, tmp_path):
+    with pytest.raises(UserError, match=words):
+        read_array(save(tmp_path / 'a.npy', array))
+
+
+def test_pickled_arrays_are_not_read(tmp_path):
+    path = tmp_path / 'a.npy'
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match='cannot be read'):
+        read_array(path)

@@ -1,0 +1,133 @@
+"""From a folder to a report, by exactly the lines that docs/journeys.md shows."""
+
+import json
+import re
+import shlex
+
+import pytest
+import torch
+from exports import export
+from helpers import ROOT, run_tool
+
+PAGE = (ROOT / 'docs/journeys.md').read_text()
+# A run of two steps; what the page shows is otherwise as it stands.
+SHORT = {
+    'detector.py': 'train_cfg.max_iters=2 train_cfg.val_interval=2 '
+    'default_hooks.checkpoint.interval=2 param_scheduler=[]',
+    'pretrain.py': 'train_cfg.max_iters=2 default_hooks.checkpoint.interval=2 param_scheduler=[] '
+    'train_dataloader.batch_size=2',
+}
+LAYOUTS = {
+    'cvat': 'cvat',
+    'brush': 'cvat brush',
+    'roboflow': 'roboflow',
+    'studio': 'label studio',
+    'labelme': 'labelme',
+    'voc': 'voc',
+    'yolo': 'yolo',
+    'few': 'coco',
+    'photos': 'images',
+    'grey': 'cvat',
+}
+
+
+def journeys():
+    """The commands of each block of the page that makes a config and trains by it."""
+    blocks = re.findall(r'```bash\n(.*?)```', PAGE, re.S)
+    for block in blocks:
+        lines = block.replace('\\\n', ' ').splitlines()
+        made = re.findall(r'--out configs/(\w+)', block)
+        if made and made[-1] in LAYOUTS:
+            yield pytest.param(lines, id=made[-1])
+
+
+def run(line, cwd):
+    program, tool, *words = shlex.split(line)
+    assert program == 'python'
+    words = [str(next(cwd.glob(word))) if '*' in word else word for word in words]
+    words = [word.replace('iter_4000', 'iter_2') for word in words]
+    short = SHORT.get(words[0].rsplit('/', 1)[-1]) if tool == 'tools/train.py' else None
+    if short:
+        words += ['--cfg-options'] * ('--cfg-options' not in words) + short.split()
+    done = run_tool(ROOT / tool, *words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize('lines', journeys())
+def test_every_line_works(lines, tmp_path):
+    for name in {name for line in lines for name in re.findall(r' data/(\w+)', line)}:
+        ending = 'tif' if name == 'grey' else 'jpg'
+        export(LAYOUTS[name], tmp_path / 'data' / name, ending=ending)
+    for line in lines:
+        done = run(line, tmp_path)
+    report = next(tmp_path.rglob('report.json'))
+    data = json.loads(report.read_text())
+    assert data['images'] > 0
+    assert f'Report: {report.with_name("report.html")}' in done.stdout
+
+
+def test_all_layouts_have_a_journey():
+    assert {p.id for p in journeys()} == set(LAYOUTS) - {'photos'}
+
+
+def test_five_channels_from_pre_training_to_the_report(tmp_path):
+    export('labelme', tmp_path / 'data/five', ending='npy')
+    make = 'python tools/datasets/make_config.py data/five --out configs/five'
+    run(f'{make} --model greenmim_swin-nano', tmp_path)
+    run('python tools/train.py configs/five/pretrain.py', tmp_path)
+    first = torch.load(tmp_path / 'work_dirs/five_pretrain/iter_2.pth')['state_dict']
+    assert first['backbone.patch_embed.projection.weight'].shape[1] == 5
+    assert list(tmp_path.rglob('reconstruction_0.png'))
+    run(f'{make} --start work_dirs/five_pretrain/iter_2.pth', tmp_path)
+    run('python tools/train.py configs/five/detector.py', tmp_path)
+    done = run(
+        'python tools/test.py configs/five/detector.py work_dirs/five_detector/best_*.pth', tmp_path
+    )
+    assert 'Report: ' in done.stdout
+
+
+def test_five_channels_start_from_a_checkpoint_of_three(tmp_path):
+    timm = pytest.importorskip('timm')
+    state = timm.create_model('swin_tiny_patch4_window7_224').state_dict()
+    torch.save(state, tmp_path / 'swin_tiny.pth')
+    export('labelme', tmp_path / 'data/five', ending='npy')
+    run(
+        'python tools/datasets/make_config.py data/five --out configs/five '
+        '--model mask-rcnn_swin-tiny --start swin_tiny.pth',
+        tmp_path,
+    )
+    done = run(
+        'python tools/train.py configs/five/detector.py --cfg-options train_dataloader.batch_size=1',
+        tmp_path,
+    )
+    assert 'first layer adapted from 3 channels to 5' in done.stdout + done.stderr
+
+
+def test_data_points_any_config_at_a_folder(tmp_path):
+    export('labelme', tmp_path / 'mine')
+    config = ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
+    done = run_tool(
+        *(ROOT / 'tools/train.py', config, '--data', 'mine', '--work-dir', 'run'),
+        *('--cfg-options', 'model.backbone.init_cfg=None', 'train_cfg.max_epochs=1'),
+        *('train_cfg.val_interval=1', 'param_scheduler=[]', 'train_dataloader.batch_size=2'),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'model.roi_head.bbox_head.num_classes is 2' in done.stdout + done.stderr
+    assert 'images were divided (seed 0): 10 train, 2 val' in done.stdout + done.stderr
+    done = run_tool(
+        *(
+            ROOT / 'tools/test.py',
+            config,
+            'run/epoch_1.pth',
+            '--data',
+            'mine',
+            '--work-dir',
+            'test',
+        ),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads(next((tmp_path / 'test').rglob('report.json')).read_text())
+    assert data['images'] == 2, 'those that were held out from training'
