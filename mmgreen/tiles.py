@@ -86,7 +86,7 @@ def detect_in_tiles(
     prepare: Callable[[dict], dict],
     image: np.ndarray,
     tiling: Tiling,
-    batch_size: int = 4,
+    batch_size: int = 1,
 ) -> 'DetDataSample':
     """Detect in each tile as in an image of its own, and join what is of one object.
 
@@ -173,7 +173,6 @@ class _Found:
 
     def merged(self, tiles: list[tuple[int, int, int, int]]) -> '_Found':
         """One detection for each object."""
-        from pycocotools import mask as coco_mask
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
@@ -183,20 +182,16 @@ class _Found:
         pairs = [pair for a, b in _neighbours(tiles) for pair in self._same(tiles, a, b)]
         i, j = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         links = coo_array((np.ones(len(i)), (i, j)), shape=(number, number))
-        groups, group = connected_components(links, directed=False)
+        _, group = connected_components(links, directed=False)
+        members = np.split(np.argsort(group, kind='stable'), np.bincount(group).cumsum()[:-1])
         result = _Found()
-        result.boxes = np.zeros((groups, 4))
-        result.scores = np.zeros(groups, np.float32)
-        result.labels = np.zeros(groups, np.int64)
-        result.masks = None if self.masks is None else []
-        for g in range(groups):
-            (members,) = np.nonzero(group == g)
-            result.boxes[g, :2] = self.boxes[members, :2].min(0)
-            result.boxes[g, 2:] = self.boxes[members, 2:].max(0)
-            result.scores[g] = self.scores[members].max()
-            result.labels[g] = self.labels[members[0]]
-            if self.masks is not None and result.masks is not None:
-                result.masks.append(coco_mask.merge([self.masks[m] for m in members]))
+        result.boxes = np.array(
+            [[*self.boxes[m, :2].min(0), *self.boxes[m, 2:].max(0)] for m in members]
+        )
+        result.scores = np.array([self.scores[m].max() for m in members])
+        result.labels = np.array([self.labels[m[0]] for m in members])
+        if self.masks is not None:
+            result.masks = [_united([self.masks[i] for i in m]) for m in members]
         return result
 
     def _same(
@@ -213,6 +208,12 @@ class _Found:
             i, j = np.unravel_index(iou.argmax(), iou.shape)
             yield int(of_a[i]), int(of_b[j])
             iou[i], iou[:, j] = 0, 0
+
+
+def _united(masks: list[dict]) -> dict:
+    from pycocotools import mask as coco_mask
+
+    return coco_mask.merge(masks) if len(masks) > 1 else masks[0]
 
 
 def _neighbours(tiles: list[tuple[int, int, int, int]]) -> Iterator[tuple[int, int]]:

@@ -90,6 +90,8 @@ def prepare_config(cfg: Config, mode: str) -> None:
             print_log('No GPU: batch norm is not synchronised between processes.')
 
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
+    if mode == 'test':  # it would load the training data, to look at their loop
+        cfg.custom_hooks = [h for h in cfg.custom_hooks if h.get('type') != 'EarlyStoppingHook']
     there = {hook.get('type') for hook in cfg.custom_hooks}  # in a config that a run has dumped
     training = ('WatchHook', 'PreemptionHook') if mode == 'train' else ()
     always = ('PlainCheckpointHook', 'StrictLoadHook', 'RunRecordHook', 'ProgressBarHook')

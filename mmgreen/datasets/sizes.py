@@ -31,6 +31,7 @@ class Head:
 
 def look(path: Path) -> Head | None:
     """Read the head of an image file, and no more; ``None`` if it is no image."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing is decoded here
     try:
         with Image.open(path) as image:
             turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
@@ -38,6 +39,8 @@ def look(path: Path) -> Head | None:
             return Head((height, width) if turned else image.size, image.size, image.mode)
     except OSError:
         pass
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
     if str(path).lower().endswith(('.npy', '.tif', '.tiff')):  # Pillow does not know all of them
         try:
             array = read_array(path)

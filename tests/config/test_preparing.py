@@ -13,6 +13,7 @@ from mmgreen.arguments import add_cfg_options
 from mmgreen.config import device, load_config, prepare_config
 from mmgreen.config.device import why_no_gpu
 from mmgreen.config.settings import warn_of_slips
+from mmgreen.engine import build_runner
 from mmgreen.errors import UserError
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -359,3 +360,19 @@ def test_a_gpu_that_is_not_found_is_said_with_the_reason(demo, logged, monkeypat
     (record,) = [r for r in logged.records if 'NO GPU' in r.getMessage()]
     assert record.levelname == 'WARNING'
     assert 'CUDA 13.0 cannot use the driver (The NVIDIA driver' in record.getMessage()
+
+
+def test_a_test_does_without_training_data(own, tmp_path):
+    """EarlyStoppingHook asks for the training loop as soon as anything runs."""
+    (own / 'annotations/train.json').unlink()
+    options = {
+        'data_root': f'{own}/',
+        'model.backbone.init_cfg': None,
+        'test_dataloader.num_workers': 0,
+        'train_dataloader.num_workers': 0,
+    }
+    cfg = load_config(str(ROOT / DETECT), options, tmp_path)
+    cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP')]
+    prepare_config(cfg, 'test')
+    runner = build_runner(cfg)
+    runner.call_hook('before_run')

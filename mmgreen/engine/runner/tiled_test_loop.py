@@ -44,7 +44,7 @@ class TiledTestLoop(TestLoop):
         evaluator: Any,
         tile: int = 1024,
         overlap: float = 0.2,
-        batch_size: int = 4,
+        batch_size: int = 1,
         fp16: bool = False,
     ) -> None:
         self.tiling = Tiling(tile, overlap)
