@@ -26,16 +26,16 @@ def scalars_of(training: Training, key: str) -> tuple[np.ndarray, np.ndarray]:
 def validations_of(training: Training, key: str) -> tuple[np.ndarray, np.ndarray]:
     """Training steps and values of a scalar that was logged after validations.
 
-    Of a run that is counted in epochs, mmengine logs the epoch in the place of the step.
+    The step is that of the last training line before it: mmengine counts validations by the epoch,
+    which is 0 all along where a run is counted in steps.
     """
     found: dict[int, float] = {}
     for folder in training.folders:
-        ends: dict[int, int] = {}  # the last step of each epoch so far
+        step = 0
         for row in _read_rows(folder / 'vis_data/scalars.json'):
-            if 'epoch' in row and 'step' in row:
-                ends[row['epoch']] = row['step']
-            elif key in row and 'step' in row:
-                step = ends.get(row['step'], row['step']) if ends else row['step']
+            if {'epoch', 'iter'} & set(row) and 'step' in row:
+                step = row['step']
+            elif key in row:
                 found = {s: value for s, value in found.items() if s < step} | {step: row[key]}
     return np.array(list(found), dtype=np.int64), np.array(list(found.values()))
 

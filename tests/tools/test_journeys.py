@@ -13,7 +13,7 @@ PAGE = (ROOT / 'docs/journeys.md').read_text()
 # A run of two steps; what the page shows is otherwise as it stands.
 SHORT = {
     'detector.py': 'train_cfg.max_iters=2 train_cfg.val_interval=2 '
-    'default_hooks.checkpoint.interval=2 param_scheduler=[]',
+    'default_hooks.checkpoint.interval=2 param_scheduler=[] default_hooks.logger.interval=1',
     'pretrain.py': 'train_cfg.max_iters=2 default_hooks.checkpoint.interval=2 param_scheduler=[] '
     'train_dataloader.batch_size=2',
 }
@@ -64,6 +64,8 @@ def test_every_line_works(lines, tmp_path):
     report = next(tmp_path.rglob('report.json'))
     data = json.loads(report.read_text())
     assert data['images'] > 0
+    (training,) = data['training'].values()
+    assert [point['step'] for point in training['losses']['validation']] == [2]
     assert f'Report: {report.with_name("report.html")}' in done.stdout
 
 
