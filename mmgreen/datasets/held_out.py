@@ -32,9 +32,15 @@ def held_out_images(runner: Runner, folder: str, number: int) -> list[str]:
     Args:
         runner: Its training images are taken where the folder is not there, and that
             is said.
-        folder: Looked through to its depths.
+        folder: Looked through to its depths; or a file that lists images, a line each, below the
+            folder of the training images.
         number: Of images, at most.
     """
+    if osp.isfile(folder):
+        with open(folder, encoding='utf-8') as file:
+            names = [line.strip() for line in file if line.strip()]
+        root = runner.train_dataloader.dataset.data_root
+        return [osp.join(root, name) for name in names[:: max(1, len(names) // number)][:number]]
     if osp.isdir(folder):
         dataset = UnlabelledDataset(data_root=folder, pipeline=[])
     else:

@@ -24,7 +24,7 @@ class ReconstructionHook(Hook):
     TensorBoard and Weights & Biases show it where they are on.
 
     Args:
-        images: Folder of validation images, looked through to its depths; of
+        images: Folder of validation images, looked through to its depths, or a file that lists them;
             training images where it is not there.
         num_images: How many of them, evenly spaced.
         interval: Epochs between two pictures, or steps.

@@ -41,7 +41,7 @@ class FeatureHealthHook(Hook):
     explains much of it.
 
     Args:
-        images: Folder of validation images, looked through to its depths; of
+        images: Folder of validation images, looked through to its depths, or a file that lists them;
             training images where it is not there.
         num_images: How many of them, evenly spaced.
         interval: Epochs between two measurements, or steps; the end is measured, too.
