@@ -113,7 +113,7 @@ def detect_in_tiles(
     found = _Found()
     for first in range(0, len(boxes), batch_size):
         some = boxes[first : first + batch_size]
-        data = [prepare(_as_loaded(image, box)) for box in some]
+        data = [prepare(as_loaded(image, box)) for box in some]
         batch = {key: [each[key] for each in data] for key in data[0]}
         for box, sample in zip(some, model.test_step(batch), strict=True):
             found.add(sample.pred_instances.cpu().numpy(), box, size)
@@ -130,8 +130,13 @@ def detect_in_tiles(
     return sample
 
 
-def _as_loaded(image: np.ndarray, box: tuple[int, int, int, int]) -> dict[str, Any]:
-    """What a pipeline has of an image after loading it."""
+def as_loaded(image: np.ndarray, box: tuple[int, int, int, int]) -> dict[str, Any]:
+    """What a pipeline has of a part of an image after loading it.
+
+    Args:
+        image: (height, width, channels).
+        box: Left, top, right and bottom of the part.
+    """
     left, top, right, bottom = box
     tile = np.ascontiguousarray(image[top:bottom, left:right])
     shape = tile.shape[:2]

@@ -2,7 +2,8 @@
 
 Configs are paths, ``package::path`` of one that a package ships, or
 :class:`mmengine.Config`. Images are paths, or arrays as OpenCV reads them:
-uint8, (height, width, 3), BGR. Pictures that come back are RGB. What is wrong
+uint8, (height, width, 3), BGR, or of the depth and channels of a config that loads them by
+``mmgreen.LoadImage``. Pictures that come back are RGB. What is wrong
 is a :class:`~mmgreen.errors.UserError` of one sentence.
 """
 

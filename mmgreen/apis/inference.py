@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from torch import nn
 import mmgreen  # noqa: F401
 from mmgreen.checkpoints import check_fit, read_checkpoint
 from mmgreen.config import build_model, load_config, own_scope, set_num_classes
+from mmgreen.datasets.load_image import LoadImage
 from mmgreen.errors import UserError
-from mmgreen.images import read_image
-from mmgreen.tiles import Tiling, detect_in_tiles
+from mmgreen.images import read_array, read_image
+from mmgreen.tiles import Tiling, as_loaded, detect_in_tiles
 from mmgreen.visualization import draw_reconstructions
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def reconstruct(
     cfg = load_config(config, cfg_options)
     if cfg.model.type != 'mmgreen.GreenMIM':
         raise UserError(f'{cfg.filename} describes {cfg.model.type}, not mmgreen.GreenMIM')
-    rgb = [_read(image)[..., ::-1] for image in _as_list(images)]
+    load = _loader(cfg.train_dataloader.dataset.pipeline)
+    arrays = [_read(image, load) for image in _as_list(images)]
+    rgb = [array[..., ::-1] if array.shape[2] == 3 else array for array in arrays]
     model = _load_model(cfg, checkpoint)
     return draw_reconstructions(model, rgb, size or cfg.model.backbone.get('img_size', 224), seed)
 
@@ -87,38 +90,55 @@ def detect(
     Raises:
         UserError: If an image cannot be read, or the checkpoint does not fit.
     """
-    from mmdet.apis import inference_detector  # slow to import
-    from mmdet.utils import get_test_pipeline_cfg
+    from mmdet.utils import get_test_pipeline_cfg  # slow to import
 
     cfg = load_config(config, cfg_options)
-    arrays = [_read(image) for image in _as_list(images)]
+    first, *steps = get_test_pipeline_cfg(cfg)
+    load = _loader([first])
+    arrays = [_read(image, load) for image in _as_list(images)]
     model = _load_model(cfg, checkpoint)
     with own_scope(cfg):
+        prepare = Compose(steps)
         if tile:
-            _, *steps = get_test_pipeline_cfg(cfg)  # the first one loads
-            tiling, prepare = Tiling(tile, overlap), Compose(steps)
+            tiling = Tiling(tile, overlap)
             samples = [detect_in_tiles(model, prepare, array, tiling) for array in arrays]
         else:
-            samples = inference_detector(model, arrays)
+            samples = [_detect_whole(model, prepare, array) for array in arrays]
     for sample in samples:
         sample.set_metainfo(dict(classes=model.dataset_meta.get('classes')))
     return samples
+
+
+@torch.no_grad()
+def _detect_whole(model: Any, prepare: Compose, image: np.ndarray) -> 'DetDataSample':
+    height, width = image.shape[:2]
+    data = prepare(as_loaded(image, (0, 0, width, height)))
+    return model.test_step({key: [value] for key, value in data.items()})[0]
+
+
+def _loader(pipeline: Sequence[dict]) -> LoadImage | None:
+    """The step that loads images of more than eight bits, where a pipeline begins with it."""
+    first = dict(pipeline[0])
+    return LoadImage(**first) if first.pop('type') == 'mmgreen.LoadImage' else None
 
 
 def _as_list(images: Image | Sequence[Image]) -> list[Image]:
     return [images] if isinstance(images, Image) else list(images)
 
 
-def _read(image: Image) -> np.ndarray:
-    """An image as BGR, uint8, (height, width, 3)."""
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise UserError(
-                'an image array must be uint8 of shape (height, width, 3), not '
-                f'{image.dtype} of shape {image.shape}'
-            )
-        return image
-    return read_image(image)[..., ::-1]
+def _read(image: Image, load: LoadImage | None = None) -> np.ndarray:
+    """An image as a pipeline has it after loading: BGR, uint8, or as ``load`` gives it."""
+    if not isinstance(image, np.ndarray):
+        return load.prepare(read_array(image), str(image)) if load else read_image(image)[..., ::-1]
+    if load:
+        array = image[..., None] if image.ndim == 2 else image
+        return load.prepare(array[..., ::-1] if array.shape[2] == 3 else array)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            'an image array must be uint8 of shape (height, width, 3), not '
+            f'{image.dtype} of shape {image.shape}'
+        )
+    return image
 
 
 def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:

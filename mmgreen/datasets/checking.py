@@ -63,8 +63,8 @@ def check_dataset(
     elif layout == 'imagenet':
         _check_imagenet(folder, report, decode)
     else:
-        _check_images(folder, report, decode)
-        _check_annotations(folder, report)
+        if _check_images(folder, report, decode):
+            _check_annotations(folder, report)
     if statistics:
         images = sorted(filter(_is_image, folder.rglob('*')))
         try:

@@ -47,20 +47,29 @@ class LoadImage(LoadImageFromFile):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         path = results['img_path']
-        image = self.levels.apply(read_array(path))
+        results['img'] = self.prepare(read_array(path), path)
+        results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+        return results
+
+    def prepare(self, array: np.ndarray, name: str = 'image') -> np.ndarray:
+        """Bring values to the scale and channels of the model.
+
+        Args:
+            array: (height, width, channels), three channels as red, green and blue.
+            name: What an error calls the image.
+        """
+        image = self.levels.apply(array)
         if image.shape[2] == 1:
             image = image.repeat(self.channels, axis=2)
         elif image.shape[2] == 4 and self.channels == 3:
             image = image[..., :3]
         if image.shape[2] != self.channels:
             raise UserError(
-                f'image {path} has {image.shape[2]} channels, and {self.channels} are asked for '
+                f'image {name} has {image.shape[2]} channels, and {self.channels} are asked for '
                 '(LoadImage.channels)'
             )
         if self.channels == 3:
             image = image[..., ::-1]
         if self.mean is not None and self.std is not None:
             image = (image - np.array(self.mean)) / np.array(self.std)
-        results['img'] = np.ascontiguousarray(image, np.float32)
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        return results
+        return np.ascontiguousarray(image, np.float32)

@@ -3,7 +3,7 @@
 `TIDE: A General Toolbox for Identifying Object Detection Errors
 <https://arxiv.org/abs/2008.08115>`_, section 2: every false positive is of one
 kind, every object that is not found is missed unless another kind accounts for
-it, and a kind costs the AP50 that an oracle wins by mending it alone.
+it, and a kind costs the AP50 that is gained by correcting it alone.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Configs for data of one's own: from what a folder holds and what a machine has."""
+"""Configs for your own data, from what a folder holds and what a machine has."""
 
 from .machine import Machine, this_machine
 from .making import MODELS, Made, make_configs

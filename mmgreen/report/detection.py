@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mmgreen.evaluation import FIGURES
 
 from .comparison import Comparison, Part, compare
@@ -114,10 +116,19 @@ def _run_data(run: Run, parts: dict[str, Part], names: Sequence[str]) -> dict:
                 for k, name in enumerate(names)
             ],
             errors=dict(ap50=errors.ap50, lost=errors.lost, count=errors.count),
-            confusion=part.confusion.tolist(),
+            confusion=_confusion_data(part.confusion, names),
             calibration=vars(part.calibration),
         )
     return data
+
+
+def _confusion_data(matrix: np.ndarray, names: Sequence[str]) -> list[dict]:
+    """Pairs that occur; None is nothing there, or missed."""
+    labels = [*names, None]
+    return [
+        dict(there=labels[i], found=labels[j], count=float(matrix[i, j]))
+        for i, j in zip(*np.nonzero(matrix), strict=True)
+    ]
 
 
 def _difference_data(run: Run, parts: dict[str, Part], base: Run, of_base: dict[str, Part]) -> dict:

@@ -35,10 +35,10 @@ def describe_training_curves(training: Training, name: str = '') -> tuple[Sectio
     if 'validation' in losses and len(losses['validation'][0]) > 1:
         begins = overfitting_from(*losses['validation'])
         said = (
-            'The loss on validation images has not begun to rise.'
+            'The loss on validation images does not rise: no overfitting yet.'
             if begins is None
-            else f'The loss on validation images is lowest after {begins:,} steps and rises from then '
-            'on: overfitting begins there. More images, more augmentation or fewer steps help.'
+            else f'The loss on validation images is lowest after {begins:,} steps and rises from '
+            'there: overfitting begins. More images, more augmentation or fewer steps help.'
         )
     title = f'Training of {name}' if name else 'Training'
     data = dict(

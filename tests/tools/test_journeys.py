@@ -4,12 +4,16 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 import torch
 from exports import export
 from helpers import ROOT, run_tool
 
+from mmgreen.apis import detect, reconstruct
+
 PAGE = (ROOT / 'docs/journeys.md').read_text()
+BLOCKS = re.findall(r'```bash\n(.*?)```', PAGE, re.S)
 # A run of two steps; what the page shows is otherwise as it stands.
 SHORT = {
     'detector.py': 'train_cfg.max_iters=2 train_cfg.val_interval=2 '
@@ -33,8 +37,7 @@ LAYOUTS = {
 
 def journeys():
     """The commands of each block of the page that makes a config and trains by it."""
-    blocks = re.findall(r'```bash\n(.*?)```', PAGE, re.S)
-    for block in blocks:
+    for block in BLOCKS:
         lines = block.replace('\\\n', ' ').splitlines()
         made = re.findall(r'--out configs/(\w+)', block)
         if made and made[-1] in LAYOUTS:
@@ -88,22 +91,30 @@ def test_five_channels_from_pre_training_to_the_report(tmp_path):
     )
     assert 'Report: ' in done.stdout
 
+    path = tmp_path / 'data/five/p00.npy'
+    config, best = tmp_path / 'configs/five/detector.py', next(tmp_path.rglob('best_*.pth'))
+    options = {'model.test_cfg.rcnn.score_thr': 0.0}
+    (of_file, of_array) = detect(config, best, [path, np.load(path)], options)
+    assert len(of_file.pred_instances)
+    assert torch.equal(of_file.pred_instances.bboxes, of_array.pred_instances.bboxes)
+    start = tmp_path / 'work_dirs/five_pretrain/iter_2.pth'
+    picture = reconstruct(tmp_path / 'configs/five/pretrain.py', start, [path], 64)
+    assert picture.shape == (3 * 64 + 2 * 4, 64, 3)
 
-def test_five_channels_start_from_a_checkpoint_of_three(tmp_path):
+
+def test_a_checkpoint_of_timm_by_the_page_and_on_five_channels(tmp_path):
     timm = pytest.importorskip('timm')
+    (block,) = (block for block in BLOCKS if 'swin_tiny_patch4_window7_224' in block)
+    create, make, train, _ = block.replace('\\\n', ' ').splitlines()
+    assert "timm.create_model('swin_tiny_patch4_window7_224'" in create  # which downloads
     state = timm.create_model('swin_tiny_patch4_window7_224').state_dict()
     torch.save(state, tmp_path / 'swin_tiny.pth')
-    export('labelme', tmp_path / 'data/five', ending='npy')
-    run(
-        'python tools/datasets/make_config.py data/five --out configs/five '
-        '--model mask-rcnn_swin-tiny --start swin_tiny.pth',
-        tmp_path,
-    )
-    done = run(
-        'python tools/train.py configs/five/detector.py --cfg-options train_dataloader.batch_size=1',
-        tmp_path,
-    )
-    assert 'first layer adapted from 3 channels to 5' in done.stdout + done.stderr
+    export('labelme', tmp_path / 'data/mine', ending='npy')
+    run(make, tmp_path)
+    done = run(f'{train} --cfg-options train_dataloader.batch_size=1', tmp_path)
+    printed = done.stdout + done.stderr
+    assert 'first layer adapted from 3 channels to 5' in printed
+    assert '(Swin by timm' in printed
 
 
 def test_data_points_any_config_at_a_folder(tmp_path):

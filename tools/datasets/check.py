@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
         nargs=3,
         type=Path,
         metavar=('ANN.json', 'IMAGES', 'OUT.json'),
-        help='write an annotation file anew, without what can be mended in one way only (ids, flat '
+        help='write a corrected annotation file, of what has one right answer only (ids, flat '
         'polygons, missing area and iscrowd, swapped sizes), and check it',
     )
     return parser.parse_args()

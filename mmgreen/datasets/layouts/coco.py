@@ -105,8 +105,8 @@ class _File:
         found, faults = examine_annotations(str(path))
         if faults:
             raise UserError(
-                f'{faults[0]}: python tools/datasets/check.py {root} lists all faults, and with '
-                '--fix mends what can be'
+                f'{faults[0]}: python tools/datasets/check.py {root} lists all faults, and '
+                '--fix corrects some of them'
             )
         content = json.loads(path.read_bytes())
         self.path = path
