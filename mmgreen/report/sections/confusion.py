@@ -6,7 +6,7 @@ from mmgreen.report.comparison import PARTS, SCORE, Comparison, Part
 from mmgreen.report.document import Cell, Section, Table, number
 
 #: Categories up to which the whole matrix is shown; of more, the most frequent confusions.
-_WHOLE, _LISTED = 12, 15
+_WHOLE, _LISTED = 5, 15
 
 
 def describe_confusion(comparison: Comparison) -> Section:
