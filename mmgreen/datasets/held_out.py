@@ -18,7 +18,8 @@ def load_held_out(runner: Runner, path: str) -> np.ndarray:
     Raises:
         UserError: If it cannot be read.
     """
-    steps = runner.train_dataloader.dataset.pipeline.transforms
+    pipeline = getattr(runner.train_dataloader.dataset, 'pipeline', None)  # a wrapper has none
+    steps = pipeline.transforms if pipeline else ()
     load = next((step for step in steps if isinstance(step, LoadImage)), None)
     if load is None:
         return read_image(path)

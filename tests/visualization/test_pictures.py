@@ -126,6 +126,7 @@ def test_an_image_that_cannot_be_read_is_not_drawn(tmp_path, caplog):
         **dict(model=drawn_model(), iter=0, logger=logging.getLogger('test')),
         cfg=Config(dict(model=dict(backbone=dict(img_size=224)))),
         visualizer=SimpleNamespace(add_image=lambda name, picture, step: drawn.append(picture)),
+        train_dataloader=SimpleNamespace(dataset=()),
     )
     ReconstructionHook(images=str(tmp_path)).before_train(runner)
     (picture,) = drawn
