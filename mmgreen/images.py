@@ -80,7 +80,10 @@ def is_deep(path: str) -> bool:
     if deep or not path.lower().endswith(('.png', *_TIFF)):
         return deep
     # Pillow shows some of 16 bits and several channels as if they had eight.
-    array = read_array(path)
+    try:
+        array = read_array(path)
+    except UserError:  # whoever reads it says so
+        return False
     return array.dtype != np.uint8 or array.shape[2] not in (1, 3, 4)
 
 

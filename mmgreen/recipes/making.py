@@ -83,10 +83,7 @@ def make_configs(
         _check_fit(dataset, model)
     if start and not Path(start).is_file():
         raise UserError(f'checkpoint {start} does not exist')
-    if dataset.labelled:
-        divide(dataset, seed=seed)
-    else:  # a few to look at; there is nothing to test
-        divide(dataset, min(0.15, _LOOKED_AT / len(dataset.images)), 0, seed)
+    divide(dataset, seed=seed)
     for split in dataset.splits:
         if dataset.labelled and not dataset.counts(split):
             raise UserError(f'no image of {split} in {folder} has an object')

@@ -56,7 +56,7 @@ def use_folder(cfg: Config, folder: Path) -> None:
     shown = placed.get('val', placed['train'])
     for _, hook in walk(cfg.get('custom_hooks') or []):
         if 'images' in hook:
-            hook['images'] = str(folder / shown.images)
+            hook['images'] = str(shown.ann_file or folder / shown.images)
 
 
 def _innermost(node: Any) -> Any:

@@ -127,6 +127,9 @@ def test_images_without_labels(tmp_path):
     assert found.layout == 'class folders'
     assert {split: len(images) for split, images in found.splits.items()} == dict(train=8, val=4)
     assert not found.labelled
+    flat = read_dataset(tmp_path / 'flat')
+    divide(flat)  # for pre-training: nearly all are trained on
+    assert {split: len(images) for split, images in flat.splits.items()} == dict(train=10, val=2)
 
 
 def broken(folder, how):

@@ -21,6 +21,8 @@ _WORDS = {
 }
 #: With fewer images, none are held out for a test beside those for validation.
 _TEST_FROM = 60
+#: Images without labels that are held out, at most.
+_SHOWN = 50
 #: Sides of the thumbnails by which near-duplicates are found, and how much they must have in common.
 _COARSE, _FINE, _ALIKE = 8, 32, 0.98
 
@@ -44,7 +46,7 @@ def divide(
     give the same parts.
 
     Args:
-        dataset: Changed in place. Where training images are named and none for validation, these
+        dataset: Changed in place. Of images without labels up to 50 are held out. Where training images are named and none for validation, these
             are taken from them; where nothing is named, all images are divided.
         val_share: Of the images.
         test_share: Of the images, where no split was named and there are at least 60.
@@ -73,6 +75,16 @@ def divide(
             f'{dataset.folder} has {len(images)} image of {source}: there must be one to train on '
             'and another to validate by'
         )
+    if not dataset.labelled:  # a few to look at; there is nothing to test or to stratify by
+        order = np.random.default_rng(seed).permutation(len(images))
+        held = set(order[: max(1, min(_SHOWN, round(val_share * len(images))))].tolist())
+        parts = {
+            'train': [image for i, image in enumerate(images) if i not in held],
+            'val': [image for i, image in enumerate(images) if i in held],
+        }
+        dataset.splits = {**parts, **dataset.splits}
+        dataset.notes.append(f'{len(held)} images are held out, to look at (seed {seed})')
+        return
     groups = _near_duplicates(dataset, images)
     if len(groups) < 2:
         raise UserError(f'all images of {dataset.folder} are nearly the same')
@@ -151,19 +163,22 @@ def _stratify(
     lacking[1:] = np.maximum(lacking[1:], held.sum(0) >= len(names))
     lacking[0] = held.sum(0) - lacking[1:].sum(0)
     rng = np.random.default_rng(seed)
-    rows = list(rng.permutation(len(groups)))
+    order = rng.permutation(len(groups))
+    open_ = np.ones(len(groups), bool)
     chosen = np.zeros(len(groups), int)
-    while rows:
-        left = held[rows].sum(0)
+    total = held.sum(0)
+    while open_.any():
+        left = held[open_].sum(0)
         rarest = int(np.argmin(np.where(left > 0, left, np.inf)))
+        rows = order[open_[order] & (held[order, rarest] > 0)]
         # Large groups first: what is left evens out what they made uneven.
-        for row in sorted((r for r in rows if held[r, rarest]), key=lambda r: -held[r, rarest]):
+        for row in rows[np.argsort(-held[rows, rarest], kind='stable')]:
             # Of parts that lack as much of it, the one that lacks most images.
-            want = lacking[:, rarest] / held[:, rarest].sum() + 1e-3 * lacking[:, -1] / len(images)
+            want = lacking[:, rarest] / total[rarest] + 1e-3 * lacking[:, -1] / len(images)
             part = int(np.argmax(want))
             chosen[row] = part
             lacking[part] -= held[row]
-            rows.remove(row)
+            open_[row] = False
     _fill_empty(chosen, held, len(names))
     parts: dict[str, list[AnnotatedImage]] = {name: [] for name in names}
     where = {i: names[chosen[row]] for row, group in enumerate(groups) for i in group}
