@@ -3,6 +3,7 @@
 From any scope a module is reached by its prefix, ``type='mmgreen.GreenMIM'``.
 """
 
+from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
@@ -24,7 +25,13 @@ TRANSFORMS = Registry(
     'transform',
     parent=ROOT_TRANSFORMS,
     scope='mmgreen',
-    locations=['mmgreen.datasets.load_image'],
+    locations=['mmgreen.datasets.load_image', 'mmgreen.datasets.random_crop'],
+)
+DATA_SAMPLERS = Registry(
+    'data sampler',
+    parent=ROOT_DATA_SAMPLERS,
+    scope='mmgreen',
+    locations=['mmgreen.datasets.repeat_batch_sampler'],
 )
 #: Masks by the name that configs give them.
 FUNCTIONS = Registry(

@@ -15,15 +15,7 @@ model = dict(
 
 data_root = 'data/own/'
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='RandomResizedCrop',
-        scale=160,
-        crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
-        interpolation='bicubic',
-    ),
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='mmgreen.LoadRandomCrop', scale=160, crop_ratio_range=(0.2, 1.0), flip=0.5),
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-"""Classification by nearest neighbours, from Python."""
+"""Classification by nearest neighbours and by a linear layer, from Python."""
 
 import os
 from collections.abc import Sequence
@@ -14,21 +14,24 @@ from torch.utils.data import DataLoader
 
 from mmgreen.config import build_model, load_config, own_scope, prepare_config
 from mmgreen.errors import UserError
-from mmgreen.evaluation import knn_predict
+from mmgreen.evaluation import knn_predict, linear_predict
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What nearest neighbours find.
+    """What nearest neighbours find, and a linear layer.
 
     Attributes:
         accuracy: Top-1 and top-5 in per cent, by k.
+        linear: Top-1 and top-5 in per cent of a linear layer
+            (:func:`~mmgreen.evaluation.linear_predict`).
         bank: Number of images of known class.
         classified: Number of images that were classified.
         num_classes: Number of classes.
     """
 
     accuracy: dict[int, tuple[float, float]]
+    linear: tuple[float, float]
     bank: int
     classified: int
     num_classes: int
@@ -41,7 +44,7 @@ def classify_by_neighbours(
     device: str | None = None,
     cfg_options: dict | None = None,
 ) -> Neighbours:
-    """Classify by nearest neighbours in a backbone's features, without training.
+    """Classify by a backbone's features as they are: by nearest neighbours, and by a linear layer.
 
     The training images are the bank, the validation images are classified; both go
     through the validation pipeline of the config. Features are what the config's
@@ -77,12 +80,17 @@ def classify_by_neighbours(
         bank, labels = _extract(model, Runner.build_dataloader(known), device)
         features, truth = _extract(model, Runner.build_dataloader(cfg.val_dataloader), device)
     num_classes = cfg.model.head.num_classes
-    accuracy = {}
-    for k in ks:
-        scores = knn_predict(features, bank, labels, num_classes, k, temperature)
-        top = Accuracy.calculate(scores, truth, topk=(1, 5))
-        accuracy[k] = tuple(value[0].item() for value in top)
-    return Neighbours(accuracy, len(bank), len(features), num_classes)
+    accuracy = {
+        k: _top(knn_predict(features, bank, labels, num_classes, k, temperature), truth) for k in ks
+    }
+    linear = _top(linear_predict(features, bank, labels, num_classes), truth)
+    return Neighbours(accuracy, linear, len(bank), len(features), num_classes)
+
+
+def _top(scores: Tensor, truth: Tensor) -> tuple[float, float]:
+    """Top-1 and top-5 in per cent."""
+    one, five = Accuracy.calculate(scores, truth, topk=(1, 5))
+    return one[0].item(), five[0].item()
 
 
 @torch.no_grad()

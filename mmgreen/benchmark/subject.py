@@ -65,11 +65,12 @@ def make_batch(cfg: Config, batch_size: int) -> dict:
     """Random images, taken through the pipeline of a config."""
     rng = np.random.default_rng(0)
     pipeline = cfg.train_dataloader.dataset.pipeline
+    size = next(step.scale for step in pipeline if 'crop_ratio_range' in step)
     with own_scope(cfg):
-        transforms = Compose([t for t in pipeline if t.type != 'LoadImageFromFile'])
+        transforms = Compose([t for t in pipeline if 'Load' not in t.type])
         samples = []
         for i in range(batch_size):
-            image = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+            image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
             shape = image.shape[:2]
             samples.append(
                 transforms(

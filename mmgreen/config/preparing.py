@@ -63,6 +63,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
         check_start(cfg)
         check_work_dir(cfg.work_dir)
         _make_resumable(cfg)
+        _repeat_images(cfg.train_dataloader)
         prepare_optimizer(cfg)
         _make_quick(cfg)
 
@@ -110,6 +111,26 @@ def _make_resumable(cfg: Config) -> None:
     hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     for name in ('runtime_info', 'checkpoint'):
         hooks[name].type = _OURS.get(hooks[name].type, hooks[name].type)
+
+
+def _repeat_images(loader: ConfigDict) -> None:
+    """Put ``train_dataloader.repeats`` where mmengine looks for it.
+
+    Raises:
+        UserError: If it does not divide the batch size.
+    """
+    repeats = loader.pop('repeats', 1)
+    if repeats == 1:
+        return
+    batch_size = loader.batch_size
+    if not isinstance(repeats, int) or repeats < 1 or batch_size % repeats:
+        raise UserError(
+            f'train_dataloader.repeats {repeats} does not divide train_dataloader.batch_size '
+            f'{batch_size}: every image of a batch has as many crops'
+        )
+    loader.batch_sampler = dict(
+        type='mmgreen.RepeatBatchSampler', repeats=repeats, drop_last=loader.pop('drop_last', False)
+    )
 
 
 def prepare_optimizer(cfg: Config) -> None:

@@ -11,6 +11,7 @@ from .coco import CATEGORY_FIGURES, FIGURES, CocoFigures, coco_evaluator, coco_f
 from .confusion import confusion_matrix
 from .health import effective_rank, share_within_images
 from .knn import knn_predict
+from .linear_probe import linear_predict
 from .matching import Matches, match_detections
 from .tide import KINDS, Errors, find_errors
 
@@ -32,6 +33,7 @@ __all__ = [
     'find_errors',
     'group_interval',
     'knn_predict',
+    'linear_predict',
     'match_detections',
     'pool_calibrations',
     'resampled_figures',

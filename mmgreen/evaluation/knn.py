@@ -32,10 +32,15 @@ def knn_predict(
     Returns:
         (N, num_classes), sums of votes.
     """
-    mean, deviation = bank.mean(0), bank.std(0, unbiased=False).clamp(min=1e-6)
-    features, bank = (features - mean) / deviation, (bank - mean) / deviation
+    features, bank = standardise(features, bank)
     similarity = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).t()
     nearest, indices = similarity.topk(min(k, len(bank)), dim=1)
     votes = ((nearest - 1) / temperature).exp()  # at most 1: a low temperature cannot overflow
     scores = features.new_zeros(len(features), num_classes)
     return scores.scatter_add_(1, labels[indices], votes)
+
+
+def standardise(features: Tensor, bank: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with a mean of zero and a deviation of one in every channel of the bank."""
+    mean, deviation = bank.mean(0), bank.std(0, unbiased=False).clamp(min=1e-6)
+    return (features - mean) / deviation, (bank - mean) / deviation

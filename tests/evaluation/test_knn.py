@@ -1,4 +1,4 @@
-"""Nearest neighbours against a count by hand, and through the tool on photographs."""
+"""Nearest neighbours and linear layers against references, and through the tool on photographs."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import ROOT, run_tool
 
-from mmgreen.evaluation import knn_predict
+from mmgreen.evaluation import knn_predict, linear_predict
 
 
 def test_scores_equal_a_vote_counted_by_hand():
@@ -40,6 +40,28 @@ def test_a_small_temperature_does_not_overflow():
     assert torch.equal(scores.argmax(1), torch.arange(20))
 
 
+def test_a_linear_layer_finds_the_minimum_of_its_loss():
+    """At the minimum the gradient vanishes; that of the loss written out, by autograd."""
+    torch.manual_seed(0)
+    truth = torch.randn(5, 3)
+    bank, features = torch.randn(60, 5) * 2 + 1, torch.randn(9, 5) * 2 + 1
+    labels = (bank @ truth).argmax(1)
+    scores = linear_predict(features, bank, labels, num_classes=3)
+
+    mean, deviation = bank.mean(0), bank.std(0, unbiased=False)
+    inputs = torch.cat([(features - mean) / deviation, torch.ones(9, 1)], 1).double()
+    layer = torch.linalg.lstsq(inputs, scores.double()).solution.requires_grad_()
+    seen = torch.cat([(bank - mean) / deviation, torch.ones(60, 1)], 1).double()
+    loss = -(seen @ layer).log_softmax(1)[range(60), labels].mean()
+    (gradient,) = torch.autograd.grad(loss, layer)
+    weights, biases = gradient[:-1], gradient[-1]
+    decay = -(weights * layer[:-1]).sum() / layer[:-1].square().sum()  # gradient + decay * w = 0
+    assert min(abs(decay / d - 1) for d in (1e-4, 1e-3, 1e-2, 1e-1)) < 0.02
+    assert (weights + decay * layer[:-1]).abs().max() < 1e-4
+    assert biases.abs().max() < 1e-4
+    assert (scores.argmax(1) == (features @ truth).argmax(1)).float().mean() > 0.7
+
+
 CONFIG = 'configs/quickstart/green-swin-nano_imagenette.py'
 
 
@@ -54,6 +76,8 @@ def test_photographs_are_classified_above_chance(imagenette):
     assert '1000 images in the bank, 300 classified' in done.stdout
     top1 = float(re.search(r'\| 20 +\| ([\d.]+)', done.stdout)[1])
     assert 15 < top1 < 60  # colours alone tell some classes apart; chance is 10
+    linear = float(re.search(r'linear +\| ([\d.]+)', done.stdout)[1])
+    assert 15 < linear < 60
     assert re.search(r'chance +\| 10\.0 +\| 50\.0', done.stdout)
 
 

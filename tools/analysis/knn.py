@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Classify by nearest neighbours in a backbone's features, without training.
+"""Classify by a backbone's features as they are: by nearest neighbours, and by a linear layer.
 
 The training images are the bank, the validation images are classified; both go
 through the validation pipeline of a classification config. Features are what the
@@ -49,6 +49,7 @@ def main() -> None:
             write_whole(args.out, json.dumps(asdict(found), indent=1))
     rows = [['k', 'top-1 %', 'top-5 %']]
     rows += [[str(k), f'{top1:.1f}', f'{top5:.1f}'] for k, (top1, top5) in found.accuracy.items()]
+    rows.append(['linear', *(f'{value:.1f}' for value in found.linear)])
     chance = 100 / found.num_classes
     rows.append(['chance', f'{chance:.1f}', f'{min(5 * chance, 100):.1f}'])
     print(f'{found.bank} images in the bank, {found.classified} classified')

@@ -1,10 +1,9 @@
 """mmengine's training loops, begun anywhere."""
 
 from collections.abc import Generator
-from contextlib import closing
 from typing import Any
 
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -15,55 +14,15 @@ from .resumable_loader import ResumableLoader
 from .schedule import warn_of_schedules
 
 
-@LOOPS.register_module()
-class ResumableEpochLoop(EpochBasedTrainLoop):
-    """mmengine's loop over epochs, which may begin in the middle of one.
+class _ResumableLoop(BaseLoop):
+    """To be inherited from before a loop of mmengine's: its batches begin anywhere."""
 
-    Attributes:
-        position: Batches of the first epoch to pass over; set on resume.
-    """
+    runner: Runner
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
         super().__init__(runner, dataloader, *args, **kwargs)
         self.dataloader = ResumableLoader(self.dataloader, runner.cfg.randomness.seed)
         _check_steps(self.dataloader)
-        warn_of_schedules(_schedulers(runner), self._max_epochs, self._max_iters)
-        self.position = 0
-
-    def run(self) -> nn.Module:
-        try:
-            return super().run()
-        finally:
-            self.dataloader.close()
-
-    def run_epoch(self) -> None:
-        self.runner.call_hook('before_train_epoch')
-        self.runner.model.train()
-        start, self.position = self.position, 0
-        self.dataloader.seek(start, self._iter)
-        with closing(iter(self.dataloader)) as batches:
-            for idx, data_batch in enumerate(batches, start):
-                self.run_iter(idx, data_batch)
-
-        self.runner.call_hook('after_train_epoch')
-        self._epoch += 1
-
-
-@LOOPS.register_module()
-class ResumableIterLoop(IterBasedTrainLoop):
-    """mmengine's loop over iterations, whose data begin anywhere.
-
-    Attributes:
-        position: Batches to pass over; set on resume, by default as many as steps.
-    """
-
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
-        super().__init__(runner, dataloader, *args, **kwargs)
-        self.dataloader = ResumableLoader(self.dataloader, runner.cfg.randomness.seed, endless=True)
-        _check_steps(self.dataloader)
-        warn_of_schedules(_schedulers(runner), None, self._max_iters)
-        self.dataloader_iterator = self
-        self.position: int | None = None
         self._batches: Generator[Any, None, None] | None = None
 
     def run(self) -> nn.Module:
@@ -74,14 +33,58 @@ class ResumableIterLoop(IterBasedTrainLoop):
                 self._batches.close()
             self.dataloader.close()
 
-    def skip_iter(self, num_iters: int) -> None:
-        """In the place of mmengine's way to pass over what was trained on."""
-        self.dataloader.seek(num_iters if self.position is None else self.position, num_iters)
-
     def __next__(self) -> Any:
         if self._batches is None:
             self._batches = iter(self.dataloader)
         return next(self._batches)
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(_ResumableLoop, EpochBasedTrainLoop):
+    """mmengine's loop over epochs, which may begin in the middle of one.
+
+    Attributes:
+        position: Batches of the first epoch to pass over; set on resume.
+    """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
+        super().__init__(runner, dataloader, *args, **kwargs)
+        warn_of_schedules(_schedulers(runner), self._max_epochs, self._max_iters)
+        self.position = 0
+
+    def run_epoch(self) -> None:
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        start, self.position = self.position, 0
+        if self._batches is None:
+            left = (self._max_epochs - self._epoch) * len(self.dataloader) - start
+            self.dataloader.seek(start, self._iter, self._epoch, self._iter + left)
+        for idx in range(start, len(self.dataloader)):
+            self.run_iter(idx, next(self))
+
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+
+@LOOPS.register_module()
+class ResumableIterLoop(_ResumableLoop, IterBasedTrainLoop):
+    """mmengine's loop over iterations, whose data begin anywhere.
+
+    Attributes:
+        position: Batches to pass over; set on resume, by default as many as steps.
+    """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
+        super().__init__(runner, dataloader, *args, **kwargs)
+        warn_of_schedules(_schedulers(runner), None, self._max_iters)
+        self.dataloader.seek(until=self._max_iters)
+        self.dataloader_iterator = self
+        self.position: int | None = None
+
+    def skip_iter(self, num_iters: int) -> None:
+        """In the place of mmengine's way to pass over what was trained on."""
+        passed = num_iters if self.position is None else self.position
+        self.dataloader.seek(passed, num_iters, until=self._max_iters)
 
 
 def _schedulers(runner: Runner) -> list[dict]:

@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import count, islice
@@ -39,44 +39,47 @@ class ResumableLoader(DataLoader):
     """A dataloader whose batches follow from seed, step and sampler alone.
 
     Before a sample is loaded, all random generators are seeded from (seed, step
-    of training, index of the sample). So its augmentation is the same in
-    whichever worker or process it is loaded, and whatever was loaded before:
-    training goes on in the middle of an epoch as if it had never stopped. A
-    worker process that dies is replaced, and its samples are loaded once more.
+    of training, index of the sample, how often the batch had it before). So its
+    augmentation is the same in whichever worker or process it is loaded, and
+    whatever was loaded before: training goes on in the middle of an epoch as if
+    it had never stopped. A worker process that dies is replaced, and its samples
+    are loaded once more. One iteration goes on over all epochs, so that the first
+    batches of the next one are loaded while the last ones are trained on.
 
     Args:
         loader: Dataset, batches and all other settings.
         seed: Of the run; the same in all its processes. The sampler's, too.
-        endless: Start over when all batches are drawn, as iteration-based
-            training needs it.
 
     Raises:
         UserError: While iterating, if workers have died three times at a step.
     """
 
-    def __init__(self, loader: DataLoader, seed: int, endless: bool = False) -> None:
+    def __init__(self, loader: DataLoader, seed: int) -> None:
         settings = {name: getattr(loader, name) for name in _LOADING}
         super().__init__(loader.dataset, batch_sampler=loader.batch_sampler, **settings)
         sampler = self.batch_sampler.sampler
         if hasattr(sampler, 'seed'):
             sampler.seed = seed
         self._seed = seed
-        self._endless = endless
         self._settings = settings
         self._draws = _Draws()
         self._loading: DataLoader | None = None
         self._batches: Iterator[Any] | None = None
-        self.seek(0, 0)
+        self.seek()
 
-    def seek(self, batches: int, step: int) -> None:
-        """Set where the next iteration begins.
+    def seek(
+        self, batches: int = 0, step: int = 0, epoch: int = 0, until: int | None = None
+    ) -> None:
+        """Set where the next iteration begins and ends.
 
         Args:
-            batches: Batches of the epoch, or of all epochs if endless, to pass
-                over. They are drawn, but not loaded.
+            batches: Batches of the epoch to pass over, and of those after it where it has
+                fewer. They are drawn, but not loaded.
             step: Number of the training step that the first batch is for.
+            epoch: Number of the epoch.
+            until: Number of the step before which it ends; by default it does not.
         """
-        self._start = batches, step
+        self._start = batches, step, epoch, until
 
     def close(self) -> None:
         """Let the worker processes go, at once.
@@ -90,8 +93,9 @@ class ResumableLoader(DataLoader):
         self._loading = self._batches = None
 
     def __iter__(self) -> Generator[Any, None, None]:
-        batches, step = self._start
-        steps = zip(count(step), islice(self._drawn(), batches, None), strict=False)
+        batches, step, epoch, until = self._start
+        numbers = count(step) if until is None else range(step, until)
+        steps = zip(numbers, islice(self._drawn(epoch), batches, None), strict=False)
         pending: deque[tuple[int, list[int]]] = deque()
         deaths = 0
         done = False
@@ -129,14 +133,13 @@ class ResumableLoader(DataLoader):
             level=logging.WARNING,
         )
 
-    def _drawn(self) -> Iterator[list[int]]:
+    def _drawn(self, epoch: int) -> Iterator[list[int]]:
         sampler = self.batch_sampler.sampler
         if hasattr(sampler, 'skip'):  # mmengine's InfiniteSampler goes on where it was left
             sampler.skip(0)
-        yield from self.batch_sampler
-        for epoch in count(1) if self._endless else ():
+        for number in count(epoch):
             if hasattr(sampler, 'set_epoch'):
-                sampler.set_epoch(epoch)
+                sampler.set_epoch(number)
             yield from self.batch_sampler
 
     def _load(self) -> Iterator[Any]:
@@ -156,30 +159,39 @@ def _is_death(error: Exception) -> bool:
 
 
 class _Draws:
-    """What is to be loaded: (step, index) of each sample, batch by batch."""
+    """What is to be loaded: (step, index, ...) of each sample, batch by batch."""
 
     def begin(self, pending: deque, steps: Iterator[tuple[int, list[int]]]) -> None:
         """Set the batches: those drawn before and not delivered, then new ones."""
         self._pending, self._steps = pending, steps
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
         for step, batch in tuple(self._pending):
-            yield [(step, index) for index in batch]
+            yield _places(step, batch)
         for step, batch in self._steps:
             self._pending.append((step, batch))
-            yield [(step, index) for index in batch]
+            yield _places(step, batch)
+
+
+def _places(step: int, batch: list[int]) -> list[tuple[int, ...]]:
+    """(step, index), and for an index that the batch had before, how often it had it."""
+    before: Counter[int] = Counter()
+    places: list[tuple[int, ...]] = []
+    for index in batch:
+        places.append((step, index, before[index]) if before[index] else (step, index))
+        before[index] += 1
+    return places
 
 
 class _SeededDataset(Dataset):
-    """A dataset that is asked with a step and an index, and seeds itself from them."""
+    """A dataset that is asked with a step, an index and more, and seeds itself from them."""
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self._dataset, self._seed = dataset, seed
 
-    def __getitem__(self, place: tuple[int, int]) -> Any:
-        step, index = place
-        seed_all(self._seed, step, index)
-        return self._dataset[index]
+    def __getitem__(self, place: tuple[int, ...]) -> Any:
+        seed_all(self._seed, *place)
+        return self._dataset[place[1]]
 
 
 @contextmanager
