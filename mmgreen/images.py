@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 import mmcv
 import numpy as np
+from mmengine import fileio
 
 from .errors import UserError
 
@@ -54,6 +55,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         UserError: If it is missing, or cannot be decoded to its end.
     """
     path = str(path)
+    if '://' in path:  # of a pack
+        return mmcv.imfrombytes(fileio.get(path), channel_order='rgb', backend='pillow')
     if not os.path.isfile(path):
         raise UserError(f'image {path} does not exist')
     if not is_deep(path):

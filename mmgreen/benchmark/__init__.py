@@ -1,17 +1,23 @@
-"""What a step costs: time, memory, operations; and what becomes of a run that is killed."""
+"""What a step and a run cost: time, memory, operations, images; and whether a killed run goes on."""
 
 from .complexity import complexity
+from .loading import loading_table, measure_loading
 from .measuring import Settings, measure_in_turn
 from .subject import Subject, read_subjects
 from .tables import plot, summarise, table
+from .training import measure_training, training_table
 
 __all__ = [
     'Settings',
     'Subject',
     'complexity',
+    'loading_table',
     'measure_in_turn',
+    'measure_loading',
+    'measure_training',
     'plot',
     'read_subjects',
     'summarise',
     'table',
+    'training_table',
 ]

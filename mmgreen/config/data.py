@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmgreen.checkpoints import read_checkpoint
 from mmgreen.datasets.annotations import Annotations, read_annotations
 from mmgreen.datasets.images import read_class_folders
+from mmgreen.datasets.packs import open_pack
 from mmgreen.datasets.sizes import describe_difference, look
 from mmgreen.errors import UserError
 
@@ -30,7 +31,11 @@ def check_datasets(cfg: Config, splits: list[str]) -> None:
             where, dataset = f'{where}.dataset', dataset.dataset
 
         root = dataset.get('data_root') or ''
-        if '://' in root:  # a store of mmengine's file backends: nothing to look at
+        if '://' in root:  # a store
+            if dataset.type in ('mmgreen.UnlabelledDataset', 'mmgreen.LabelledDataset'):
+                pack = open_pack(root.rstrip('/') + '/' + (dataset.get('data_prefix') or ''))
+                if dataset.type == 'mmgreen.LabelledDataset':
+                    classes[split] = pack.index.classes or ()
             continue
         if root and not osp.isdir(root):
             raise UserError(

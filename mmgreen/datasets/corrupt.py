@@ -12,6 +12,7 @@ from mmgreen.errors import UserError
 
 from .images import decoding_fault
 from .load_image import LoadImage
+from .packs import PackError
 
 #: Share of corrupt images from which a dataset is refused.
 LIMIT = 0.01
@@ -45,6 +46,8 @@ class SkipCorruptImages(BaseDataset):
     def prepare_data(self, idx: int) -> dict | None:
         try:
             return super().prepare_data(idx)
+        except PackError:  # no image is at fault
+            raise
         except Exception:
             path = self.get_data_info(idx)['img_path']
             fault = decoding_fault(path, self._as_arrays)

@@ -1,6 +1,7 @@
 """Folders of images: labelled by the names of their subfolders, or not at all."""
 
 from typing import Any
+from urllib.parse import unquote
 
 from mmpretrain.datasets import CustomDataset
 
@@ -9,6 +10,7 @@ from mmgreen.registry import DATASETS
 
 from .corrupt import SkipCorruptImages
 from .images import EXTENSIONS
+from .packs import is_pack, open_pack
 
 
 @DATASETS.register_module()
@@ -16,10 +18,10 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
     """Every image below a folder, nested as deep as it may be, labels ignored.
 
     An ImageNet tree, a flat folder and a mixture of formats all work as they
-    are.
+    are, and a pack (:mod:`mmgreen.datasets.packs`) on a disk or in a store.
 
     Args:
-        data_root: Folder.
+        data_root: Folder, or address of a store (``s3://bucket/folder``).
         data_prefix: Folder below ``data_root`` to look in.
         **kwargs: As of :class:`mmpretrain.datasets.CustomDataset`.
 
@@ -29,7 +31,26 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
 
     def __init__(self, data_root: str = '', data_prefix: str = '', **kwargs: Any) -> None:
         kwargs = {'with_label': False, 'extensions': EXTENSIONS, **kwargs}
+        if '://' in data_root:  # mmengine would look for a backend of its own to join them
+            data_root, data_prefix = (
+                '',
+                '/'.join(filter(None, [data_root.rstrip('/'), data_prefix])),
+            )
         super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        if not is_pack(self.img_prefix):
+            return super().load_data_list()
+        pack = open_pack(self.img_prefix)
+        found: list[dict] = [dict(img_path=pack.path(i)) for i in range(len(pack))]
+        if self.with_label:
+            for info, label in zip(found, pack.index.label.tolist(), strict=True):
+                if label < 0:
+                    raise UserError(
+                        f'{unquote(info["img_path"])} is in no class folder: labels are needed here'
+                    )
+                info['gt_label'] = label
+        return found
 
     def _find_samples(self) -> list[str]:
         try:

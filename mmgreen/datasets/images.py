@@ -3,6 +3,8 @@
 Nothing here is slow to import.
 """
 
+import io
+import json
 import os
 
 from PIL import Image
@@ -18,10 +20,20 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', 
 def read_class_folders(folder: str) -> tuple[str, ...]:
     """Names of the subfolders of a folder, sorted: one class each, as in ImageNet.
 
+    Args:
+        folder: Also of a pack, which remembers them.
+
     Raises:
         UserError: If there is none.
     """
-    names = tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
+    from .packs import INDEX
+
+    index = os.path.join(folder, INDEX)
+    if os.path.isfile(index):
+        with open(index, encoding='utf-8') as file:
+            names = tuple(json.load(file).get('classes') or ())
+    else:
+        names = tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
     if not names:
         raise UserError(
             f'there is no class folder in {folder}: put the images of each class into a folder of '
@@ -41,7 +53,9 @@ def decoding_fault(path: str, as_array: bool = False) -> str | None:
         if as_array:
             read_array(path)
             return None
-        with Image.open(path) as image:
+        from mmengine import fileio  # slow to import
+
+        with Image.open(io.BytesIO(fileio.get(path))) as image:
             image.load()
             to_eight_bits(image)
     except Exception as error:  # Pillow raises what the format's decoder raises

@@ -87,7 +87,8 @@ def read_plan(filename: str | Path) -> Plan:
         UserError: If it cannot be read, or says what a study does not know.
     """
     cfg: Any = load_config(filename)
-    found = cfg.to_dict()
+    # A name with an underscore before it is the file's own.
+    found = {key: value for key, value in cfg.to_dict().items() if not key.startswith('_')}
     _check_keys(found, _KEYS, f'{filename}')
     for key in ('seeds', 'starts'):
         if not found.get(key):

@@ -1,13 +1,20 @@
 """The benchmark: figures of any pre-training config, side by side."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 from helpers import run_tool
+from PIL import Image
+
+from mmgreen.benchmark import loading_table, measure_loading, read_subjects
 
 BENCHMARK = 'tools/analysis/benchmark.py'
 NANO = 'configs/quickstart/greenmim_swin-nano_demo.py'
 IN_STEPS = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
+OWN = 'configs/own_data/greenmim_swin-tiny-w7_b128-amp-10k_own-data.py'
+DETECTOR = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 SIMMIM = 'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py'
 
 
@@ -112,3 +119,60 @@ def test_a_full_step_has_an_optimizer_too(tmp_path):
     done = run_tool(BENCHMARK, NANO, *options, '--step', 'full', '--amp', 'bf16', '--device', 'cpu')
     assert done.returncode == 1
     assert '--step full has no mixed precision on a CPU' in done.stderr
+
+
+def test_images_of_a_core(tmp_path):
+    """Shares are of one whole; a core's rate says how many cores a rate wants."""
+    photos = tmp_path / 'unlabelled'
+    photos.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (6, 300, 400, 3), np.uint8)
+    for i, image in enumerate(noise):
+        Image.fromarray(image).save(photos / f'{i}.jpg')
+    (tmp_path / 'val').mkdir()
+    subjects = read_subjects([OWN, f'data_root={tmp_path}/', 'train_dataloader.batch_size=4'])
+    subjects += read_subjects(
+        [
+            OWN,
+            f'data_root={tmp_path}/',
+            'train_dataloader.batch_size=4',
+            'train_dataloader.repeats=2',
+        ]
+    )
+    rows = measure_loading(subjects, rounds=2, images=8)
+    assert [row['name'].split()[-1] for row in rows] == [
+        *('batch_size=4', 'repeats=2'),
+        *('pipeline', 'pipeline'),  # of mmpretrain and of the authors
+    ]
+    for row in rows:
+        assert len(row['rates']) == 2
+        assert all(0 <= share <= 1 for share in row['shares'].values())
+        assert sum(row['shares'].values()) == pytest.approx(1, abs=0.02)
+        assert row['shares']['decoding'] > 0.1
+
+    rows = [dict(name='a', rates=[100, 300, 200], shares=rows[0]['shares'])]
+    rate, cores = loading_table(rows).split('\n\n')
+    assert re.search(r'\| a +\| 200 +\| 1.00x', rate)
+    assert re.findall(r'\d+', cores.splitlines()[-1]) == ['1', '2', '4', '7', '13']  # of 8 x 200
+
+
+def test_loading_wants_random_crops():
+    done = run_tool(BENCHMARK, DETECTOR, '--loading')
+    assert done.returncode == 1
+    assert 'is no pre-training config: it takes no random crops' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_beside_its_steps(demo):
+    """What is kept and what is lost make up the whole."""
+    settings = ['train_dataloader.batch_size=8', 'train_dataloader.num_workers=0']
+    done = run_tool(
+        *(BENCHMARK, NANO, f'data_root={demo}/', *settings, '--train', '--rounds', 1, '--steps', 5)
+    )
+    assert done.returncode == 0, done.stderr
+    row = done.stdout.splitlines()[-1].split('|')
+    assert row[2].strip() == '8'
+    kept, waiting, rest = (float(cell.strip(' %')) for cell in row[5:8])
+    assert 0.3 < kept < 1.2
+    assert 0 < waiting < 50
+    assert 100 * kept + waiting + rest == pytest.approx(100, abs=0.2) or rest == 0

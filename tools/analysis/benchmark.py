@@ -8,6 +8,10 @@ training. A full step, the default on a GPU, is all that training does on the de
 transfer, preprocessing, loss scaling and the optimiser included. Every config runs in a process of its own, in rounds that take turns,
 so that a machine whose speed drifts hurts all alike; ratios are taken within a
 round, and their median is shown.
+
+With --loading it is what comes before a step that is measured, images/s of a core; with
+--train a whole run of tools/train.py beside its bare steps, at the config's own batch
+size. Both need the data that the config names.
 """
 
 import argparse
@@ -26,7 +30,8 @@ def parse_args() -> argparse.Namespace:
   %(prog)s configs/greenmim/greenmim_swin-base-w7_8xb256-amp-coslr-100e_in1k.py \\
       mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py --floor
 settings of one config follow it:
-  %(prog)s CONFIG CONFIG model.backbone.grouping=pad CONFIG image_size=448""",
+  %(prog)s CONFIG CONFIG model.backbone.grouping=pad CONFIG image_size=448
+  %(prog)s --loading CONFIG data_root=FOLDER CONFIG data_root=FOLDER train_dataloader.repeats=4""",
     )
     add = parser.add_argument
     add(
@@ -36,6 +41,10 @@ settings of one config follow it:
         help='pre-training configs: files, or package::path in an installed library; '
         'image_size is a setting of any of them',
     )
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument('--loading', action='store_true', help='images/s of a core; see above')
+    mode.add_argument('--train', action='store_true', help='whole runs beside steps; see above')
+    add('--images', type=int, default=256, help='with --loading: images a round')
     add('--step', choices=['bare', 'full'], help='what a step is; see above')
     add('--batch-size', type=int, default=8)
     add('--image-size', type=int, help='of all; by default that of each config')
@@ -61,23 +70,35 @@ settings of one config follow it:
 
 def main() -> None:
     args = parse_args()
-    from mmgreen.benchmark import Settings, measure_in_turn, plot, read_subjects, summarise, table
+    from mmgreen import benchmark
 
-    names = [field.name for field in fields(Settings)]
+    names = [field.name for field in fields(benchmark.Settings)]
     with one_sentence():
-        subjects = read_subjects(args.configs, args.floor)
+        subjects = benchmark.read_subjects(args.configs, args.floor)
         given = {name: getattr(args, name) for name in names}
-        settings = Settings(**{k: value for k, value in given.items() if value is not None})
+        settings = benchmark.Settings(
+            **{k: value for k, value in given.items() if value is not None}
+        )
         about = settings.describe()
         print(', '.join(f'{key} {value}' for key, value in about.items()), flush=True)
-        rows = summarise(measure_in_turn(subjects, settings))
-        print('\n' + table(rows, args.batch_size, args.devices))
+        if args.loading:
+            rows = benchmark.measure_loading(subjects, args.rounds, args.images)
+            said = benchmark.loading_table(rows)
+        elif args.train:
+            rows = benchmark.measure_training(subjects, settings)
+            said = benchmark.training_table(rows)
+        else:
+            rows = benchmark.summarise(benchmark.measure_in_turn(subjects, settings))
+            said = benchmark.table(rows, args.batch_size, args.devices)
+        print('\n' + said)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(dict(machine=about, rows=rows), indent=1))
         if args.plot:
             precision = 'float32' if args.amp == 'none' else args.amp
-            plot(rows, args.plot, f'{about["device"]}, batch size {args.batch_size}, {precision}')
+            benchmark.plot(
+                rows, args.plot, f'{about["device"]}, batch size {args.batch_size}, {precision}'
+            )
 
 
 if __name__ == '__main__':

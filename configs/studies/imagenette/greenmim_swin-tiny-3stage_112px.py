@@ -29,7 +29,22 @@ train_dataloader = dict(
     ),
 )
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(checkpoint=dict(interval=10000))
+
+max_iters = 2420
+warm_up = 242
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=warm_up),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=warm_up,
+        end=max_iters,
+        T_max=max_iters - warm_up,
+    ),
+]
+train_cfg = dict(max_iters=max_iters)
+
+default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = [
     dict(type='mmgreen.FeatureHealthHook', images=data_root + 'val', interval=1000, by_epoch=False)
 ]

@@ -1,9 +1,16 @@
-# Classification of Imagenette by what greenmim_swin-tiny_160px.py has learnt.
+# Classification of Imagenette, whole images of 160 pixels, by what pre-training has learnt here.
 _base_ = '../../imagenet/green-swin-base-w7_8xb256-coslr-100e_in1k.py'
 
 model = dict(
-    backbone=dict(arch='tiny', img_size=160, init_cfg=None),
-    head=dict(in_channels=768, num_classes=10),
+    backbone=dict(
+        _delete_=True,
+        type='mmgreen.GreenSwinTransformer',
+        arch=dict(embed_dims=96, depths=[2, 2, 6], num_heads=[3, 6, 12]),
+        img_size=112,
+        window_size=7,
+        out_indices=(2,),
+    ),
+    head=dict(in_channels=384, num_classes=10),
 )
 
 data_root = 'data/imagenette/'

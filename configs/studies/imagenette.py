@@ -1,0 +1,13 @@
+# What pre-training on ten classes of photographs is worth to nearest neighbours and to a linear
+# layer, with three stages of Swin-T, on a GPU. The last start has a third of the steps.
+data_root = 'data/imagenette/'
+
+_FOLDER = 'configs/studies/imagenette/'
+seeds = [0]
+starts = dict(
+    none=None,
+    greenmim=dict(config=_FOLDER + 'greenmim_swin-tiny-3stage_112px.py', steps=2420),
+    greenmim_third=dict(config=_FOLDER + 'greenmim_swin-tiny-3stage_112px.py', steps=914),
+    simmim=dict(config=_FOLDER + 'simmim_swin-tiny-3stage_112px.py', steps=2420),
+)
+classifier = dict(config=_FOLDER + 'swin-tiny-3stage_160px.py')
