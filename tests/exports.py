@@ -88,6 +88,17 @@ def _dump(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content))
 
 
+def in_studio(label: str, outline: list[float]) -> dict:
+    """A polygon as Label Studio has it, in per cent."""
+    points = (np.reshape(outline, (-1, 2)) * 100 / SIZE).tolist()
+    return dict(
+        type='polygonlabels',
+        original_width=SIZE[0],
+        original_height=SIZE[1],
+        value=dict(points=points, polygonlabels=[label]),
+    )
+
+
 def export(layout: str, folder: Path, **kwargs) -> Truth:
     """Write the images and their annotations in a layout, and say what they are."""
     truth, pictures = draw(**kwargs)
@@ -119,6 +130,21 @@ def export(layout: str, folder: Path, **kwargs) -> Truth:
         _save(folder / 'images', pictures, names)
         content = coco(truth, names, prefix='../../label-studio/data/media/upload/1/')
         _dump(folder / 'result.json', content)
+    elif layout == 'label studio tasks':
+        _save(folder / 'images', pictures, names)
+        tasks = [
+            dict(
+                id=number,
+                data=dict(image=f'/data/upload/1/{number:08x}-{name}'),
+                annotations=[
+                    dict(was_cancelled=True, result=[]),
+                    dict(was_cancelled=False, result=[in_studio(*o) for o in truth.objects[name]]),
+                ],
+            )
+            for number, name in enumerate(names)
+        ]
+        tasks.append(dict(id=99, data=dict(image='/data/upload/1/later.jpg'), annotations=[]))
+        _dump(folder / 'project-1.json', tasks)
     elif layout == 'labelme':
         _save(folder, pictures, names)
         for name in names:

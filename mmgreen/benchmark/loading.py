@@ -88,8 +88,7 @@ def loading_table(rows: list[dict]) -> str:
 def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    ways: dict[str, Batch] = {}
-    sizes = []
+    ways: list[tuple[str, Batch, int]] = []
     configs = [load_config(subject.config, subject.settings) for subject in subjects]
     crop, *_ = [_crop(cfg) for cfg in configs]
     for subject, cfg in zip(subjects, configs, strict=True):
@@ -97,8 +96,8 @@ def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
         loader = cfg.train_dataloader
         repeats = (loader.get('batch_sampler') or {}).get('repeats', 1)
         dataset = _build(cfg, loader.dataset)
-        ways[subject.name] = _batches_of(dataset, repeats, loader.batch_size)
-        sizes.append(loader.batch_size)
+        size = loader.batch_size
+        ways.append((subject.name, _batches_of(dataset, repeats, size), size))
     first = configs[0]
     for name, dataset in (
         ("mmpretrain's pipeline", _build(first, _as_mmpretrain(first, crop))),
@@ -107,18 +106,18 @@ def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
             _AsTheAuthors(_build(first, first.train_dataloader.dataset), crop),
         ),
     ):
-        ways[name] = _batches_of(dataset, 1, sizes[0])
-        sizes.append(sizes[0])
+        size = ways[0][2]
+        ways.append((name, _batches_of(dataset, 1, size), size))
 
-    rows = [dict(name=name, rates=[], shares={}) for name in ways]
+    rows: list[dict] = [dict(name=name, rates=[]) for name, *_ in ways]
     for _ in range(rounds):
-        for row, way, size in zip(rows, ways.values(), sizes, strict=True):
+        for row, (_, way, size) in zip(rows, ways, strict=True):
             way(min(size, _WARM_UP))
             start = time.perf_counter()
             for count in _whole(images, size):
                 way(count)
             row['rates'].append(images / (time.perf_counter() - start))
-    for row, way, size in zip(rows, ways.values(), sizes, strict=True):
+    for row, (_, way, size) in zip(rows, ways, strict=True):
         row['shares'] = _shares(way, min(size, images))
     return rows
 

@@ -32,8 +32,7 @@ class Subject:
     @property
     def name(self) -> str:
         stem = Path(self.config.split('::')[-1]).stem
-        said = {key.split('.')[-1]: value for key, value in self.settings.items()}
-        changes = [f'{key}={value}' for key, value in said.items() if key != 'data_root']
+        changes = [f'{key.split(".")[-1]}={value}' for key, value in self.settings.items()]
         return ' '.join((['floor of'] if self.floor else []) + [stem] + changes)
 
 

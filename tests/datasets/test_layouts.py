@@ -13,7 +13,7 @@ from mmgreen.datasets.layouts import divide, read_dataset
 from mmgreen.errors import UserError
 
 SPLIT = ('coco', 'datumaro', 'roboflow', 'voc', 'yolo', 'yolo boxes')
-UNSPLIT = ('cvat', 'label studio', 'labelme')
+UNSPLIT = ('cvat', 'label studio', 'label studio tasks', 'labelme')
 BOXES = ('voc', 'yolo boxes')
 
 

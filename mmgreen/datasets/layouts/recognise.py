@@ -12,13 +12,14 @@ from mmgreen.errors import UserError
 
 from .coco import find_coco_files, read_coco
 from .dataset import AnnotatedImage, Dataset
+from .label_studio import find_label_studio, read_label_studio
 from .pairs import find_pairs, is_image, read_pairs
 from .splits import split_of
 
 #: What is looked for, in words.
 LAYOUTS = (
     'COCO (annotations/*.json; CVAT and Datumaro with images/SUBSET/), Roboflow '
-    '(*/_annotations.coco.json), Label Studio or others (one COCO file beside a folder of images), '
+    '(*/_annotations.coco.json), Label Studio (its JSON, or COCO) or others (one COCO file beside a folder of images), '
     'LabelMe (.json beside each image), Pascal VOC (.xml, beside or in Annotations/), YOLO (labels/ '
     'beside images/, with data.yaml or classes.txt), class folders, or images alone'
 )
@@ -44,7 +45,8 @@ def read_dataset(folder: Path, crowds_as_objects: bool = False) -> Dataset:
         'Pascal VOC': _voc(folder),
         'YOLO': _yolo(folder),
     }
-    found = {'COCO': coco, **paired}
+    tasks = find_label_studio(folder) if not coco else []
+    found = {'COCO': coco, 'Label Studio': tasks, **paired}
     there = [name for name, files in found.items() if files]
     if len(there) > 1:
         raise UserError(
@@ -53,6 +55,8 @@ def read_dataset(folder: Path, crowds_as_objects: bool = False) -> Dataset:
         )
     if coco:
         return read_coco(folder, coco, crowds_as_objects)
+    if tasks:
+        return _read_tasks(folder, tasks)
     if there:
         return _read_paired(folder, there[0], paired[there[0]])
     return _read_images(folder)
@@ -129,7 +133,24 @@ def _read_paired(folder: Path, layout: str, pairs: list[tuple[Path, Path]]) -> D
     elif layout == 'Pascal VOC' or layout == 'LabelMe':
         total = sum(1 for path in folder.rglob('*') if is_image(path))
         left_out['images without an annotation file'] = total - len(pairs)
-    images = read_pairs(folder, pairs, left_out, names)
+    return _of_images(folder, layout, read_pairs(folder, pairs, left_out, names), left_out, names)
+
+
+def _read_tasks(folder: Path, files: list[Path]) -> Dataset:
+    left_out: Counter = Counter()
+    if len(files) > 1:
+        raise UserError(f'{folder} has several exports of Label Studio, {listed(files)}: leave one')
+    images = read_label_studio(folder, files[0], left_out)
+    return _of_images(folder, 'Label Studio', images, left_out)
+
+
+def _of_images(
+    folder: Path,
+    layout: str,
+    images: list[AnnotatedImage],
+    left_out: Counter,
+    names: tuple[str, ...] = (),
+) -> Dataset:
     names = names or tuple(sorted({o['label'] for image in images for o in image.objects}))
     if not any(image.objects for image in images):
         raise UserError(f'the annotations of {folder} hold no object')
