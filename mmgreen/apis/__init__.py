@@ -8,19 +8,23 @@ is a :class:`~mmgreen.errors.UserError` of one sentence.
 """
 
 from .conversion import convert_checkpoint
-from .inference import detect, reconstruct
+from .detector import Detector, detect, detect_folder, to_coco
+from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
 from .testing import Evaluation, evaluate
 from .training import finetune, pretrain
 
 __all__ = [
+    'Detector',
     'Evaluation',
     'Neighbours',
     'classify_by_neighbours',
     'convert_checkpoint',
     'detect',
+    'detect_folder',
     'evaluate',
     'finetune',
     'pretrain',
     'reconstruct',
+    'to_coco',
 ]

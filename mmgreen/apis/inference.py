@@ -1,27 +1,21 @@
-"""Trained models on images."""
+"""Trained models loaded, images read, and pre-training models asked to fill in."""
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 import mmgreen  # noqa: F401
 from mmgreen.checkpoints import check_fit, read_checkpoint
-from mmgreen.config import build_model, load_config, own_scope, set_num_classes
+from mmgreen.config import build_model, load_config, set_num_classes
 from mmgreen.datasets.load_image import LoadImage
 from mmgreen.errors import UserError
 from mmgreen.images import read_array, read_image
-from mmgreen.tiles import Tiling, as_loaded, detect_in_tiles
 from mmgreen.visualization import draw_reconstructions
-
-if TYPE_CHECKING:
-    from mmdet.structures import DetDataSample
 
 Image = str | os.PathLike | np.ndarray
 
@@ -55,78 +49,24 @@ def reconstruct(
     cfg = load_config(config, cfg_options)
     if cfg.model.type != 'mmgreen.GreenMIM':
         raise UserError(f'{cfg.filename} describes {cfg.model.type}, not mmgreen.GreenMIM')
-    load = _loader(cfg.train_dataloader.dataset.pipeline)
-    arrays = [_read(image, load) for image in _as_list(images)]
+    load = loader(cfg.train_dataloader.dataset.pipeline)
+    arrays = [read(image, load) for image in as_list(images)]
     rgb = [array[..., ::-1] if array.shape[2] == 3 else array for array in arrays]
-    model = _load_model(cfg, checkpoint)
+    model = load_model(cfg, checkpoint)
     return draw_reconstructions(model, rgb, size or cfg.model.backbone.get('img_size', 224), seed)
 
 
-def detect(
-    config: str | os.PathLike | Config,
-    checkpoint: str | os.PathLike,
-    images: Image | Sequence[Image],
-    cfg_options: dict | None = None,
-    tile: int | None = None,
-    overlap: float = 0.2,
-) -> list['DetDataSample']:
-    """Detect objects.
-
-    Args:
-        config: Detector config. Its datasets need not be there.
-        checkpoint: Its checkpoint, which says the number of categories.
-        images: One or several.
-        cfg_options: Settings to change, by dotted names.
-        tile: Cut images into tiles of this side in pixels, for images too large, or objects too
-            small, to be seen whole.
-        overlap: Share of a tile that neighbours have in common.
-
-    Returns:
-        For each image an mmdet sample with ``pred_instances`` of ``bboxes`` (N, 4)
-        as x1, y1, x2, y2 in pixels of the image, ``labels`` (N,), ``scores``
-        (N,) and, of Mask R-CNN, ``masks`` (N, height, width), with tiles a list of COCO's
-        run lengths; the names of categories are in its ``metainfo['classes']``.
-
-    Raises:
-        UserError: If an image cannot be read, or the checkpoint does not fit.
-    """
-    from mmdet.utils import get_test_pipeline_cfg  # slow to import
-
-    cfg = load_config(config, cfg_options)
-    first, *steps = get_test_pipeline_cfg(cfg)
-    load = _loader([first])
-    arrays = [_read(image, load) for image in _as_list(images)]
-    model = _load_model(cfg, checkpoint)
-    with own_scope(cfg):
-        prepare = Compose(steps)
-        if tile:
-            tiling = Tiling(tile, overlap)
-            samples = [detect_in_tiles(model, prepare, array, tiling) for array in arrays]
-        else:
-            samples = [_detect_whole(model, prepare, array) for array in arrays]
-    for sample in samples:
-        sample.set_metainfo(dict(classes=model.dataset_meta.get('classes')))
-    return samples
-
-
-@torch.no_grad()
-def _detect_whole(model: Any, prepare: Compose, image: np.ndarray) -> 'DetDataSample':
-    height, width = image.shape[:2]
-    data = prepare(as_loaded(image, (0, 0, width, height)))
-    return model.test_step({key: [value] for key, value in data.items()})[0]
-
-
-def _loader(pipeline: Sequence[dict]) -> LoadImage | None:
+def loader(pipeline: Sequence[dict]) -> LoadImage | None:
     """The step that loads images of more than eight bits, where a pipeline begins with it."""
     first = dict(pipeline[0])
     return LoadImage(**first) if first.pop('type') == 'mmgreen.LoadImage' else None
 
 
-def _as_list(images: Image | Sequence[Image]) -> list[Image]:
+def as_list(images: Image | Sequence[Image]) -> list[Image]:
     return [images] if isinstance(images, Image) else list(images)
 
 
-def _read(image: Image, load: LoadImage | None = None) -> np.ndarray:
+def read(image: Image, load: LoadImage | None = None) -> np.ndarray:
     """An image as a pipeline has it after loading: BGR, uint8, or as ``load`` gives it."""
     if not isinstance(image, np.ndarray):
         return load.prepare(read_array(image), str(image)) if load else read_image(image)[..., ::-1]
@@ -141,8 +81,8 @@ def _read(image: Image, load: LoadImage | None = None) -> np.ndarray:
     return image
 
 
-def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:
-    """A config's model with all weights of a checkpoint, on the GPU if there is one."""
+def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = None) -> nn.Module:
+    """A config's model with all weights of a checkpoint, by default on the GPU if there is one."""
     loaded = read_checkpoint(str(checkpoint))
     meta = loaded.get('meta', {}).get('dataset_meta') or {}
     if 'backbone' in cfg.model:
@@ -152,7 +92,7 @@ def _load_model(cfg: Config, checkpoint: str | os.PathLike) -> nn.Module:
     model = revert_sync_batchnorm(build_model(cfg))
     check_fit(model, loaded, str(checkpoint), cfg.filename)
     model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
-    model.to('cuda' if torch.cuda.is_available() else 'cpu')
+    model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     model.cfg, model.dataset_meta = cfg, meta
     return model

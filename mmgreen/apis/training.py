@@ -35,6 +35,17 @@ def pretrain(
     Raises:
         UserError: If config, data or checkpoint are not right.
     """
+    return _train(config, work_dir, cfg_options, resume, data)[0]
+
+
+def _train(
+    config: str | os.PathLike | Config,
+    work_dir: str | os.PathLike | None,
+    cfg_options: dict | None,
+    resume: bool,
+    data: str | os.PathLike | None,
+) -> tuple[Path, Path | None]:
+    """The last checkpoint, and the best one where the config keeps one."""
     cfg = load_config(config, cfg_options, work_dir)
     if data:
         use_folder(cfg, Path(data))
@@ -50,7 +61,8 @@ def pretrain(
             f'the run of {cfg.filename} has saved no checkpoint: lower '
             'default_hooks.checkpoint.interval'
         )
-    return Path(last.read_text())
+    best = runner.message_hub.get_info('best_ckpt')
+    return Path(last.read_text()), Path(best) if best and os.path.isfile(best) else None
 
 
 def finetune(
@@ -73,7 +85,7 @@ def finetune(
         data: As of :func:`pretrain`.
 
     Returns:
-        The last checkpoint.
+        The best checkpoint where the config keeps one (``save_best``), or else the last.
 
     Raises:
         UserError: If config, data or checkpoint are not right.
@@ -82,4 +94,5 @@ def finetune(
     if checkpoint is not None:
         options['model.backbone.init_cfg.type'] = 'Pretrained'
         options['model.backbone.init_cfg.checkpoint'] = str(checkpoint)
-    return pretrain(config, work_dir, options, resume, data)
+    last, best = _train(config, work_dir, options, resume, data)
+    return best or last

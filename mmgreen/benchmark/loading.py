@@ -9,18 +9,19 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
 import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, FUNCTIONS
 from PIL import Image
 from terminaltables import GithubFlavoredMarkdownTable
 
 from mmgreen.config import load_config, own_scope, prepare_config
-from mmgreen.errors import UserError
 
 from .subject import Subject
 
@@ -28,6 +29,8 @@ from .subject import Subject
 _PROCESSES = 8
 _RATES = (1_000, 2_000, 5_000, 10_000, 20_000)
 _WARM_UP = 16
+# Images of which the steps of a pipeline are timed.
+_MOST_PROFILED = 64
 # What a share is called, and the functions whose time, with all they call, is its.
 _PARTS = {
     'reading': ('fileio/io.py:get', '~:<built-in method io.open>'),
@@ -48,16 +51,18 @@ Batch = Callable[[int], Any]
 def measure_loading(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
     """Load the training images of configs, as they and as others do it, one core each.
 
-    Beside the configs stand, over the images and crops of the first: mmpretrain's pipeline, and
-    that of the authors' code, torchvision's transforms of what Pillow decodes. All take turns.
+    Where the first one pre-trains, beside the configs stand, over its images and crops:
+    mmpretrain's pipeline, and that of the authors' code, torchvision's transforms of what Pillow
+    decodes. All take turns.
 
     Args:
-        subjects: Pre-training configs.
+        subjects: Configs of pre-training or of detection.
         rounds: Turns.
         images: Images in a turn.
 
     Returns:
-        For each ``name``, ``rates`` (images/s, by turn) and ``shares`` of the time by kind.
+        For each ``name``, ``rates`` (images/s, by turn), and shares of the time: ``shares`` by kind of
+        those that pre-train, ``steps`` of the pipeline of others.
 
     Raises:
         UserError: If the data are not there.
@@ -76,58 +81,77 @@ def loading_table(rows: list[dict]) -> str:
         ratio = statistics.median(a / b for a, b in zip(row['rates'], first, strict=True))
         lines.append(
             [row['name'], f'{statistics.median(row["rates"]):,.0f}', f'{ratio:.2f}x']
-            + [f'{row["shares"][kind]:.0%}' for kind in kinds]
+            + [f'{row["shares"][kind]:.0%}' if 'shares' in row else '' for kind in kinds]
         )
     cores = [[f'cores for each of {_PROCESSES} processes', *(f'{rate:,}/s' for rate in _RATES)]]
     for row in rows:
         core = statistics.median(row['rates'])
         cores.append([row['name'], *(f'{math.ceil(r / _PROCESSES / core)}' for r in _RATES)])
-    return '\n\n'.join(GithubFlavoredMarkdownTable(table).table for table in (lines, cores))
+    steps = [
+        f'{row["name"]}: ' + ', '.join(f'{step} {part:.0%}' for step, part in row['steps'].items())
+        for row in rows
+        if 'steps' in row
+    ]
+    tables = [GithubFlavoredMarkdownTable(table).table for table in (lines, cores)]
+    return '\n\n'.join(['\n'.join([tables[0], *steps]), tables[1]])
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How images are loaded, and how many are a batch."""
+
+    name: str
+    dataset: Any
+    size: int
+    load: Batch
 
 
 def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    ways: list[tuple[str, Batch, int]] = []
     configs = [load_config(subject.config, subject.settings) for subject in subjects]
-    crop, *_ = [_crop(cfg) for cfg in configs]
+    ways = []
     for subject, cfg in zip(subjects, configs, strict=True):
+        cfg.model.get('backbone', {}).pop('init_cfg', None)  # images are loaded, and no weights
         prepare_config(cfg, 'train')
-        loader = cfg.train_dataloader
-        repeats = (loader.get('batch_sampler') or {}).get('repeats', 1)
-        dataset = _build(cfg, loader.dataset)
-        size = loader.batch_size
-        ways.append((subject.name, _batches_of(dataset, repeats, size), size))
-    first = configs[0]
-    for name, dataset in (
-        ("mmpretrain's pipeline", _build(first, _as_mmpretrain(first, crop))),
-        (
-            "the authors' pipeline",
-            _AsTheAuthors(_build(first, first.train_dataloader.dataset), crop),
-        ),
-    ):
-        size = ways[0][2]
-        ways.append((name, _batches_of(dataset, 1, size), size))
+        ways.append(_way_of(subject.name, cfg))
+    crop = _crop(configs[0])
+    if crop:
+        first, size = configs[0], ways[0].size
+        for name, dataset in (
+            ("mmpretrain's pipeline", _build(first, _as_mmpretrain(first, crop))),
+            ("the authors' pipeline", _AsTheAuthors(ways[0].dataset, crop)),
+        ):
+            ways.append(_Way(name, dataset, size, _batches_of(dataset, 1, default_collate)))
 
-    rows: list[dict] = [dict(name=name, rates=[]) for name, *_ in ways]
+    rows: list[dict] = [dict(name=way.name, rates=[]) for way in ways]
     for _ in range(rounds):
-        for row, (_, way, size) in zip(rows, ways, strict=True):
-            way(min(size, _WARM_UP))
+        for row, way in zip(rows, ways, strict=True):
+            way.load(min(way.size, _WARM_UP))
             start = time.perf_counter()
-            for count in _whole(images, size):
-                way(count)
+            for count in _whole(images, way.size):
+                way.load(count)
             row['rates'].append(images / (time.perf_counter() - start))
-    for row, (_, way, size) in zip(rows, ways, strict=True):
-        row['shares'] = _shares(way, min(size, images))
+    for row, way in zip(rows, ways, strict=True):
+        if crop:
+            row['shares'] = _shares(way.load, min(way.size, images))
+        else:
+            row['steps'] = _steps(way.dataset, min(_MOST_PROFILED, images))
     return rows
 
 
-def _crop(cfg: Config) -> dict:
-    pipeline = (cfg.get('train_dataloader') or {}).get('dataset', {}).get('pipeline', [])
-    for step in pipeline:
-        if 'crop_ratio_range' in step:
-            return step
-    raise UserError(f'{cfg.filename} is no pre-training config: it takes no random crops')
+def _crop(cfg: Config) -> dict | None:
+    """The random crop of a pre-training config."""
+    pipeline = cfg.train_dataloader.dataset.get('pipeline') or []
+    return next((step for step in pipeline if 'crop_ratio_range' in step), None)
+
+
+def _way_of(name: str, cfg: Config) -> _Way:
+    loader = cfg.train_dataloader
+    repeats = (loader.get('batch_sampler') or {}).get('repeats', 1)
+    collate = FUNCTIONS.get((loader.get('collate_fn') or {}).get('type', 'pseudo_collate'))
+    dataset = _build(cfg, loader.dataset)
+    return _Way(name, dataset, loader.batch_size, _batches_of(dataset, repeats, collate))
 
 
 def _build(cfg: Config, dataset: dict) -> Any:
@@ -137,14 +161,14 @@ def _build(cfg: Config, dataset: dict) -> Any:
     return built
 
 
-def _batches_of(dataset: Any, repeats: int, size: int) -> Batch:
+def _batches_of(dataset: Any, repeats: int, collate: Callable) -> Batch:
     """From a number of crops to a batch of them, of images in a fixed order of no locality."""
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0)).tolist()
     images = itertools.cycle(order)
 
     def load(count: int) -> Any:
         drawn = itertools.islice(images, -(-count // repeats))
-        return default_collate([dataset[i] for i in drawn for _ in range(repeats)][:count])
+        return collate([dataset[i] for i in drawn for _ in range(repeats)][:count])
 
     return load
 
@@ -214,4 +238,30 @@ def _shares(way: Batch, count: int) -> dict[str, float]:
                 spent[part] += seconds
     # A batch contains its samples where those are collated within; only stacking is its own.
     shares = {part: seconds / stats.total_tt for part, seconds in spent.items()}
+    return shares | {'the rest': max(0.0, 1 - sum(shares.values()))}
+
+
+def _steps(dataset: Any, count: int) -> dict[str, float]:
+    """What each step of a pipeline takes, and what is around them."""
+    while hasattr(dataset, 'dataset'):  # wrappers
+        dataset = dataset.dataset
+    steps = dataset.pipeline.transforms
+    spent = [0.0] * len(steps)
+
+    def timed(number: int, results: Any) -> Any:
+        start = time.perf_counter()
+        found = steps[number](results)
+        spent[number] += time.perf_counter() - start
+        return found
+
+    dataset.pipeline.transforms = [partial(timed, number) for number in range(len(steps))]
+    start = time.perf_counter()
+    for index in range(count):
+        dataset[index % len(dataset)]
+    whole = time.perf_counter() - start
+    dataset.pipeline.transforms = steps
+    shares: dict[str, float] = {}
+    for step, seconds in zip(steps, spent, strict=True):
+        name = type(step).__name__
+        shares[name] = shares.get(name, 0.0) + seconds / whole
     return shares | {'the rest': max(0.0, 1 - sum(shares.values()))}

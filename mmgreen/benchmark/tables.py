@@ -86,8 +86,8 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
     return '\n'.join([GithubFlavoredMarkdownTable(lines).table, *shares, *launches])
 
 
-def plot(rows: list[dict], path: Path, title: str) -> None:
-    """Bars of step time and activation memory."""
+def plot(rows: list[dict], path: Path, about: dict) -> None:
+    """Bars of step time and activation memory, and above them what was measured on what."""
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
@@ -105,6 +105,7 @@ def plot(rows: list[dict], path: Path, title: str) -> None:
         axis.margins(x=0.3)  # room for the ratios
         axis.spines[['top', 'right']].set_visible(False)
     axes[0].invert_yaxis()
-    figure.suptitle(title)
+    precision = 'float32' if about['amp'] == 'none' else about['amp']
+    figure.suptitle(f'{about["device"]}, batch size {about["batch_size"]}, {precision}')
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

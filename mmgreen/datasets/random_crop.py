@@ -26,10 +26,10 @@ class LoadRandomCrop(RandomResizedCrop):
     """Read an image and cut a random crop, in the place of two steps.
 
     Crops are distributed as those of ``LoadImageFromFile`` and ``RandomResizedCrop`` with
-    ``backend='pillow'`` and ``interpolation='bicubic'``, and have the same pixels to one level or
-    two. JPEGs are decoded by torchvision, large ones by Pillow with no more pixels than are needed (there
-    a crop may be off by half of such a pixel); everything else by Pillow, as before. An image that is asked for several times in a row
-    (:class:`mmgreen.datasets.RepeatBatchSampler`) is decoded once.
+    ``backend='pillow'`` and ``interpolation='bicubic'``, and have the same pixels, give or take two
+    levels. JPEGs are decoded by torchvision, large ones by Pillow with no more pixels than are
+    needed (a crop may then be off by half of such a pixel), everything else by Pillow. An image that
+    is asked for several times in a row (:class:`RepeatBatchSampler`) is decoded once.
 
     Args:
         scale: Side of the crop in pixels, or height and width.

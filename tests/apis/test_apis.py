@@ -1,15 +1,17 @@
 """The same from Python."""
 
+import json
 import shutil
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import run_tool
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmgreen.apis import detect, evaluate, finetune, pretrain, reconstruct
+from mmgreen.apis import Detector, detect, detect_folder, evaluate, finetune, pretrain, reconstruct
 from mmgreen.errors import UserError
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -81,6 +83,73 @@ def test_detection_needs_no_dataset_and_boxes_are_in_pixels_of_the_image(demo, m
     assert instances.bboxes.max() > image.shape[1]
     assert len(large_found.metainfo['classes']) == 5
     assert torch.isfinite(small_found.pred_instances.scores).all()
+
+
+@pytest.fixture(scope='module')
+def detector(made):
+    return Detector(DETECT, made[1], cfg_options=NARROW | {'model.test_cfg.rcnn.score_thr': 0.0})
+
+
+def test_a_detector_is_loaded_once_and_says_the_same(demo, made, detector):
+    paths = sorted((demo / 'val').glob('*.jpg'))
+    whole = detector(demo / 'val')
+    assert [sample.img_path for sample in whole] == [str(path) for path in paths]
+    (alone,) = detector(cv2.imread(str(paths[1])))
+    assert torch.allclose(
+        whole[1].pred_instances.scores[:5], alone.pred_instances.scores[:5], atol=0.05
+    )
+    together = Detector(
+        DETECT,
+        made[1],
+        batch_size=4,
+        cfg_options=NARROW | {'model.test_cfg.rcnn.score_thr': 0.0},
+    )
+    for one, other in zip(whole, together(paths), strict=True):
+        torch.testing.assert_close(
+            one.pred_instances.scores, other.pred_instances.scores, atol=1e-4, rtol=1e-4
+        )
+    scores = torch.cat([sample.pred_instances.scores for sample in whole])
+    detector.threshold = float(scores.median())
+    try:
+        kept = torch.cat([sample.pred_instances.scores for sample in detector(demo / 'val')])
+        torch.testing.assert_close(kept, scores[scores >= detector.threshold])
+    finally:
+        detector.threshold = 0.0
+
+
+def test_a_folder_is_detected_in_as_coco_has_it(demo, detector, tmp_path):
+    from pycocotools.coco import COCO
+
+    found = detect_folder(detector, demo / 'val', tmp_path / 'pictures')
+    names = sorted(path.name for path in (demo / 'val').glob('*.jpg'))
+    assert [image['file_name'] for image in found['images']] == names
+    assert sorted(path.name for path in (tmp_path / 'pictures').iterdir()) == names
+    (tmp_path / 'found.json').write_text(json.dumps(found))
+    coco = COCO(str(tmp_path / 'found.json'))
+    assert [coco.cats[i]['name'] for i in sorted(coco.cats)] == list(detector.classes)
+    for sample, image in zip(detector(demo / 'val'), found['images'], strict=True):
+        entries = coco.imgToAnns[image['id']]
+        assert [e['category_id'] - 1 for e in entries] == sample.pred_instances.labels.tolist()
+        for entry, mask in zip(entries, sample.pred_instances.masks, strict=True):
+            assert (coco.annToMask(entry).astype(bool) == mask.numpy()).all()
+        x, y, width, height = entries[0]['bbox']
+        box = torch.tensor([x, y, x + width, y + height])
+        torch.testing.assert_close(box, sample.pred_instances.bboxes[0])
+
+
+def test_the_tool_detects(demo, made, tmp_path):
+    done = run_tool(
+        *('tools/detect.py', DETECT, made[1], demo / 'val', '--out', tmp_path / 'found'),
+        *('--threshold', 0, '--tile', 128, '--cfg-options', 'model.test_cfg.rcnn.score_thr=0.0'),
+        *(f'{key}={value}' for key, value in NARROW.items()),
+    )
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / 'found/detections.json').read_text())
+    assert f'{len(content["annotations"])} objects in 6 images' in done.stdout
+    assert len(list((tmp_path / 'found').glob('*.jpg'))) == 6
+    missing = run_tool('tools/detect.py', DETECT, made[1], 'nowhere', '--out', tmp_path / 'no')
+    assert missing.returncode == 1
+    assert not (tmp_path / 'no').exists()
 
 
 def test_a_detector_of_other_categories_takes_their_number_from_its_checkpoint(made, demo):

@@ -78,6 +78,38 @@ def test_a_preempted_job_is_requeued_and_finishes(slurm, demo, tmp_path, monkeyp
     assert (work_dir / 'epoch_6.pth').exists()
 
 
+def test_the_lines_of_the_page(slurm, demo, tmp_path, monkeypatch):
+    """docs/journeys.md on a cluster, with a smaller net, fewer steps and no GPU."""
+    page = (ROOT / 'docs/journeys.md').read_text()
+    (lines,) = re.findall(r'## ImageNet on a cluster.*?```bash\n(.*?)```', page, re.S)
+    (config,) = re.findall(r'configs/greenmim/\S+', lines)
+    lines = lines.replace('PARTITION', 'main').replace(
+        config, 'configs/quickstart/greenmim_swin-nano_demo.py'
+    )
+    lines = lines.replace('work_dirs/mine', str(tmp_path / 'run')).replace(
+        'num_workers=4',
+        'num_workers=1 train_dataloader.dataset.data_prefix=train train_dataloader.batch_size=4 '
+        'train_cfg.max_epochs=1 default_hooks.logger.interval=1 custom_hooks=[]',
+    )
+    shutil.copytree(demo / 'unlabelled', tmp_path / 'imagenet/train')
+    settings = dict(GPUS='2', CPUS_PER_TASK='1', SRUN_ARGS='--gres=none', OMP_NUM_THREADS='1')
+    for name, value in dict(settings, DATA=str(tmp_path)).items():
+        monkeypatch.setenv(name, value)
+    done = subprocess.run(['bash', '-ec', lines], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert '32 images' in done.stdout
+    job = re.search(r'Submitted batch job (\d+)', done.stdout)[1]
+    wait_for(lambda: _ended(job))
+    said = (tmp_path / f'run/slurm-{job}.out').read_text()
+    assert (tmp_path / 'run/epoch_1.pth').exists(), said[-2000:]
+    assert len(logged_losses(tmp_path / 'run')) == 4  # 32 images, two processes of four
+
+
+def _ended(job):
+    done = subprocess.run(['scontrol', 'show', 'job', job], capture_output=True, text=True)
+    return re.search(r'JobState=(COMPLETED|FAILED|CANCELLED|TIMEOUT)', done.stdout)
+
+
 def test_what_is_wrong_with_slurm_test_comes_back(slurm, demo, monkeypatch):
     monkeypatch.setenv('GPUS', '2')
     monkeypatch.setenv('CPUS_PER_TASK', '1')

@@ -155,11 +155,14 @@ def test_images_of_a_core(tmp_path):
     assert re.findall(r'\d+', cores.splitlines()[-1]) == ['1', '2', '4', '7', '13']  # of 8 x 200
 
 
-def test_loading_wants_random_crops():
-    done = run_tool(BENCHMARK, DETECTOR, '--loading')
-    assert done.returncode == 1
-    assert 'is no pre-training config: it takes no random crops' in done.stderr
-    assert 'Traceback' not in done.stderr
+def test_images_of_a_core_for_a_detector(demo):
+    rows = measure_loading(read_subjects([DETECTOR, f'data_root={demo}/']), rounds=1, images=8)
+    (row,) = rows  # nobody else's pipeline beside it
+    assert {'LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs', 'the rest'} <= row[
+        'steps'
+    ].keys()
+    assert sum(row['steps'].values()) == pytest.approx(1, abs=0.02)
+    assert 'LoadAnnotations' in loading_table(rows)
 
 
 @pytest.mark.slow

@@ -5,13 +5,12 @@ A bare step, the default on a CPU, is forward and backward over one batch of ima
 that went through the config's own pipeline: the optimiser's work depends on the
 parameters alone, and at a CPU's batch size it would weigh many times what it does in
 training. A full step, the default on a GPU, is all that training does on the device:
-transfer, preprocessing, loss scaling and the optimiser included. Every config runs in a process of its own, in rounds that take turns,
-so that a machine whose speed drifts hurts all alike; ratios are taken within a
-round, and their median is shown.
+transfer, preprocessing, loss scaling and the optimiser included. Every config runs in
+a process of its own, in rounds that take turns, so that a machine whose speed drifts
+hurts all alike; ratios are taken within a round, and their median is shown.
 
-With --loading it is what comes before a step that is measured, images/s of a core; with
---train a whole run of tools/train.py beside its bare steps, at the config's own batch
-size. Both need the data that the config names.
+With --loading it is what comes before a step that is measured, images/s of a core (of detectors,
+too); with --train a whole run of tools/train.py beside its bare steps, at the config's own batch size.
 """
 
 import argparse
@@ -76,9 +75,8 @@ def main() -> None:
     with one_sentence():
         subjects = benchmark.read_subjects(args.configs, args.floor)
         given = {name: getattr(args, name) for name in names}
-        settings = benchmark.Settings(
-            **{k: value for k, value in given.items() if value is not None}
-        )
+        said = {key: value for key, value in given.items() if value is not None}
+        settings = benchmark.Settings(**said)
         about = settings.describe()
         print(', '.join(f'{key} {value}' for key, value in about.items()), flush=True)
         if args.loading:
@@ -95,10 +93,7 @@ def main() -> None:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(dict(machine=about, rows=rows), indent=1))
         if args.plot:
-            precision = 'float32' if args.amp == 'none' else args.amp
-            benchmark.plot(
-                rows, args.plot, f'{about["device"]}, batch size {args.batch_size}, {precision}'
-            )
+            benchmark.plot(rows, args.plot, about)
 
 
 if __name__ == '__main__':
