@@ -1,4 +1,4 @@
-"""The one exception for faults that a user can mend."""
+"""The one exception for faults that a user can correct."""
 
 import sys
 from collections.abc import Iterator

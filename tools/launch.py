@@ -40,7 +40,7 @@ def main() -> None:
     from torch.distributed.run import run
 
     class Agent(LocalElasticAgent):
-        """Starts no run again whose fault a user must mend first: status 2."""
+        """Does not restart a run that ended with status 2: a user must correct something first."""
 
         def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
             result = super()._monitor_workers(worker_group)

@@ -1,7 +1,7 @@
 """Checkpoints: read without running code, of any project's names, fitted, written whole.
 
-Importing this package puts :func:`read_checkpoint` in the place of mmengine's readers and
-:class:`AtomicBackend` in the place of its local file backend.
+Importing this package replaces mmengine's readers by :func:`read_checkpoint`, and its
+local file backend by :class:`AtomicBackend`.
 """
 
 from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of

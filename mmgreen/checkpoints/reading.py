@@ -68,7 +68,7 @@ def _load(file: Any, name: str, map_location: Any) -> dict[str, Any]:
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """:func:`read_checkpoint` in the place of mmengine's loader of local files.
+    """:func:`read_checkpoint` as mmengine's loader of local files.
 
     It serves ``load_from``, ``resume`` and ``init_cfg``.
     """

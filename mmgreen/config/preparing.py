@@ -101,7 +101,7 @@ def prepare_config(cfg: Config, mode: str) -> None:
 
 
 def _make_resumable(cfg: Config) -> None:
-    """Put the loop and the checkpoint hook of this project in the place of mmengine's."""
+    """Replace mmengine's loop and checkpoint hook by those of this project."""
     loop = cfg.train_cfg
     if 'type' not in loop:
         loop.type = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'

@@ -12,7 +12,7 @@ from mmgreen.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
-    """Load an image of any depth and number of channels, in the place of ``LoadImageFromFile``.
+    """Load an image of any depth and number of channels; replaces ``LoadImageFromFile``.
 
     It reads TIFF and PNG of 16 bits and of floating-point numbers, NPY, and all that is read otherwise.
 

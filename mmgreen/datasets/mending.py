@@ -1,4 +1,4 @@
-"""Annotation files, mended where there is one right answer."""
+"""Annotation files, corrected where there is one right answer."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ from .sizes import look
 
 
 def mend_annotations(ann_file: Path, out: Path, images: Path) -> list[str]:
-    """Write an annotation file anew, without faults that can be mended in one way only.
+    """Write an annotation file anew, without faults that can be corrected in one way only.
 
     Ids that are below 1, used twice or no whole numbers are counted anew from 1; a
     polygon that is a flat list becomes one of a list; a missing ``iscrowd`` is 0, and
     a missing ``area`` that of the mask, or of the box; width and height that are
     swapped are swapped back, where no coordinate says otherwise. Where EXIF turns the
-    image, coordinates may be for the image before it is turned, which no size mends:
+    image, coordinates may be for the image before it is turned, which no size corrects:
     there a box must reach beyond the size that is said.
 
     Args:
@@ -37,7 +37,7 @@ def mend_annotations(ann_file: Path, out: Path, images: Path) -> list[str]:
         content = json.loads(ann_file.read_text(encoding='utf-8'))
         annotations, sizes = content['annotations'], {i['id']: i for i in content['images']}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f'annotation file {ann_file} cannot be mended: {error}') from error
+        raise UserError(f'annotation file {ann_file} cannot be corrected: {error}') from error
     done = {
         'ids counted anew': _count_anew(annotations),
         'flat polygons made lists of one': sum(map(_nest, annotations)),

@@ -23,7 +23,7 @@ _EXIF_ORIENTATION = 0x0112
 
 @TRANSFORMS.register_module()
 class LoadRandomCrop(RandomResizedCrop):
-    """Read an image and cut a random crop, in the place of two steps.
+    """Read an image and cut a random crop, in one step.
 
     Crops are distributed as those of ``LoadImageFromFile`` and ``RandomResizedCrop`` with
     ``backend='pillow'`` and ``interpolation='bicubic'``, and have the same pixels, give or take two

@@ -10,7 +10,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from mmgreen.arrays import Floats
 
-# It warns of what is mended here: annotations are numbered from 1 before they are evaluated.
+# It warns of what is corrected here: annotations are numbered from 1 before they are evaluated.
 warnings.filterwarnings('ignore', message='Found annotation id 0')
 
 #: COCO's twelve figures, in COCO's order.

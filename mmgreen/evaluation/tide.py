@@ -43,7 +43,7 @@ class Errors:
 
 
 def find_errors(matches: Matches) -> Errors:
-    """Sort errors into kinds, and mend each kind in turn."""
+    """Sort errors into kinds, and correct each kind in turn."""
     state = matches.state[0, 0]
     crowd = matches.gt_ignored[0]
     false = state == 0

@@ -20,7 +20,7 @@ class Training:
         config: Config file.
         cfg_options: Settings to change, by dotted names.
         steps: Length of the run; None leaves the config's.
-        minutes: Length in time, in the place of steps: as many steps as a run that is alone
+        minutes: Length in time, instead of steps: as many steps as a run that is alone
             on the machine takes in it.
     """
 
@@ -37,7 +37,7 @@ class Start:
     Attributes:
         name: What the report calls it.
         training: Pre-training; None where there is none.
-        checkpoint: A file, in the place of a pre-training.
+        checkpoint: A file, instead of a pre-training.
         init: Start that the pre-training itself starts from.
     """
 

@@ -87,5 +87,5 @@ def test_what_cannot_be_mended_is_left(file, tmp_path):
 def test_a_file_is_never_written_over(file, tmp_path):
     with pytest.raises(UserError, match='is the file itself: name another one'):
         mend_annotations(file, file, tmp_path)
-    with pytest.raises(UserError, match='cannot be mended'):
+    with pytest.raises(UserError, match='cannot be corrected'):
         mend_annotations(tmp_path / 'a.png', tmp_path / 'out.json', tmp_path)

@@ -16,8 +16,8 @@ from .merging import merge_groups
 class OptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's constructor, whose groups of equal settings are merged.
 
-    ``tools/train.py`` uses it in the place of mmengine's; ``paramwise_cfg`` works
-    as ever.
+    ``tools/train.py`` uses it instead of mmengine's; ``paramwise_cfg`` works
+    as usual.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:

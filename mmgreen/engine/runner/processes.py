@@ -77,7 +77,7 @@ def leaving_at_once() -> Iterator[None]:
     gloo that lets go of a tensor meanwhile would abort the process, and the
     launcher would start a run again that had ended well.
 
-    Where a user must mend something, the exit status is 2, as for a wrong command
+    Where a user must correct something, the exit status is 2, as for a wrong command
     line: ``tools/launch.py`` then starts nothing again. Mostly all processes
     say the same, so the first of a machine speaks, and the launcher ends the
     others; one that is still there after ten seconds speaks, too.

@@ -1,4 +1,4 @@
-"""Batches that can be taken up anywhere, whatever becomes of the worker processes."""
+"""Batches that can be resumed at any step, even where worker processes die."""
 
 import logging
 import signal

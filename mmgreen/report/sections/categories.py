@@ -1,4 +1,4 @@
-"""Every category by itself."""
+"""Each category alone."""
 
 from mmgreen.report import charts
 from mmgreen.report.comparison import PARTS, Comparison
