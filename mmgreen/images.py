@@ -55,13 +55,12 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         UserError: If it is missing, or cannot be decoded to its end.
     """
     path = str(path)
-    if '://' in path:  # of a pack
-        return mmcv.imfrombytes(fileio.get(path), channel_order='rgb', backend='pillow')
-    if not os.path.isfile(path):
+    packed = '://' in path
+    if not packed and not os.path.isfile(path):
         raise UserError(f'image {path} does not exist')
-    if not is_deep(path):
+    if packed or not is_deep(path):  # a pack has no deep ones
         try:
-            return mmcv.imread(path, channel_order='rgb', backend='pillow')
+            return mmcv.imfrombytes(fileio.get(path), channel_order='rgb', backend='pillow')
         except Exception as error:  # Pillow raises what the format's decoder raises
             raise UserError(f'image {path} cannot be read: {error}') from error
     return to_picture(read_array(path))

@@ -170,19 +170,22 @@ def detect_folder(
     Args:
         detector: What finds them.
         images: Folder, or one image.
-        pictures: Folder for pictures, named as the images; by default none are drawn.
+        pictures: Folder for pictures, named as the images (``.jpg`` is added to other endings); by
+            default none are drawn.
 
     Returns:
         COCO's ``images``, ``annotations`` (with a ``score`` each) and ``categories``; files are named
         from the folder.
 
     Raises:
-        UserError: If there is no image, or one cannot be read.
+        UserError: If there is no image, or one cannot be read, or a picture would replace an image.
     """
     root = Path(images)
     if not root.exists():
         raise UserError(f'{root} does not exist: name a folder of images, or one image')
     paths = images_below(root) if root.is_dir() else [root]
+    if pictures and Path(pictures).resolve() == (root if root.is_dir() else root.parent).resolve():
+        raise UserError(f'pictures would replace the images of {root}: name another folder')
     entries: list[dict] = []
     annotations: list[dict] = []
     samples = detector.stream(paths)
@@ -195,7 +198,8 @@ def detect_folder(
         for found in to_coco(sample, number):
             annotations.append(dict(id=len(annotations) + 1) | found)
         if pictures:
-            _draw(sample, path, Path(pictures, name).with_suffix('.jpg'))
+            ending = '' if path.suffix.lower() == '.jpg' else '.jpg'
+            _draw(sample, path, Path(pictures, name + ending))
     categories = [dict(id=i, name=name) for i, name in enumerate(detector.classes, start=1)]
     return dict(images=entries, annotations=annotations, categories=categories)
 

@@ -241,6 +241,21 @@ def _time(step: Callable[[], Any], settings: Settings, device: torch.device) -> 
 def _optimizer(cfg: Config, model: nn.Module, settings: Settings) -> OptimWrapper:
     """The optimizer that ``tools/train.py`` would make, in the precision that is measured."""
     prepare_optimizer(cfg)
+    set_precision(cfg, settings)
+    with own_scope(cfg):
+        return build_optim_wrapper(model, cfg.optim_wrapper)
+
+
+def set_precision(cfg: Config, settings: Settings) -> None:
+    """Let a config train in the precision that is measured.
+
+    Args:
+        cfg: Changed in place: ``optim_wrapper``.
+        settings: Device and ``amp``.
+
+    Raises:
+        UserError: If there is no mixed precision on the device.
+    """
     wrapper = cfg.optim_wrapper
     for key in ('loss_scale', 'dtype'):
         wrapper.pop(key, None)
@@ -252,8 +267,6 @@ def _optimizer(cfg: Config, model: nn.Module, settings: Settings) -> OptimWrappe
             type='AmpOptimWrapper', dtype={'fp16': 'float16'}.get(settings.amp, 'bfloat16')
         )
         wrapper.loss_scale = 'dynamic'
-    with own_scope(cfg):
-        return build_optim_wrapper(model, wrapper)
 
 
 def _pinned(inputs: Tensor | list[Tensor]) -> Tensor | list[Tensor]:

@@ -1,7 +1,6 @@
 """How much of a bare step's speed a whole run of ``tools/train.py`` has."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import mmgreen
 from mmgreen.config import load_config
 from mmgreen.errors import UserError
 
-from .measuring import Settings, measure_in_turn
+from .measuring import Settings, measure_in_turn, set_precision
 from .subject import Subject
 
 _TOOL = Path(mmgreen.__file__).parent / '.mim/tools/train.py'
@@ -28,7 +27,8 @@ def measure_training(subjects: list[Subject], settings: Settings) -> list[dict]:
     """Run ``tools/train.py`` beside the bare step with the optimizer, at each config's batch size.
 
     They take turns. The run has everything that training has: images are read and augmented, hooks
-    called, lines logged; it ends before anything is saved or validated.
+    called, lines logged. Left out are the config's own hooks, which draw and measure every so often,
+    saving and validation.
 
     Args:
         subjects: Pre-training configs.
@@ -98,16 +98,13 @@ def _run(subject: Subject, settings: Settings) -> tuple[float, float]:
     cfg.log_processor = dict(by_epoch=False, window_size=_LOGGED)
     cfg.default_hooks.logger = dict(type='LoggerHook', interval=_LOGGED)
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=10**9)
-    cfg.custom_hooks = []  # those that draw and measure every so often
-    if settings.amp == 'none':
-        cfg.optim_wrapper.type = 'OptimWrapper'
-        for key in ('loss_scale', 'dtype'):
-            cfg.optim_wrapper.pop(key, None)
+    cfg.custom_hooks = []
+    set_precision(cfg, settings)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'benchmark.py')
         cfg.dump(path)
         command = [sys.executable, str(_TOOL), str(path), '--work-dir', f'{folder}/run']
-        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ['no word'])[-1]
             raise UserError(f'tools/train.py with {subject.name} failed: {last}')

@@ -42,7 +42,15 @@ def made(demo, tmp_path_factory):
         Config.fromfile(DETECT),
         backbone,
         folder / 'detect',
-        data | WORKERS | NARROW | {'train_cfg.max_epochs': 1},
+        data
+        | WORKERS
+        | NARROW
+        | {
+            'train_cfg.max_epochs': 1,
+            'train_cfg.val_interval': 1,
+            'default_hooks.checkpoint.save_best': 'coco/segm_mAP',
+            'default_hooks.checkpoint.rule': 'greater',
+        },
     )
     result = evaluate(DETECT, detector, folder / 'test', data | WORKERS | NARROW)
     left = DefaultScope.get_current_instance()  # modules are looked up where they were before
@@ -54,6 +62,7 @@ def test_each_run_writes_into_its_own_folder(made):
     backbone, detector, result = made
     assert backbone.name == 'epoch_1.pth'
     assert detector.parent.name == 'detect'
+    assert detector.name == 'best_coco_segm_mAP_epoch_1.pth'  # kept, so preferred to the last
     assert list(detector.parent.glob('*/vis_data/scalars.json'))
     assert {'coco/bbox_mAP', 'coco/segm_mAP'} <= set(result.metrics)
     assert result.report.parent == result.log_dir
@@ -135,6 +144,18 @@ def test_a_folder_is_detected_in_as_coco_has_it(demo, detector, tmp_path):
         x, y, width, height = entries[0]['bbox']
         box = torch.tensor([x, y, x + width, y + height])
         torch.testing.assert_close(box, sample.pred_instances.bboxes[0])
+
+
+def test_pictures_do_not_replace_images(demo, detector, tmp_path):
+    for name in ('a.png', 'a.jpg'):
+        cv2.imwrite(str(tmp_path / name), cv2.imread(str(next((demo / 'val').glob('*.jpg')))))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for images in (tmp_path, tmp_path / 'a.jpg'):
+        with pytest.raises(UserError, match='pictures would replace the images'):
+            detect_folder(detector, images, tmp_path)
+    detect_folder(detector, tmp_path, tmp_path / 'found')
+    assert sorted(path.name for path in (tmp_path / 'found').iterdir()) == ['a.jpg', 'a.png.jpg']
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
 
 
 def test_the_tool_detects(demo, made, tmp_path):

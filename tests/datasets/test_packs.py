@@ -7,6 +7,7 @@ import socket
 import socketserver
 import threading
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from mmgreen.config import load_config, prepare_config
 from mmgreen.datasets import LabelledDataset, UnlabelledDataset
 from mmgreen.datasets.packs import Pack, PackError, check_pack, pack_folder, reading
 from mmgreen.errors import UserError
+from mmgreen.images import read_image
 
 PIPELINE = [
     dict(type='mmgreen.LoadRandomCrop', scale=16, crop_ratio_range=(0.5, 1.0)),
@@ -64,6 +66,8 @@ def test_an_image_comes_out_as_it_went_in_or_smaller(folder, pack):
         (source,) = folder.glob(name.rsplit('.', 1)[0] + '.*')
         content = opened.read(i)
         assert get(opened.path(i)) == content
+        assert Path(opened.path(i)).parent.name.endswith(f'#{name[0]}')  # its class
+        assert read_image(opened.path(i)).shape[2] == 3
         if min(Image.open(source).size) <= 64:
             assert content == source.read_bytes()
             continue

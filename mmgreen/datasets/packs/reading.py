@@ -53,7 +53,7 @@ class Pack:
 
     def path(self, number: int) -> str:
         """Under which name mmengine's ``fileio.get`` finds an image, from any process."""
-        return f'{_PREFIX}://{quote(self.address)}#{number}:{quote(self.index.names[number])}'
+        return f'{_PREFIX}://{quote(self.address)}#{quote(self.index.names[number])}:{number}'
 
     def read(self, number: int) -> bytes:
         """The encoded image.
@@ -165,7 +165,7 @@ class PackBackend(BaseStorageBackend):
 
     def get(self, filepath: str) -> bytes:
         address, _, member = filepath.removeprefix(f'{_PREFIX}://').partition('#')
-        return open_pack(unquote(address)).read(int(member.partition(':')[0]))
+        return open_pack(unquote(address)).read(int(member.rpartition(':')[2]))
 
     def get_text(self, filepath: str, encoding: str = 'utf-8') -> str:
         return self.get(filepath).decode(encoding)
