@@ -25,7 +25,11 @@ TRANSFORMS = Registry(
     'transform',
     parent=ROOT_TRANSFORMS,
     scope='mmgreen',
-    locations=['mmgreen.datasets.load_image', 'mmgreen.datasets.random_crop'],
+    locations=[
+        'mmgreen.datasets.load_annotations',
+        'mmgreen.datasets.load_image',
+        'mmgreen.datasets.random_crop',
+    ],
 )
 DATA_SAMPLERS = Registry(
     'data sampler',

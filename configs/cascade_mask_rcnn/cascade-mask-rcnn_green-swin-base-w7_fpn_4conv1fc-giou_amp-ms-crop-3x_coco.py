@@ -1,7 +1,9 @@
 # The heads of Swin's own Cascade Mask R-CNN, which ConvNeXt took over.
-_base_ = (
-    'mmdet::convnext/cascade-mask-rcnn_convnext-t-p4-w7_fpn_4conv1fc-giou_amp-ms-crop-3x_coco.py'
-)
+_base_ = [
+    'mmdet::convnext/cascade-mask-rcnn_convnext-t-p4-w7_fpn_4conv1fc-giou_amp-ms-crop-3x_coco.py',
+    '../_base_/datasets/ms_crop_pipeline.py',
+]
+
 
 custom_imports = dict(_delete_=True, imports=['mmgreen'])
 
@@ -23,7 +25,9 @@ model = dict(
 )
 
 # Classes are those of the annotation files, and corrupt images are skipped.
-train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
+train_dataloader = dict(
+    dataset=dict(type='mmgreen.CocoDataset', pipeline={{_base_.ms_crop_pipeline}})
+)
 val_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 test_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 val_evaluator = dict(type='mmgreen.CocoMetric')

@@ -18,8 +18,16 @@ model = dict(
     )
 )
 
+# mmdet's, with masks as polygons.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='Resize', scale=(1333, 800), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
 # Classes are those of the annotation files, and corrupt images are skipped.
-train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
+train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 test_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 val_evaluator = dict(type='mmgreen.CocoMetric')

@@ -1,4 +1,7 @@
-_base_ = 'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_amp-ms-crop-3x_coco.py'
+_base_ = [
+    'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_amp-ms-crop-3x_coco.py',
+    '../_base_/datasets/ms_crop_pipeline.py',
+]
 
 custom_imports = dict(imports=['mmgreen'])
 
@@ -19,7 +22,9 @@ model = dict(
 )
 
 # Classes are those of the annotation files, and corrupt images are skipped.
-train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
+train_dataloader = dict(
+    dataset=dict(type='mmgreen.CocoDataset', pipeline={{_base_.ms_crop_pipeline}})
+)
 val_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 test_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
 val_evaluator = dict(type='mmgreen.CocoMetric')

@@ -6,6 +6,7 @@ _BATCH = {
     'train_dataloader.batch_size': 64,
     'train_dataloader.repeats': 4,
     'train_dataloader.num_workers': 1,
+    'optim_wrapper.optimizer.lr': 4e-4,
 }
 
 seeds = [0, 1, 2]

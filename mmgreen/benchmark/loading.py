@@ -2,7 +2,6 @@
 
 import cProfile
 import itertools
-import math
 import multiprocessing
 import pstats
 import statistics
@@ -24,9 +23,10 @@ from terminaltables import GithubFlavoredMarkdownTable
 from mmgreen.config import load_config, own_scope, prepare_config
 
 from .subject import Subject
+from .waiting import workers_wanted
 
-#: What images are loaded for, and how many of a device's images/s are asked about.
-_PROCESSES = 8
+#: What images are loaded for: so many devices, simulated, that train on so many images/s together.
+_DEVICES = 8
 _RATES = (1_000, 2_000, 5_000, 10_000, 20_000)
 _WARM_UP = 16
 # Images of which the steps of a pipeline are timed.
@@ -61,8 +61,9 @@ def measure_loading(subjects: list[Subject], rounds: int, images: int) -> list[d
         images: Images in a turn.
 
     Returns:
-        For each ``name``, ``rates`` (images/s, by turn), and shares of the time: ``shares`` by kind of
-        those that pre-train, ``steps`` of the pipeline of others.
+        For each ``name``, ``rates`` (images/s, by turn), ``batch_size`` and ``batch_seconds`` (of each
+        batch), and shares of the time: ``shares`` by kind of those that pre-train, ``steps`` of the
+        pipeline of others.
 
     Raises:
         UserError: If the data are not there.
@@ -73,7 +74,11 @@ def measure_loading(subjects: list[Subject], rounds: int, images: int) -> list[d
 
 
 def loading_table(rows: list[dict]) -> str:
-    """Images/s a core, and below them the cores that so many images/s want, in Markdown."""
+    """Images/s a core, and below them the cores that so many images/s want, in Markdown.
+
+    Cores are those with which eight devices wait for a hundredth of their time or less, simulated
+    from the times of the batches.
+    """
     kinds = [*_PARTS, 'the rest']
     lines = [['images/s a core', '', 'times', *kinds]]
     first = rows[0]['rates']
@@ -83,10 +88,11 @@ def loading_table(rows: list[dict]) -> str:
             [row['name'], f'{statistics.median(row["rates"]):,.0f}', f'{ratio:.2f}x']
             + [f'{row["shares"][kind]:.0%}' if 'shares' in row else '' for kind in kinds]
         )
-    cores = [[f'cores for each of {_PROCESSES} processes', *(f'{rate:,}/s' for rate in _RATES)]]
+    cores = [[f'cores for each of {_DEVICES} devices', *(f'{rate:,}/s' for rate in _RATES)]]
     for row in rows:
-        core = statistics.median(row['rates'])
-        cores.append([row['name'], *(f'{math.ceil(r / _PROCESSES / core)}' for r in _RATES)])
+        step = row['batch_size'] * _DEVICES
+        wanted = (workers_wanted(row['batch_seconds'], step / rate, _DEVICES) for rate in _RATES)
+        cores.append([row['name'], *map(str, wanted)])
     steps = [
         f'{row["name"]}: ' + ', '.join(f'{step} {part:.0%}' for step, part in row['steps'].items())
         for row in rows
@@ -124,14 +130,20 @@ def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
         ):
             ways.append(_Way(name, dataset, size, _batches_of(dataset, 1, default_collate)))
 
-    rows: list[dict] = [dict(name=way.name, rates=[]) for way in ways]
+    rows: list[dict] = [
+        dict(name=way.name, rates=[], batch_size=way.size, batch_seconds=[]) for way in ways
+    ]
     for _ in range(rounds):
         for row, way in zip(rows, ways, strict=True):
             way.load(min(way.size, _WARM_UP))
-            start = time.perf_counter()
+            seconds = 0.0
             for count in _whole(images, way.size):
+                start = time.perf_counter()
                 way.load(count)
-            row['rates'].append(images / (time.perf_counter() - start))
+                batch = time.perf_counter() - start
+                seconds += batch
+                row['batch_seconds'].append(batch * way.size / count)
+            row['rates'].append(images / seconds)
     for row, way in zip(rows, ways, strict=True):
         if crop:
             row['shares'] = _shares(way.load, min(way.size, images))

@@ -5,7 +5,7 @@ in, index tensors come out (:class:`Layout`), and
 :func:`group_window_attention` runs over them.
 """
 
-from .attention import group_window_attention, pair_bias
+from .attention import attend_in_groups, group_window_attention, pair_bias
 from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
 from .layout import Layout, Window, Windows
 from .masking import block_mask, grid_mask, num_visible, random_mask, weighted_mask
@@ -17,6 +17,7 @@ __all__ = [
     'Places',
     'Window',
     'Windows',
+    'attend_in_groups',
     'attention_cost',
     'block_mask',
     'fill_places',

@@ -1,4 +1,4 @@
-"""Group window attention over visible tokens (GreenMIM, section 3.2)."""
+"""Group window attention over visible tokens (GreenMIM, section 3.2), and over groups of any kind."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor
 from .layout import Windows
 
 # What varies from mask to mask, the number of groups and their size, stays inside
-# these two functions: compiled code around them has fixed shapes and is never made anew.
+# the first two functions: compiled code around them has fixed shapes and is never made anew.
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -70,10 +70,32 @@ def group_window_attention(
         fill = rows.new_zeros(3 * channels) if beyond is None else beyond.to(rows.dtype)
         rows = rows.index_copy(1, windows.beyond, fill.expand(len(rows), len(windows.beyond), -1))
     scale = (channels // bias.shape[1]) ** -0.5 if scale is None else scale
-    rows = _attend(rows, bias.to(rows.dtype), scale, dropout)
+    rows = attend_in_groups(rows, bias.to(rows.dtype), scale, dropout)
     if not windows.in_order:
         rows = _Ungroup.apply(rows, windows)
     return rows.view(batch, tokens, channels)
+
+
+def attend_in_groups(rows: Tensor, bias: Tensor, scale: float, dropout: float = 0.0) -> Tensor:
+    """Multi-head attention within groups of equal size, which keeps no attention matrix.
+
+    Args:
+        rows: (b, G*S, 3*C), the slots of G groups of S, one group after the other: q, k and v
+            one after the other, each head by head.
+        bias: (G, heads, S, S), added to the scaled scores; of the type of ``rows``.
+        scale: Factor of q k^T.
+        dropout: Probability of dropping an attention weight. With it the matrices are kept on a CPU.
+
+    Returns:
+        (b, G*S, C), heads joined, not projected.
+    """
+    # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
+    # one asked for torch would keep every attention matrix.
+    trained = torch.is_grad_enabled() and (rows.requires_grad or bias.requires_grad)
+    if rows.device.type == 'cpu' and trained and not dropout:
+        recomputed: Tensor = _RecomputedAttention.apply(rows, bias, scale)
+        return recomputed
+    return _fused_attention(rows, bias, scale, dropout)
 
 
 class _PairBias(torch.autograd.Function):
@@ -145,18 +167,8 @@ class _Ungroup(torch.autograd.Function):
         return grad, None
 
 
-def _attend(rows: Tensor, bias: Tensor, scale: float, dropout: float) -> Tensor:
-    """Attention within the groups of (b, G*S, 3C) under (G, heads, S, S), to (b, G*S, C)."""
-    # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
-    # one asked for torch would keep every attention matrix.
-    if rows.device.type == 'cpu' and not dropout:
-        recomputed: Tensor = _RecomputedAttention.apply(rows, bias, scale)
-        return recomputed
-    return _fused_attention(rows, bias, scale, dropout)
-
-
 def _fused_attention(rows: Tensor, bias: Tensor, scale: float, dropout: float = 0.0) -> Tensor:
-    """:func:`_attend` by PyTorch's kernels, which read q, k and v where they are."""
+    """:func:`attend_in_groups` by PyTorch's kernels, which read q, k and v where they are."""
     heads, size = bias.shape[1:3]
     parts = rows.view(-1, size, 3, heads, rows.shape[-1] // (3 * heads)).unbind(2)
     q, k, v = (part.transpose(1, 2) for part in parts)  # [b*G, heads, S, D]

@@ -38,6 +38,46 @@ def test_all_visible_equals_dense(settings, size, num_masks):
     torch.testing.assert_close(sparse[-1].view_as(dense), dense, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('dropped', [0.0, 1.0])
+@pytest.mark.parametrize(
+    ('settings', 'size'), [(dict(window_size=7), (224, 288)), (dict(pad_small_map=True), (96, 160))]
+)
+def test_dense_equals_mmpretrain(settings, size, dropped):
+    """Maps that are padded, windows that are shifted; gradients, in training too."""
+    attention = dict(stage_cfgs=dict(block_cfgs=dict(attn_cfgs=dict(attn_drop=dropped))))
+    ours = small_swin(**settings, **attention).double()
+    ours.train()
+    theirs = SwinTransformer(TINY, drop_path_rate=0.0, **settings, **attention)
+    theirs.double().load_state_dict(ours.state_dict())
+    theirs.train()
+    images = torch.randn(2, 3, *size, dtype=torch.double)
+    results = []
+    for model in (ours, theirs):
+        out = model(images)[-1]
+        weight = torch.linspace(-1, 1, out.numel(), dtype=torch.double).view_as(out)
+        results.append([out, *torch.autograd.grad((out * weight).sum(), [*model.parameters()])])
+        model.eval()
+        with torch.no_grad():
+            results[-1].append(model(images)[-1])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-7)
+
+
+def test_dense_attention_keeps_no_matrix():
+    kept = []
+
+    def pack(tensor):
+        kept.append(tensor.shape)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        small_swin()(torch.randn(1, 3, 224, 224))
+    of_windows = [shape for shape in kept if shape[-2:] == (49, 49)]
+    # The biases: of a head, or with the mask of shifted windows, and not of each pair's weights.
+    assert max(shape.numel() for shape in of_windows) <= 64 * 49 * 49
+    assert len(of_windows) <= 8
+
+
 @pytest.mark.parametrize('num_masks', [1, 2])
 @pytest.mark.parametrize('unit', [16, 8, 4])
 def test_all_visible_equals_dense_in_units_of_any_size(unit, num_masks):
@@ -268,7 +308,7 @@ def test_state_dict_is_that_of_mmpretrain():
     ours.load_state_dict(theirs.state_dict(), strict=True)
     images = torch.randn(1, 3, 224, 224)
     ours.eval(), theirs.eval()
-    assert torch.equal(ours(images)[-1], theirs(images)[-1])
+    torch.testing.assert_close(ours(images)[-1], theirs(images)[-1], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize('mask', [None, mask_with(7, 7, [3, 8, 20, 33])])

@@ -145,11 +145,15 @@ def test_images_of_a_core(tmp_path):
     ]
     for row in rows:
         assert len(row['rates']) == 2
+        assert len(row['batch_seconds']) == 4
+        mean = np.mean(row['batch_seconds'])
+        assert row['batch_size'] / mean == pytest.approx(np.mean(row['rates']), rel=0.5)
         assert all(0 <= share <= 1 for share in row['shares'].values())
         assert sum(row['shares'].values()) == pytest.approx(1, abs=0.02)
         assert row['shares']['decoding'] > 0.1
 
-    rows = [dict(name='a', rates=[100, 300, 200], shares=rows[0]['shares'])]
+    measured = dict(rates=[100, 300, 200], batch_size=10, batch_seconds=[0.05])
+    rows = [dict(name='a', **measured, shares=rows[0]['shares'])]
     rate, cores = loading_table(rows).split('\n\n')
     assert re.search(r'\| a +\| 200 +\| 1.00x', rate)
     assert re.findall(r'\d+', cores.splitlines()[-1]) == ['1', '2', '4', '7', '13']  # of 8 x 200

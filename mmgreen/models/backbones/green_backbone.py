@@ -19,7 +19,7 @@ class GreenBackbone(BaseModule):
     """A backbone of mmpretrain that can skip what is masked.
 
     It stands before mmpretrain's class among the bases, whose ``forward(x)`` is the
-    dense path, unchanged, for classification, detection and segmentation.
+    dense path, for classification, detection and segmentation.
     ``forward(x, mask)`` computes what is visible only (GreenMIM, section 3). Both run
     through the same parameters, whose names are mmpretrain's.
 

@@ -1,17 +1,19 @@
 """Swin Transformer with a sparse way through the same parameters."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import PatchMerging
 from mmpretrain.models import SwinTransformer
 from mmpretrain.models.backbones.swin_transformer import SwinBlock
 from mmpretrain.models.utils import resize_pos_embed
+from mmpretrain.models.utils.attention import WindowMSA
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmgreen.errors import UserError
-from mmgreen.models.layers import linear_after, linear_keeping, norm_and_mlp
+from mmgreen.models.layers import WindowAttention, linear_after, linear_keeping, norm_and_mlp
 from mmgreen.registry import MODELS
 from mmgreen.sparse import (
     Layout,
@@ -29,10 +31,21 @@ from .green_backbone import GreenBackbone
 class GreenSwinTransformer(GreenBackbone, SwinTransformer):
     """mmpretrain's Swin Transformer that can skip what is masked (:class:`GreenBackbone`).
 
+    Its attention keeps no matrix on either path (:class:`mmgreen.models.layers.WindowAttention`).
+
     Args:
+        *args: As of :class:`mmpretrain.models.SwinTransformer`.
         **kwargs: As of :class:`mmpretrain.models.SwinTransformer` and
             :class:`GreenBackbone`.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for stage in self.stages:
+            for block in stage.blocks:
+                # mmpretrain's blocks make it themselves; a kind of one's own stays.
+                if type(block.attn.w_msa) is WindowMSA:
+                    block.attn.w_msa.__class__ = WindowAttention
 
     def patch_layers(self) -> Sequence[nn.Module]:
         mergings = [s.downsample.sampler for s in self.stages if s.downsample is not None]
