@@ -74,7 +74,7 @@ def measure_loading(subjects: list[Subject], rounds: int, images: int) -> list[d
 
 
 def loading_table(rows: list[dict]) -> str:
-    """Images/s a core, and below them the cores that so many images/s want, in Markdown.
+    """Images/s a core, and below them the cores that pre-training on so many images/s wants, in Markdown.
 
     Cores are those with which eight devices wait for a hundredth of their time or less, simulated
     from the times of the batches.
@@ -90,16 +90,19 @@ def loading_table(rows: list[dict]) -> str:
         )
     cores = [[f'cores for each of {_DEVICES} devices', *(f'{rate:,}/s' for rate in _RATES)]]
     for row in rows:
-        step = row['batch_size'] * _DEVICES
-        wanted = (workers_wanted(row['batch_seconds'], step / rate, _DEVICES) for rate in _RATES)
-        cores.append([row['name'], *map(str, wanted)])
+        if 'shares' in row:
+            step = row['batch_size'] * _DEVICES
+            wanted = (
+                workers_wanted(row['batch_seconds'], step / rate, _DEVICES) for rate in _RATES
+            )
+            cores.append([row['name'], *map(str, wanted)])
     steps = [
         f'{row["name"]}: ' + ', '.join(f'{step} {part:.0%}' for step, part in row['steps'].items())
         for row in rows
         if 'steps' in row
     ]
-    tables = [GithubFlavoredMarkdownTable(table).table for table in (lines, cores)]
-    return '\n\n'.join(['\n'.join([tables[0], *steps]), tables[1]])
+    said = '\n'.join([GithubFlavoredMarkdownTable(lines).table, *steps])
+    return said + ('\n\n' + GithubFlavoredMarkdownTable(cores).table if cores[1:] else '')
 
 
 @dataclass(frozen=True)
