@@ -52,6 +52,22 @@ def test_roi_align_and_its_gradient_equal_torchvision(sampling_ratio):
     torch.testing.assert_close(*gradients)
 
 
+def test_roi_align_of_regions_far_larger_than_the_image():
+    """What a detector proposes before it has learnt anything; others beside it are as ever."""
+    features = torch.rand(1, 2, 16, 16, requires_grad=True)
+    usual, wide = [0, 2.0, 3.0, 14.0, 12.0], [0, -400.0, -400.0, 600.0, 600.0]
+    rois = torch.tensor([usual, wide, [0, -1e7, -1e7, 1e7, 1e7]])
+    out = RoIAlign(7, 1.0, 0)(features, rois)
+    alone = torchvision.ops.roi_align(features, rois[:2], 7, 1.0, 0, aligned=True)
+    torch.testing.assert_close(out[0], alone[0])
+    torch.testing.assert_close(out[1], alone[1], atol=2e-3, rtol=0)  # fewer samples
+    assert out[2].abs().max() <= 1
+    out.sum().backward()
+    assert features.grad.isfinite().all()
+    whole = torch.autograd.grad(alone[0].sum(), features)[0]
+    assert (features.grad >= whole - 1e-5).all()
+
+
 def test_roi_align_of_no_regions():
     features = torch.randn(1, 3, 8, 8, requires_grad=True)
     out = RoIAlign(7, 0.25)(features, torch.zeros(0, 5))
