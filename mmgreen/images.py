@@ -121,7 +121,9 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
     if array.dtype.kind not in 'iuf':
-        raise UserError(f'image {path} has values of type {array.dtype}, which are no brightness')
+        raise UserError(
+            f'image {path} has values of type {array.dtype}, which cannot be shown as brightness'
+        )
     array = array.reshape([side for side in array.shape if side > 1] or [1, 1])
     if array.ndim == 2:
         array = array[..., None]

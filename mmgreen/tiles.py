@@ -35,7 +35,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if self.side < _LEAST:
-            raise UserError(f'tiles of {self.side} pixels are too small: take {_LEAST} or more')
+            raise UserError(f'tiles of {self.side} pixels are too small: use {_LEAST} or more')
         if not 0 <= self.overlap < 0.9:
             raise UserError(f'an overlap of {self.overlap} is not between 0 and 0.9 of a tile')
 

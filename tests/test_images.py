@@ -106,7 +106,7 @@ def test_statistics_measure_range_and_channels(tmp_path):
     ('array', 'words'),
     [
         (np.zeros((3, 4, 50, 60), np.uint16), 'an array of 3 x 4 x 50 x 60'),
-        (np.zeros((40, 50), np.complex64), 'complex64, which are no brightness'),
+        (np.zeros((40, 50), np.complex64), 'complex64, which cannot be shown as brightness'),
     ],
 )
 def test_what_is_no_image_is_refused(array, words, tmp_path):

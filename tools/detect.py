@@ -24,10 +24,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config of the detector; its datasets need not be there')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('images', type=Path, help='folder, or one image')
-    parser.add_argument('--out', type=Path, required=True, help='folder for what is found')
-    parser.add_argument('--threshold', type=float, default=0.3, help='least score; default 0.3')
-    parser.add_argument('--tile', type=int, metavar='PIXELS', help='cut images into such tiles')
-    parser.add_argument('--overlap', type=float, default=0.2, help='of neighbouring tiles')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument(
+        '--threshold', type=float, default=0.3, help='lowest score to keep; default 0.3'
+    )
+    parser.add_argument(
+        '--tile', type=int, metavar='PIXELS', help='cut images into tiles of this side'
+    )
+    parser.add_argument(
+        '--overlap', type=float, default=0.2, help='share of a tile that neighbours have in common'
+    )
     parser.add_argument('--batch-size', type=int, default=1, help='images at a time')
     parser.add_argument('--device', help='by default the GPU, or else the CPU')
     parser.add_argument('--no-pictures', action='store_true', help='write the COCO file alone')

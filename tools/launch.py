@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""torchrun, whose exit status says whether the run wants to go on.
+"""torchrun, with an exit status that says whether to start the job again.
 
-It is 75 where processes have saved and made room after SIGTERM or SIGUSR1, and
+It is 75 where the processes saved and stopped after SIGTERM or SIGUSR1, and
 torchrun's own otherwise. tools/dist_train.sh and tools/dist_test.sh use it.
 """
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""The whole way on a demo dataset: pre-train without labels, fine-tune on a few, compare.
+"""Try everything on a demo dataset: pre-train without labels, fine-tune on a few, compare.
 
 Two detectors are trained alike on the same few labelled images, one from pre-training and one
-from nothing, which is trained beside the pre-training. Every step is a command that is printed
+from random weights, which is trained while the pre-training runs. Every step is a command that is printed
 before it runs. Ends with status 1 unless pre-training wins by two points of box and of mask AP.
 """
 

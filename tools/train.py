@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from a checkpoint, by default from the last one in the work dir',
+        help='continue from a checkpoint, by default from the last one in the work dir',
     )
     parser.add_argument(
         '--log-to',

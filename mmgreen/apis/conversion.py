@@ -44,7 +44,7 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         to: One of :data:`TARGETS`.
 
     Raises:
-        UserError: If the source cannot be read, is of no known format, or does not
+        UserError: If the source cannot be read, has an unknown format, or does not
             come through unchanged. Nothing is written then.
     """
     state = unwrap(read_checkpoint(str(src)))
@@ -75,7 +75,7 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         raise UserError(f'cannot convert {src}: {error}') from error
     except RuntimeError as error:  # a shape that no Swin has
         fault = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f'cannot convert {src}: it is no whole Swin ({fault})') from error
+        raise UserError(f'cannot convert {src}: it is not a complete Swin ({fault})') from error
     content = io.BytesIO()
     torch.save(checkpoint, content)
     write_whole(dst, content.getvalue())

@@ -44,7 +44,7 @@ def classify_by_neighbours(
     device: str | None = None,
     cfg_options: dict | None = None,
 ) -> Neighbours:
-    """Classify by a backbone's features as they are: by nearest neighbours, and by a linear layer.
+    """Classify by the features of a frozen backbone: by nearest neighbours, and by a linear layer.
 
     The training images are the bank, the validation images are classified; both go
     through the validation pipeline of the config. Features are what the config's
@@ -62,7 +62,7 @@ def classify_by_neighbours(
     """
     cfg = load_config(config, cfg_options)
     if cfg.model.type != 'ImageClassifier' or not cfg.get('val_dataloader'):
-        raise UserError(f'{cfg.filename} is no classification config with validation data')
+        raise UserError(f'{cfg.filename} is not a classification config with validation data')
     prepare_config(cfg, 'train')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     with own_scope(cfg):

@@ -49,7 +49,9 @@ def complexity(config: str) -> tuple[tuple[int, int], int, int]:
         def forward() -> None:
             model(torch.randn(1, 3, *size), _samples_of(cfg.default_scope, size), mode='tensor')
     else:
-        raise UserError(f'{config} describes a {type(model).__name__}, which cannot be counted')
+        raise UserError(
+            f'{config} describes a {type(model).__name__}, whose operations cannot be counted'
+        )
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         forward()
     return size, counter.get_total_flops(), parameters

@@ -89,7 +89,7 @@ def drill(
     print(f'{len(cut)} checkpoints cut off')
     _report(folders, logs['killed'].read_text(errors='replace'))
     if done < kills:
-        raise UserError(f'the run was over after {done} kills: let it be a longer one')
+        raise UserError(f'the run was over after {done} kills: use a longer run')
 
 
 def _train(arguments: list[str], log: Path) -> None:

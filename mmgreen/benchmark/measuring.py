@@ -128,8 +128,8 @@ def measure_in_turn(subjects: list[Subject], settings: Settings) -> list[list[di
                     result = process.submit(_measure, subject, settings).result()
             except BrokenProcessPool as error:
                 raise UserError(
-                    f'the process of {subject.name} was killed, most likely for want of '
-                    'memory: lower --batch-size'
+                    f'the process of {subject.name} was killed, most likely because '
+                    'memory ran out: lower --batch-size'
                 ) from error
             rounds[-1].append(result)
             median = statistics.median(result['times'])

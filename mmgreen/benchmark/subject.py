@@ -46,7 +46,7 @@ def build_subject(
     pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
     crops = [t for t in pipeline if 'crop_ratio_range' in t]
     if not crops or 'backbone' not in cfg.model or 'head' not in cfg.model:
-        raise UserError(f'{subject.config} is no pre-training config')
+        raise UserError(f'{subject.config} is not a pre-training config')
     if size:
         for transform in pipeline:
             for key in ('scale', 'input_size'):  # of crops and mask generators

@@ -54,7 +54,7 @@ class SwinArchitecture:
                 windows=tuple(map(window_side, tables)),
             )
         except KeyError as error:
-            raise UserError(f"it lacks '{error.args[0]}', without which it is no Swin") from error
+            raise UserError(f"it lacks '{error.args[0]}', which every Swin has") from error
 
     @property
     def config(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class TwinsArchitecture:
                 sr_ratios=tuple(ratios.get(i, 1) for i in stages),
             )
         except KeyError as error:
-            raise UserError(f"it lacks '{error.args[0]}', without which it is no Twins") from error
+            raise UserError(f"it lacks '{error.args[0]}', which every Twins has") from error
 
     @property
     def num_heads(self) -> tuple[int, ...]:

@@ -52,7 +52,7 @@ def read_backbone(
         The weights by the backbone's names, and in words what they are.
 
     Raises:
-        UserError: If the checkpoint cannot be read or is of no known format,
+        UserError: If the checkpoint cannot be read or has an unknown format,
             lacks weights of the backbone, holds them in other shapes, or more
             of them. The message names the file and both architectures.
     """
@@ -100,7 +100,7 @@ def resize_bias_table(table: Tensor, window: int) -> Tensor:
         ((2*window-1)**2, heads).
 
     Raises:
-        UserError: If the table is of no square window.
+        UserError: If the table is not that of a square window.
     """
     old, new = 2 * window_side(table) - 1, 2 * window - 1
     grid = table.t().view(1, -1, old, old)

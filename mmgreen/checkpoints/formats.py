@@ -274,7 +274,7 @@ def window_side(table: Tensor) -> int:
     side = int(round(len(table) ** 0.5) + 1) // 2
     if table.ndim != 2 or (2 * side - 1) ** 2 != len(table):
         raise UserError(
-            f'a relative position bias table of shape {tuple(table.shape)} is of no square window'
+            f'a relative position bias table of shape {tuple(table.shape)} is not that of a square window'
         )
     return side
 
@@ -308,7 +308,7 @@ def _recognise(state: Mapping[str, Tensor]) -> tuple[Family, str, str]:
         return family, style, prefix
     there = next(iter(state), None)
     raise UserError(
-        'it is of no known format: '
+        'its format is not known: '
         + (f"its weights have names like '{there}'" if there else 'it holds no weights')
         + ', and known are GreenMIM, SimMIM, Swin of version 1 and Twins, by the official names, '
         "timm's or mmpretrain's"
@@ -377,7 +377,7 @@ def _channel_major(weight: Tensor) -> Tensor:
     """Patch merging, last dimension 4*C: four patches of C channels to C times four patches."""
     if weight.shape[-1] % 4:
         raise UserError(
-            f'patch merging weights of shape {tuple(weight.shape)} join no four patches'
+            f'patch merging weights of shape {tuple(weight.shape)} do not join four patches'
         )
     patches = weight.reshape(*weight.shape[:-1], 4, -1)[..., [0, 2, 1, 3], :]
     return patches.transpose(-1, -2).flatten(-2)

@@ -101,7 +101,7 @@ def check_classes(cfg: Config) -> None:
         return
     if set(known) != set(names):
         raise UserError(
-            f'checkpoint {cfg.load_from} knows other categories than {ann_file}: '
+            f'checkpoint {cfg.load_from} was trained on other categories than {ann_file}: '
             f'{_difference(known, names)}'
         )
     dataset.metainfo = dict(dataset.get('metainfo') or {}, classes=known)

@@ -21,7 +21,7 @@ def say_device(cfg: Config) -> None:
         return
     expected = cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper' or _DRIVER.exists()
     print_log(
-        f'NO GPU: {why_no_gpu()}. The run goes on on the CPU.',
+        f'NO GPU: {why_no_gpu()}. The run continues on the CPU.',
         logger='current',
         level=logging.WARNING if expected else logging.INFO,
     )

@@ -170,7 +170,7 @@ def compare(runs: Sequence[Run], resamples: int = 1000) -> Comparison:
     sizes = [len(group) for group in groups.values()]
     if len(set(sizes)) > 1:
         raise UserError(
-            'groups are of one size, so that seeds can be paired: '
+            'groups must have the same number of runs, so that seeds can be paired: '
             + ', '.join(f'{len(group)} of {name}' for name, group in groups.items())
         )
     truth = read_truth(runs)

@@ -155,15 +155,15 @@ def test_resizing_a_table_keeps_what_is_smooth():
         ),
         (
             lambda s: [s.pop(k) for k in list(s) if k.startswith('backbone')],
-            "is of no known format: its weights have names like 'neck.mask_token'",
+            "its format is not known: its weights have names like 'neck.mask_token'",
         ),
         (
             lambda s: [s.pop(k) for k in list(s)],
-            'is of no known format: it holds no weights',
+            'its format is not known: it holds no weights',
         ),
         (
             lambda s: s.pop('backbone.patch_embed.projection.weight'),
-            "lacks 'patch_embed.projection.weight', without which it is no Swin",
+            "lacks 'patch_embed.projection.weight', which every Swin has",
         ),
     ],
 )

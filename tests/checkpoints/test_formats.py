@@ -204,5 +204,5 @@ def test_the_window_is_read_off_its_table(window, heads):
 
 
 def test_a_table_of_no_square_window_is_refused():
-    with pytest.raises(UserError, match=r'shape \(100, 3\) is of no square window'):
+    with pytest.raises(UserError, match=r'shape \(100, 3\) is not that of a square window'):
         window_side(torch.zeros(100, 3))

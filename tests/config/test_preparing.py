@@ -200,7 +200,7 @@ def test_boxes_without_masks_are_refused_where_masks_are_learnt(own):
     [
         (lambda path: None, 'c.pth does not exist'),
         (lambda path: path.write_text('hello'), 'c.pth is truncated or not a checkpoint'),
-        (lambda path: torch.save({'a': torch.ones(1)}, path), 'is of no known format'),
+        (lambda path: torch.save({'a': torch.ones(1)}, path), 'its format is not known'),
         (
             lambda path: torch.save(small_swin().state_dict(), path),
             'it is of 16 channels, .* the backbone of 32 channels',

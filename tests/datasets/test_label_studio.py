@@ -108,7 +108,7 @@ def test_what_is_no_object_is_counted(tmp_path):
         ([result('brushlabels', rle=[0, 0, 1], brushlabels=['a'])], 'a.png', 'task 7 .* end early'),
         ([result('polygonlabels', polygonlabels=['a'])], 'a.png', 'task 7 .* KeyError'),
         ([], 'a.txt', 'task 7 of Label Studio names no image'),
-        ([], 'a.png', 'hold no object'),
+        ([], 'a.png', 'contain no object'),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, results, name, words):

@@ -134,7 +134,7 @@ def test_an_interrupted_call_is_gone_on_with(folder, pack, tmp_path, monkeypatch
     settings = dict(short_side=64, images_per_shard=5)
     with pytest.raises(KeyboardInterrupt):
         pack_folder(folder, tmp_path, **settings)
-    with pytest.raises(UserError, match='was begun of other images or with other settings'):
+    with pytest.raises(UserError, match='was started from other images or with other settings'):
         pack_folder(folder, tmp_path, short_side=32, images_per_shard=5)
     written = (tmp_path / 'shard-00000.tar').stat().st_mtime_ns
     pack_folder(folder, tmp_path, **settings)
@@ -171,9 +171,9 @@ def damage(folder, kind):
         ('torn', r'shard .*shard-00001.tar has \d+ of \d+ bytes: copy the pack again'),
         ('missing', r'shard .*shard-00001.tar is missing'),
         ('changed', r'shard .*shard-00001.tar has changed'),
-        ('members', r'members.npz is torn or of another pack'),
+        ('members', r'members.npz is damaged or belongs to another pack'),
         ('version', r'is a pack of version 9, and this mmgreen reads version 1'),
-        ('index', r'pack.json is no index of a pack'),
+        ('index', r'pack.json is not the index of a pack'),
     ],
 )
 def test_what_is_wrong_with_a_pack_is_said(pack, tmp_path, kind, words):

@@ -85,7 +85,7 @@ def test_photographs_are_classified_above_chance(imagenette):
     ('config', 'options', 'words'),
     [
         (CONFIG, [], 'does not exist'),  # nothing was pre-trained yet
-        ('configs/quickstart/greenmim_swin-nano_demo.py', [], 'is no classification config'),
+        ('configs/quickstart/greenmim_swin-nano_demo.py', [], 'is not a classification config'),
         (CONFIG, ['model.backbone.init_cfg.checkpoint='], 'is empty'),
     ],
 )

@@ -417,7 +417,7 @@ def test_dropout_works_on_the_sparse_path(settings):
     [
         ({}, (230, 224), (1, 7, 7), '230x224 pixels .* is not divisible by the stride of 32'),
         ({}, (224, 224), (1, 6, 7), r'the mask is of shape \(1, 6, 7\)'),
-        ({}, (224, 224), (3, 7, 7), '3 masks do not go with a batch of 2'),
+        ({}, (224, 224), (3, 7, 7), '3 masks do not match a batch of 2'),
         (dict(window_size=14), (224, 224), (1, 7, 7), 'window_size 14 of stage 4 is larger'),
         (dict(window_size=7), (192, 192), (1, 6, 6), 'window_size 7 of stage 4 is larger'),
         (

@@ -307,7 +307,9 @@ def test_what_is_not_there_or_not_to_be_read_is_refused(tmp_path):
             write_report([path], tmp_path / 'report', **kwargs)
     with pytest.raises(UserError, match='2 runs need as many names, not a'):
         write_report([results, results], tmp_path / 'report', names=['a'], ann_file=ann_file)
-    with pytest.raises(UserError, match='groups are of one size.*: 2 of a, 1 of b'):
+    with pytest.raises(
+        UserError, match='groups must have the same number of runs.*: 2 of a, 1 of b'
+    ):
         write_report([results] * 3, tmp_path / 'report', names=['a', 'b', 'a'], ann_file=ann_file)
 
 

@@ -97,7 +97,7 @@ def test_figures_make_sense(report):
         (['mmpretrain::absent.py'], 'config file mmpretrain::absent.py cannot be read'),
         (
             ['configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py'],
-            'is no pre-training config',
+            'is not a pre-training config',
         ),
         ([NANO, 'model.backbone.grouping=best'], "grouping 'best' is unknown"),
     ],

@@ -247,9 +247,9 @@ def spoilt(change) -> dict:
     [
         (
             lambda: {'conv1.weight': torch.ones(4)},
-            "is of no known format: its weights have names like 'conv1.weight'",
+            "its format is not known: its weights have names like 'conv1.weight'",
         ),
-        (dict, 'is of no known format: it holds no weights'),
+        (dict, 'its format is not known: it holds no weights'),
         (
             lambda: spoilt(lambda s: s.update({'layers.0.blocks.0.gate': torch.ones(4)})),
             "a weight named 'layers.0.blocks.0.gate', which a Swin of version 1 does not have",
@@ -260,11 +260,11 @@ def spoilt(change) -> dict:
         ),
         (
             lambda: spoilt(lambda s: s.pop('layers.1.blocks.1.mlp.fc1.weight')),
-            'it is no whole Swin',
+            'it is not a complete Swin',
         ),
         (
             lambda: spoilt(lambda s: s.update({'norm.weight': torch.ones(3)})),
-            'it is no whole Swin',
+            'it is not a complete Swin',
         ),
         (
             lambda: spoilt(
@@ -272,7 +272,7 @@ def spoilt(change) -> dict:
                     {'layers.0.blocks.0.attn.relative_position_bias_table': torch.ones(100, 1)}
                 )
             ),
-            'is of no square window',
+            'is not that of a square window',
         ),
         (
             lambda: spoilt(lambda s: s.update(decoder_pos_embed=torch.ones(1, 49, 32))),

@@ -30,4 +30,4 @@ def test_a_run_that_is_killed_ends_with_the_same_weights(demo, tmp_path, monkeyp
 def test_a_run_that_is_too_short_is_said(demo, tmp_path):
     done = drill(demo, tmp_path / 'drill', kills=50, epochs=1)
     assert done.returncode == 1
-    assert 'let it be a longer one' in done.stderr
+    assert 'use a longer run' in done.stderr

@@ -221,7 +221,7 @@ def no_instance(path):
         (other_size, 'a.json is for an image of 60x40 pixels, but the image has 40x60'),
         (two_files, 'has two annotation files'),
         (torn_image, 'a.png cannot be read'),
-        (no_instance, 'hold no instance'),
+        (no_instance, 'contain no instance'),
     ],
 )
 def test_what_cannot_be_converted_is_said_and_nothing_written(tmp_path, make, words):

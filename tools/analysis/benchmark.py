@@ -9,8 +9,8 @@ transfer, preprocessing, loss scaling and the optimiser included. Every config r
 a process of its own, in rounds that take turns, so that a machine whose speed drifts
 hurts all alike; ratios are taken within a round, and their median is shown.
 
-With --loading it is what comes before a step that is measured, images/s of a core (of detectors,
-too); with --train a whole run of tools/train.py beside its bare steps, at the config's own batch size.
+With --loading, it measures how many images a second one core loads (for detectors, too). With
+--train, it compares a whole run of tools/train.py with its bare steps, at the config's own batch size.
 """
 
 import argparse
@@ -46,14 +46,14 @@ settings of one config follow it:
     add('--images', type=int, default=256, help='with --loading: images a round')
     add('--step', choices=['bare', 'full'], help='what a step is; see above')
     add('--batch-size', type=int, default=8)
-    add('--image-size', type=int, help='of all; by default that of each config')
+    add('--image-size', type=int, help='image size for all; by default that of each config')
     add('--steps', type=int, help='timed steps a round: 5 on a CPU, 50 on a GPU')
     add('--rounds', type=int, default=3)
     add('--device', help='by default the GPU, or else the CPU')
     add('--amp', choices=['none', 'bf16', 'fp16'], default='none', help='mixed precision')
     add('--compile', action='store_true', help='through torch.compile')
     add('--floor', action='store_true', help='add the floor of the first config')
-    add('--profile', action='store_true', help='say what a step spends its time on')
+    add('--profile', action='store_true', help='list what a step spends its time on')
     add('--launches', action='store_true', help='count the kernels of a step of GreenMIM')
     add(
         '--devices',
@@ -63,7 +63,7 @@ settings of one config follow it:
         'without loading of images, optimiser and communication',
     )
     add('--out', type=Path, help='write all figures to this JSON file')
-    add('--plot', type=Path, help='draw them into this picture')
+    add('--plot', type=Path, help='plot all figures to this picture')
     return parser.parse_args()
 
 

@@ -19,7 +19,12 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: %(prog)s configs/greenmim/*.py',
     )
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='file, or package::path')
+    parser.add_argument(
+        'configs',
+        nargs='+',
+        metavar='CONFIG',
+        help='config file, or package::path of an installed library',
+    )
     return parser.parse_args()
 
 

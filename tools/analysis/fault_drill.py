@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Kill a training run over and over, and see whether it ends as if nothing had happened.
+"""Kill a training run over and over, and check that it ends as if nothing had happened.
 
 A run is trained once without interruption. Then it is trained again, killed (SIGKILL) at random
 moments, every other time as soon as a save has begun, and resumed each time. Before every fifth
 resume, the newest checkpoint is cut off at a random place, as a power cut might do it. At the
-end, the weights of both must be equal to the bit.
+end, the weights of both must be bit for bit equal.
 """
 
 import argparse
@@ -24,8 +24,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file of a run that saves some hundred times')
     parser.add_argument('--work-dir', type=Path, required=True, help='folder for both runs, empty')
-    parser.add_argument('--kills', type=int, default=50, help='how often to kill it')
-    parser.add_argument('--seed', type=int, default=0, help='decides the moments')
+    parser.add_argument('--kills', type=int, default=50, help='number of kills')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the moments of the kills')
     parser.add_argument(
         '--cfg-options',
         nargs='+',

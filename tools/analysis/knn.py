@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Classify by a backbone's features as they are: by nearest neighbours, and by a linear layer.
+"""Classify by the features of a frozen backbone: by nearest neighbours, and by a linear layer.
 
 The training images are the bank, the validation images are classified; both go
 through the validation pipeline of a classification config. Features are what the
@@ -27,7 +27,9 @@ random features, to compare with: model.backbone.init_cfg=None""",
     parser.add_argument('config', help='classification config')
     parser.add_argument('--k', type=int, nargs='+', default=[10, 20], help='neighbours that vote')
     parser.add_argument('--temperature', type=float, default=0.07)
-    parser.add_argument('--out', metavar='FILE.json', type=Path, help='write what is found there')
+    parser.add_argument(
+        '--out', metavar='FILE.json', type=Path, help='write the accuracies to this file'
+    )
     parser.add_argument('--device', help='by default the GPU, or else the CPU')
     add_cfg_options(parser)
     add_allow_pickle(parser)

@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--size', type=int, help="side in pixels; by default the backbone's")
     parser.add_argument('--mask-ratio', type=float, help="by default the config's")
-    parser.add_argument('--seed', type=int, default=0, help='decides the mask')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the mask')
     return parser.parse_args()
 
 

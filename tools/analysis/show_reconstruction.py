@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw what a pre-trained model sees, predicts and should have predicted."""
+"""Draw the visible patches, what a pre-trained model predicts, and the original image."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('images', nargs='+', type=Path, help='image files')
     parser.add_argument('--out', type=Path, default=Path('reconstruction.png'))
     parser.add_argument('--size', type=int, help="side in pixels; by default the backbone's")
-    parser.add_argument('--seed', type=int, default=0, help='decides the masks')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the masks')
     return parser.parse_args()
 
 

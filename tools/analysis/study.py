@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Compare what detectors are worth that start from different pre-trainings.
+"""Compare detectors that start from different pre-trainings.
 
 A study file names starts, numbers of labelled images and seeds. Every run is one of
-tools/train.py, tools/test.py or tools/analysis/knn.py in a folder of its own, with the
-config that it ran by. What is done is not done again: call it again after an interruption,
+tools/train.py, tools/test.py or tools/analysis/knn.py in a folder of its own, together
+with its config. Finished runs are not repeated: start the study again after an interruption,
 or with more seeds. At the end report.html, report.md and report.json are written beside them.
 """
 
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('study', type=Path, help='study file')
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
     parser.add_argument(
-        '--report-only', action='store_true', help='run nothing, and report on what is done'
+        '--report-only', action='store_true', help='run nothing, and report on the finished runs'
     )
     return parser.parse_args()
 

@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
   %(prog)s data/coco --fix data/coco/annotations/a.json data/coco/train fixed.json""",
     )
     parser.add_argument('folder', type=Path)
-    parser.add_argument('--layout', choices=LAYOUTS, help='do not guess')
+    parser.add_argument('--layout', choices=LAYOUTS, help='use this layout instead of guessing')
     parser.add_argument(
         '--ann-file', type=Path, nargs='+', help='COCO annotation files, if not in annotations/'
     )

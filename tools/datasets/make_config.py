@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make configs for a folder of your own images: nothing has to be set by hand after it.
+"""Make configs for a folder of your own images, with no setting left to you.
 
 The layout is recognised: COCO, CVAT, Datumaro, Roboflow, Label Studio, LabelMe, Pascal
 VOC, YOLO, class folders, images alone. Images are held out where no split is named.
@@ -43,7 +43,7 @@ then:
         action='store_true',
         help='take each crowd (iscrowd 1) as one object, as for brush strokes of CVAT',
     )
-    parser.add_argument('--seed', type=int, default=0, help='decides which images are held out')
+    parser.add_argument('--seed', type=int, default=0, help='seed that chooses the held-out images')
     return parser.parse_args()
 
 

@@ -25,8 +25,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('images', type=Path, help='folder of images')
     parser.add_argument('out', type=Path, help='annotation file to write')
     parser.add_argument('--annotations', type=Path, help='folder of annotations, if another')
-    parser.add_argument('--val', type=Path, help='hold out a part of the images for this file')
-    parser.add_argument('--val-share', type=float, default=0.2, help='which part (default: 0.2)')
+    parser.add_argument('--val', type=Path, help='write held-out images to this file')
+    parser.add_argument(
+        '--val-share',
+        type=float,
+        default=0.2,
+        help='share of the images to hold out (default: 0.2)',
+    )
     parser.add_argument(
         '--categories', type=Path, help='use the categories of this COCO file, in its order'
     )

@@ -153,7 +153,7 @@ def _of_images(
 ) -> Dataset:
     names = names or tuple(sorted({o['label'] for image in images for o in image.objects}))
     if not any(image.objects for image in images):
-        raise UserError(f'the annotations of {folder} hold no object')
+        raise UserError(f'the annotations of {folder} contain no object')
     splits = _by_lists(folder, images) or _by_folders(images)
     notes = [f'left out: {count} {what}' for what, count in left_out.items() if count]
     return Dataset(folder, layout, splits, names, notes)

@@ -11,7 +11,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """Width and height, as the image is shown."""
     head = look(path)
     if head is None:
-        raise UserError(f'image {path} cannot be read: it is not there, or is no image')
+        raise UserError(f'image {path} cannot be read: it does not exist, or is not an image')
     return head.size
 
 
@@ -19,6 +19,5 @@ def check_size(said: Sequence[int | None], size: tuple[int, int], path: Path) ->
     """Refuse annotations of an image of another size."""
     if any(said) and tuple(said) != size:
         raise UserError(
-            f'{path} is for an image of {said[0]}x{said[1]} pixels, but the image has '
-            f'{size[0]}x{size[1]}'
+            f'{path} says {said[0]}x{said[1]} pixels, but the image has {size[0]}x{size[1]}'
         )

@@ -79,7 +79,7 @@ def to_coco(
                 f'labels {", ".join(unknown)} are not among the categories of {categories}'
             )
     if not names:
-        raise UserError(f'the annotations of {images} hold no instance')
+        raise UserError(f'the annotations of {images} contain no instance')
     files = {out: found}
     if val:
         held = {i.name for i in found if zlib.crc32(i.name.encode()) < val_share * 2**32}

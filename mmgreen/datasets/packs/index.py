@@ -92,14 +92,18 @@ def read_index(said: bytes, members: bytes, where: str) -> Index:
         found = json.loads(said)
         version = found['version']
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{where}/{INDEX} is no index of a pack: pack the images again') from error
+        raise UserError(
+            f'{where}/{INDEX} is not the index of a pack: pack the images again'
+        ) from error
     if version != _VERSION:
         raise UserError(
             f'{where} is a pack of version {version}, and this mmgreen reads version {_VERSION}: pack '
             'the images again, or use the mmgreen that packed them'
         )
     if hashlib.sha256(members).hexdigest() != found['members']:
-        raise UserError(f'{where}/{MEMBERS} is torn or of another pack: copy the pack again')
+        raise UserError(
+            f'{where}/{MEMBERS} is damaged or belongs to another pack: copy the pack again'
+        )
     with np.load(io.BytesIO(members), allow_pickle=False) as arrays:
         names = bytes(arrays['names']).decode().split('\n') if found['images'] else []
         return Index(

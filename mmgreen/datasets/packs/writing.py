@@ -141,7 +141,7 @@ def _begin(out: Path, found: list[str], short_side: int, images_per_shard: int) 
     if begun.is_file():
         if json.loads(begun.read_text(encoding='utf-8')) != settings:
             raise UserError(
-                f'{out} was begun of other images or with other settings: remove it, or name another '
+                f'{out} was started from other images or with other settings: remove it, or name another '
                 'folder'
             )
     else:

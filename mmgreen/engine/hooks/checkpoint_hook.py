@@ -55,8 +55,8 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
             merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
         for said in ignored_settings(runner, checkpoint):
             print_log(
-                f'Resumed with what was saved: {said}, which counts; load_from instead of resume '
-                'starts anew with the weights',
+                f"Resumed with the saved settings: {said}, and the checkpoint's is used; for a new run "
+                'that starts from the weights, use load_from instead of resume',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -133,9 +133,9 @@ class FeatureHealthHook(Hook):
         ]
         if fallen:
             runner.logger.warning(
-                f'Features of stage {", ".join(str(i + 1) for i in fallen)} collapse: tokens say '
-                'little of what is where, whatever the loss does. Compare a detector from them '
-                'with one from none; a lower learning rate or more steps may help.'
+                f'Features of stage {", ".join(str(i + 1) for i in fallen)} collapse: tokens of '
+                'one image hardly differ, even if the loss is low. Compare a detector that starts '
+                'from them with one that does not; a lower learning rate or more steps may help.'
             )
         self._highest = [max(pair) for pair in zip(ranks, highest, strict=True)]
 

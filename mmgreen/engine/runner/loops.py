@@ -98,7 +98,7 @@ def _check_steps(loader: DataLoader) -> None:
     dataset: Any = loader.dataset
     if not len(sampler):
         raise UserError(
-            f'there is nothing to learn from: {len(dataset)} images make no batch of '
+            f'there is nothing to train on: {len(dataset)} images make no batch of '
             f'{sampler.batch_size}; lower train_dataloader.batch_size, or look at what '
             'the dataset leaves out'
         )

@@ -127,7 +127,7 @@ def _read_resumable(path: str) -> dict:
     missing = [part for part in _PARTS if part not in checkpoint]
     if missing:
         raise UserError(
-            f'checkpoint {path} cannot be resumed, since it has no {", ".join(missing)}: it can '
-            'be a start of a new run (load_from, or model.backbone.init_cfg.checkpoint)'
+            f'checkpoint {path} cannot be resumed, since it has no {", ".join(missing)}: a '
+            'new run can start from it (load_from, or model.backbone.init_cfg.checkpoint)'
         )
     return checkpoint

@@ -32,8 +32,8 @@ def warn_of_schedules(schedulers: Sequence[dict[str, Any]], epochs: int | None, 
             said = f'{kind} goes on until {scheduler["end"]}'
         if said:
             print_log(
-                f'The run has {length} {unit}, but {said} ({where}): the learning rate does not go '
-                'where the schedule leads it',
+                f'The run has {length} {unit}, but {said} ({where}): the learning rate will not '
+                'follow its whole schedule',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -207,7 +207,7 @@ class GreenBackbone(BaseModule):
         if mask is None:
             return super().forward(x)
         if mask.shape[0] not in (1, len(x)):
-            raise UserError(f'{mask.shape[0]} masks do not go with a batch of {len(x)} images')
+            raise UserError(f'{mask.shape[0]} masks do not match a batch of {len(x)} images')
         layout = self.build_layout((x.shape[2], x.shape[3]), mask, x.device)
         return self.forward_sparse(x, layout)
 

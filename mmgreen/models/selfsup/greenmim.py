@@ -91,7 +91,7 @@ class GreenMIM(BaseSelfSupervisor):
             raise UserError(f"mask_sharing '{mask_sharing}' is unknown: choose from batch, sample")
         if self.head.patch_size != mask_size:
             raise UserError(
-                f'head.patch_size {self.head.patch_size} does not go with unit_size {unit_size}: '
+                f'head.patch_size {self.head.patch_size} does not match unit_size {unit_size}: '
                 f'remove it, or set it to {mask_size}'
             )
         pixels = stride**2 * self.head.in_channels

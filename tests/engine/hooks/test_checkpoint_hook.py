@@ -197,13 +197,13 @@ def test_settings_that_a_resumed_run_does_not_take_are_said(tmp_path):
     again.resume = True
     train(again)
     text = said(tmp_path)
-    assert 'param_scheduler.0.T_max is 4 in the config and 2 in the checkpoint, which coun' in text
+    assert 'param_scheduler.0.T_max is 4 in the config and 2 in the checkpoint' in text
     assert 'optim_wrapper.optimizer.lr is 0.02 in the config and 0.01 in the checkpoint' in text
     same = config(5, 0.02)
     same.param_scheduler[0].update(T_max=2, end=2)
     same.optim_wrapper.optimizer.lr = 0.01
     same.work_dir = str(tmp_path)
-    before = said(tmp_path).count('Resumed with what was saved')
+    before = said(tmp_path).count('Resumed with the saved settings')
     same.resume = True
     train(same)
-    assert said(tmp_path).count('Resumed with what was saved') == before
+    assert said(tmp_path).count('Resumed with the saved settings') == before
