@@ -40,6 +40,6 @@ def test_schedules_that_end_after_the_run_are_named(logged, scheduler, words):
 def test_fewer_images_than_a_batch_are_refused(tmp_path, by_epoch):
     cfg = toy_config(tmp_path, by_epoch=by_epoch, size=3)
     cfg.train_dataloader.update(batch_size=4, drop_last=True)
-    with pytest.raises(UserError, match='nothing to learn from: 3 images make no batch of 4'):
+    with pytest.raises(UserError, match='nothing to train on: 3 images make no batch of 4'):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))
