@@ -218,7 +218,7 @@ def no_instance(path):
         (broken_json, 'a.json is not an annotation of LabelMe'),
         (broken_xml, 'a.xml is not an annotation of Pascal VOC'),
         (no_box, 'a.xml is not an annotation of Pascal VOC'),
-        (other_size, 'a.json is for an image of 60x40 pixels, but the image has 40x60'),
+        (other_size, 'a.json says 60x40 pixels, but the image has 40x60'),
         (two_files, 'has two annotation files'),
         (torn_image, 'a.png cannot be read'),
         (no_instance, 'contain no instance'),
