@@ -2,8 +2,8 @@
 """Try everything on a demo dataset: pre-train without labels, fine-tune on a few, compare.
 
 Two detectors are trained alike on the same few labelled images, one from pre-training and one
-from random weights, which is trained while the pre-training runs. Every step is a command that is printed
-before it runs. Ends with status 1 unless pre-training wins by two points of box and of mask AP.
+from random weights, which is trained while the pre-training runs. Every step is a command that is
+printed before it runs. Ends with status 1 unless pre-training wins by two points of box and of mask AP.
 """
 
 import argparse

@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/datasets/ms_crop_pipeline.py',
 ]
 
-
 custom_imports = dict(_delete_=True, imports=['mmgreen'])
 
 model = dict(
