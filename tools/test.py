@@ -15,7 +15,7 @@ def parse_args() -> argparse.Namespace:
         'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth --show-dir pictures',
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint file, or an ONNX file exported from it')
     parser.add_argument('--work-dir', help='folder for the log and the metrics')
     parser.add_argument('--out', metavar='FILE.pkl', help='save all predictions to this file')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmgreen.apis.testing import run_test
+    from mmgreen.apis.testing import run_test, start_from
     from mmgreen.config import load_config, prepare_config, show_in, tile_test
     from mmgreen.engine import build_runner, leaving_at_once
 
@@ -52,7 +52,7 @@ def main() -> None:
 
             use_folder(cfg, args.data)
         cfg.launcher = args.launcher
-        cfg.load_from = args.checkpoint
+        start_from(cfg, args.checkpoint)
         if args.tile:
             tile_test(cfg, args.tile, args.overlap)
         if args.show_dir:

@@ -9,6 +9,7 @@ is a :class:`~mmgreen.errors.UserError` of one sentence.
 
 from .conversion import convert_checkpoint
 from .detector import Detector, detect, detect_folder, to_coco
+from .exporting import export_detector
 from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
 from .testing import Evaluation, evaluate
@@ -23,6 +24,7 @@ __all__ = [
     'detect',
     'detect_folder',
     'evaluate',
+    'export_detector',
     'finetune',
     'pretrain',
     'reconstruct',

@@ -43,7 +43,7 @@ def evaluate(
 
     Args:
         config: The config it was trained with.
-        checkpoint: Checkpoint.
+        checkpoint: Checkpoint, or an ONNX file exported from it.
         work_dir: Folder for log, detections and report; by default the config's.
         cfg_options: Settings to change, by dotted names.
         report: Whether to write a report.
@@ -55,10 +55,25 @@ def evaluate(
     cfg = load_config(config, cfg_options, work_dir)
     if data:
         use_folder(cfg, Path(data))
-    cfg.load_from = str(checkpoint)
+    start_from(cfg, str(checkpoint))
     prepare_config(cfg, 'test')
     with own_scope(cfg):
         return run_test(build_runner(cfg), report)
+
+
+def start_from(cfg: Config, checkpoint: str) -> None:
+    """Let a config test a checkpoint, or a detector exported from one, an ONNX file.
+
+    Args:
+        cfg: Changed in place.
+        checkpoint: File.
+    """
+    if checkpoint.endswith('.onnx'):
+        from mmgreen.deploy import use_exported  # slow to import
+
+        use_exported(cfg, checkpoint)
+    else:
+        cfg.load_from = checkpoint
 
 
 def run_test(runner: Runner, report: bool = True, predictions: str | None = None) -> Evaluation:

@@ -172,8 +172,9 @@ def _fused_attention(rows: Tensor, bias: Tensor, scale: float, dropout: float = 
     heads, size = bias.shape[1:3]
     parts = rows.view(-1, size, 3, heads, rows.shape[-1] // (3 * heads)).unbind(2)
     q, k, v = (part.transpose(1, 2) for part in parts)  # [b*G, heads, S, D]
-    if len(q) > len(bias):
-        bias = bias.expand(len(rows), *bias.shape).flatten(0, 1)
+    # Not len(), which makes a number of what is a symbol in an exported program.
+    if q.shape[0] > bias.shape[0]:
+        bias = bias.expand(rows.shape[0], *bias.shape).flatten(0, 1)
     out = F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
     return out.transpose(1, 2).reshape(*rows.shape[:2], -1)
 

@@ -30,7 +30,7 @@ class WindowAttention(WindowMSA):
         rows = self.qkv(x)
         if mask is not None:
             bias = bias + mask[:, None]
-            rows = rows.view(-1, len(mask) * slots, 3 * channels)
+            rows = rows.view(-1, mask.shape[0] * slots, 3 * channels)
         dropout = self.attn_drop.p if self.training else 0.0
         attended = attend_in_groups(rows, bias.to(rows.dtype), self.scale, dropout)
         out: Tensor = self.proj_drop(self.proj(attended.view(x.shape)))

@@ -1,0 +1,233 @@
+"""Detectors as ONNX files, which know how their images are prepared and what their labels mean."""
+
+import json
+import warnings
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.dense_heads.rtmdet_head import RTMDetHead
+from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
+from torch import nn
+
+from mmgreen.errors import UserError
+from mmgreen.version import __version__
+
+from .detectors import STRIDE, Exportable, OneStage, TwoStage
+
+#: Of the inputs, outputs and metadata of a file; other numbers are not read.
+FORMAT = 1
+_OPSET = 18
+_OUTPUTS = ('boxes', 'scores', 'labels', 'masks')
+
+
+def export_onnx(
+    model: nn.Module, pipeline: Iterable[dict], classes: Iterable[str], out: Path
+) -> None:
+    """Write a detector as an ONNX file, once it has found the same as the detector.
+
+    It takes an image ``image``, RGB, uint8, (height, width, 3), of any size, and gives ``boxes``
+    (N, 4) as x1, y1, x2, y2 in its pixels, ``scores`` (N,), best first, ``labels`` (N,) and, of Mask
+    R-CNN, ``masks`` (N, 28, 28), the probability that a point of the box is the object's. Its
+    metadata say in JSON under ``mmgreen`` how an image is resized before (``prepare``), from which
+    probability on a mask is an object (``mask_threshold``), and the ``classes``.
+
+    Args:
+        model: Of mmdet, on the CPU. Its shifted windows become symbolic.
+        pipeline: That of its test images.
+        classes: Names of the categories.
+        out: File to write.
+
+    Raises:
+        UserError: If ONNX cannot express the detector, a package is missing, or what was exported
+            finds something else.
+    """
+    require('onnxscript', 'onnxruntime')
+    about = dict(
+        format=FORMAT,
+        version=__version__,
+        classes=list(classes),
+        prepare=preparation(pipeline),
+        mask_threshold=_mask_threshold(model),
+    )
+    program = exportable(model).eval().requires_grad_(False)
+    sides = (torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC)
+    rng = np.random.default_rng(0)
+    image, other = (_blocks(rng, size) for size in ((250, 330), (417, 290)))
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        traced = torch.export.export(
+            program, (image,), dynamic_shapes=(dict(enumerate(sides)),), strict=False
+        )
+        names = _OUTPUTS[: len(program(other))]
+        exported = torch.onnx.export(
+            traced,
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=['image'],
+            output_names=list(names),
+            verbose=False,
+        )
+    assert exported is not None
+    _name_sides(exported.model)
+    exported.model.metadata_props['mmgreen'] = json.dumps(about)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f'.{out.name}.part')
+    try:
+        exported.save(part)
+        _compare(program, part, other)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def exportable(model: nn.Module) -> Exportable:
+    """The program of a detector.
+
+    Args:
+        model: Of mmdet.
+
+    Raises:
+        UserError: If its parts are not those that can be exported.
+    """
+    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
+    if divisor not in (1, STRIDE):
+        raise UserError(
+            f'model.data_preprocessor.pad_size_divisor is {divisor}, and exported detectors pad '
+            f'images to multiples of {STRIDE}: set it to {STRIDE}'
+        )
+    if hasattr(model, 'roi_head'):
+        _check_dense(model.rpn_head)
+        _check_roi_head(model.roi_head)
+        return TwoStage(model)
+    head = getattr(model, 'bbox_head', None)
+    if head is None or hasattr(model, 'mask_head'):
+        raise _not_exported(type(model).__name__)
+    _check_dense(head)
+    return OneStage(model)
+
+
+def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
+    """What is done to an image before the detector sees it.
+
+    Args:
+        pipeline: Transforms of a config.
+
+    Returns:
+        Steps, each with an ``op``: ``resize`` to fit into ``size``, width and height, or if not
+        ``keep_ratio`` to be it, or ``pad`` on the right and below to ``size`` by ``value``.
+
+    Raises:
+        UserError: If there is a step that an exported detector cannot be told.
+    """
+    steps: list[dict[str, Any]] = []
+    for step in pipeline:
+        name = step['type'].rsplit('.')[-1]
+        if name == 'LoadImageFromFile' or name.startswith(('LoadAnnotations', 'Pack')):
+            continue
+        size = step.get('scale' if name == 'Resize' else 'size')
+        if name == 'Resize' and size:
+            keep = bool(step.get('keep_ratio', False))
+            steps.append(dict(op='resize', size=list(size), keep_ratio=keep))
+        elif name == 'Pad' and size:
+            value = step.get('pad_val', 0)
+            value = value.get('img', 0) if isinstance(value, dict) else value
+            steps.append(dict(op='pad', size=list(size), value=list(np.broadcast_to(value, 3))))
+        else:
+            raise UserError(
+                f'test_pipeline has {name}, which a file for ONNX cannot do: it knows '
+                'LoadImageFromFile, Resize by scale and Pad by size'
+            )
+    return json.loads(json.dumps(steps, default=int))
+
+
+def require(*packages: str) -> None:
+    """Stop where a package is not installed."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f'{" and ".join(missing)} must be installed: pip install {" ".join(missing)}'
+        )
+
+
+def _check_dense(head: Any) -> None:
+    """Boxes of a head must be made as :func:`.detectors.dense_boxes` makes them."""
+    plain = BaseDenseHead._predict_by_feat_single
+    known = type(head)._predict_by_feat_single is plain or isinstance(head, RTMDetHead)
+    if not known and not (hasattr(head, 'num_classes') and type(head).__name__ == 'RPNHead'):
+        raise _not_exported(type(head).__name__)
+    if not isinstance(head.bbox_coder, DeltaXYWHBBoxCoder | DistancePointBBoxCoder):
+        raise _not_exported(type(head.bbox_coder).__name__)
+    _check_nms(head.test_cfg)
+
+
+def _check_roi_head(head: Any) -> None:
+    if type(head) not in (StandardRoIHead, CascadeRoIHead):
+        raise _not_exported(type(head).__name__)
+    extractors = [m for m in head.modules() if hasattr(m, 'roi_layers')]
+    for extractor in extractors:
+        if type(extractor) is not SingleRoIExtractor:
+            raise _not_exported(type(extractor).__name__)
+    _check_nms(head.test_cfg)
+
+
+def _check_nms(cfg: Any) -> None:
+    kind = cfg.nms.get('type', 'nms')
+    if kind != 'nms' or cfg.nms.get('class_agnostic'):
+        kind = 'suppression across categories' if kind == 'nms' else kind
+        raise UserError(
+            f"test_cfg asks for {kind}, which ONNX has no operator for: set type='nms', and "
+            'export again'
+        )
+
+
+def _not_exported(name: str) -> UserError:
+    return UserError(
+        f'{name} cannot be exported: exported are Faster, Mask and Cascade R-CNN, RetinaNet, FCOS, '
+        'ATSS and RTMDet'
+    )
+
+
+def _mask_threshold(model: nn.Module) -> float | None:
+    head = getattr(model, 'roi_head', None)
+    return float(head.test_cfg.mask_thr_binary) if head is not None and head.with_mask else None
+
+
+def _blocks(rng: np.random.Generator, size: tuple[int, int]) -> torch.Tensor:
+    """An image of large coloured squares, (height, width, 3)."""
+    rows, cols = (np.arange(side) // 40 for side in size)
+    colours = rng.integers(0, 256, (rows[-1] + 1, cols[-1] + 1, 3), dtype=np.uint8)
+    return torch.from_numpy(colours[rows][:, cols])
+
+
+def _name_sides(model: Any) -> None:
+    """Call dimensions what they are."""
+    import onnx_ir
+
+    image = model.graph.inputs[0]
+    image.shape = onnx_ir.Shape(['height', 'width', 3])
+    for out in model.graph.outputs:
+        out.shape = onnx_ir.Shape(['detections', *out.shape[1:]])
+
+
+def _compare(program: Exportable, path: Path, image: torch.Tensor) -> None:
+    from .exported import open_session
+
+    with torch.no_grad():
+        wanted = [x.numpy() for x in program(image)]
+    found = open_session(path).run(None, {'image': image.numpy()})
+    same = all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-2)
+        for a, b in zip(wanted, found, strict=True)
+    )
+    if not same:
+        raise UserError(
+            'the exported detector finds something else than the model on a test image, so nothing '
+            'was written: report it with the config'
+        )

@@ -1,0 +1,98 @@
+#!/usr/bin/env python
+"""Detect objects in images by an exported detector, with onnxruntime, numpy and Pillow alone.
+
+It is an example to copy from: it imports nothing else. Its pictures show boxes, masks and names.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageDraw
+
+
+def load(path):
+    """A session, and what the file says of itself."""
+    session = onnxruntime.InferenceSession(path)
+    about = json.loads(session.get_modelmeta().custom_metadata_map['mmgreen'])
+    if about['format'] != 1:
+        raise SystemExit(f'{path} is of format {about["format"]}, and this program reads format 1')
+    return session, about
+
+
+def prepare(image, steps):
+    """The array that the detector takes, and the factors by which it is larger than the image."""
+    width, height = image.size
+    for step in steps:
+        if step['op'] == 'resize':
+            size = np.array(step['size'])
+            if step['keep_ratio']:
+                long, short = max(size), min(size)
+                scale = min(long / max(image.size), short / min(image.size))
+                size = [int(side * scale + 0.5) for side in image.size]
+            image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=None)
+            scales = image.size[0] / width, image.size[1] / height
+        else:
+            padded = Image.new('RGB', step['size'], tuple(step['value']))
+            padded.paste(image)
+            image = padded
+    return np.asarray(image), scales
+
+
+def detect(session, about, image, threshold):
+    """Boxes in pixels of the image, scores, labels and, of Mask R-CNN, masks of its size."""
+    array, (x_scale, y_scale) = prepare(image, about['prepare'])
+    boxes, scores, labels, *masks = session.run(None, {'image': array})
+    keep = scores >= threshold
+    boxes = boxes[keep] / [x_scale, y_scale, x_scale, y_scale]
+    masks = [paste(m, b, image.size, about) for m, b in zip(masks[0][keep], boxes)] if masks else []
+    return boxes, scores[keep], labels[keep], masks
+
+
+def paste(mask, box, size, about):
+    """A mask of a box, 28 x 28, as a mask of the image."""
+    left, top, right, bottom = box
+    height, width = mask.shape
+    x, y = width / (right - left), height / (bottom - top)
+    transform = (x, 0, -left * x, 0, y, -top * y)
+    whole = Image.fromarray(mask).transform(
+        size, Image.Transform.AFFINE, transform, Image.Resampling.BILINEAR
+    )
+    return np.asarray(whole) >= about['mask_threshold']
+
+
+def draw(image, boxes, scores, labels, masks, classes):
+    """A picture of what was found."""
+    array = np.array(image)
+    for mask in masks:
+        array[mask] = array[mask] // 2 + np.array([0, 100, 40], np.uint8)
+    picture = Image.fromarray(array)
+    pen = ImageDraw.Draw(picture)
+    for box, score, label in zip(boxes, scores, labels):
+        pen.rectangle(list(box), outline='lime', width=2)
+        pen.text((box[0] + 3, box[1] + 2), f'{classes[label]} {score:.2f}', fill='white')
+    return picture
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog='example: %(prog)s epoch_12.onnx street.jpg --out pictures'
+    )
+    parser.add_argument('model', help='file of tools/deploy/export.py')
+    parser.add_argument('images', nargs='+', help='image files')
+    parser.add_argument('--threshold', type=float, default=0.3, help='lowest score')
+    parser.add_argument('--out', default='pictures', help='folder for pictures')
+    args = parser.parse_args()
+    session, about = load(args.model)
+    Path(args.out).mkdir(parents=True, exist_ok=True)
+    for name in args.images:
+        image = Image.open(name).convert('RGB')
+        found = detect(session, about, image, args.threshold)
+        draw(image, *found, about['classes']).save(Path(args.out, Path(name).name))
+        print(f'{name}: {len(found[0])} objects')
+
+
+if __name__ == '__main__':
+    main()
