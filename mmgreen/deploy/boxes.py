@@ -74,7 +74,12 @@ def pool(extractor: SingleRoIExtractor, maps: Sequence[Tensor], boxes: Tensor) -
     for i, (layer, x) in enumerate(zip(layers, maps, strict=False)):
         own = (level == i).nonzero()[:, 0]
         pooled = torchvision.ops.roi_align(
-            x, rois.index_select(0, own), size, layer.spatial_scale, layer.sampling_ratio, layer.aligned
+            x,
+            rois.index_select(0, own),
+            size,
+            layer.spatial_scale,
+            layer.sampling_ratio,
+            layer.aligned,
         )
         out = out.index_copy(0, own, pooled)
     return out

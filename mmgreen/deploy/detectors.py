@@ -43,9 +43,7 @@ class Exportable(nn.Module):
         if before._enable_normalize:
             x = (x - before.mean) / before.std
         rows, cols = (height + STRIDE - 1) // STRIDE, (width + STRIDE - 1) // STRIDE
-        x = F.pad(
-            x, (0, cols * STRIDE - width, 0, rows * STRIDE - height), value=before.pad_value
-        )
+        x = F.pad(x, (0, cols * STRIDE - width, 0, rows * STRIDE - height), value=before.pad_value)
         return self.model.extract_feat(x)
 
 

@@ -1,9 +1,14 @@
 """Shifted windows over maps of any size, in one exported program."""
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from mmpretrain.models import SwinTransformer
 from mmpretrain.models.utils import ShiftWindowMSA
 from torch import Tensor, nn
+
+from mmgreen.errors import UserError
 
 
 class SymbolicWindows(ShiftWindowMSA):
@@ -60,3 +65,41 @@ def make_windows_symbolic(model: nn.Module) -> None:
     for module in model.modules():
         if type(module) is ShiftWindowMSA:
             module.__class__ = SymbolicWindows
+
+
+def export_backbone(backbone: nn.Module, out: Path) -> None:
+    """Write a Swin backbone as a program of :func:`torch.export.save`, which runs without mmgreen.
+
+    It takes normalised images, (B, 3, H, W), float32, of any batch size and of sides that are
+    multiples of 32, larger than 32 windows (from 256 pixels, of windows of 7) and up to 8192, and
+    gives the maps of the backbone's stages.
+
+    Args:
+        backbone: On the CPU. Its shifted windows become symbolic.
+        out: File to write, which ends in ``.pt2``.
+
+    Raises:
+        UserError: If it is no Swin Transformer.
+    """
+    if not isinstance(backbone, SwinTransformer):
+        raise UserError(
+            f'{type(backbone).__name__} cannot be exported as a .pt2 file: only Swin Transformers can'
+        )
+    make_windows_symbolic(backbone)
+    backbone.eval()  # which gives nothing back, of mmpretrain's
+    # A map of one window would be a case of its own.
+    least = 1 + max(
+        stage.blocks[0].attn.window_size * (backbone.patch_embed.projection.stride[0] << i) // 32
+        for i, stage in enumerate(backbone.stages)
+    )
+    height, width = (torch.export.Dim(name, min=least, max=256) for name in ('rows', 'columns'))
+    sizes = {0: torch.export.Dim('batch', max=1024), 2: 32 * height, 3: 32 * width}
+    with torch.no_grad():
+        program = torch.export.export(
+            backbone,
+            (torch.zeros(2, 3, 32 * least + 32, 32 * least + 64),),
+            dynamic_shapes=(sizes,),
+            strict=False,
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.export.save(program, out)

@@ -181,6 +181,31 @@ def test_deformable_convolution(groups, offset_groups, stride, padding, dilation
         )
 
 
+def test_a_modulated_convolution_by_offsets_of_a_larger_map():
+    """As DyHead calls it: mmcv's kernel reads the first numbers of each sample."""
+    x, weight, bias = torch.randn(2, 4, 4, 3), torch.randn(6, 4, 3, 3), torch.randn(6)
+    offset, mask = torch.randn(2, 18, 8, 6), torch.rand(2, 9, 8, 6)
+    agree(
+        lambda x, o, m, w, b: ops.modulated_deform_conv2d(x, o, m, w, b, 1, 1, 1, 1, 1),
+        lambda x, o, m, w, b: (
+            sampled(
+                x,
+                torch.stack([sample.reshape(-1)[: 18 * 12].view(18, 4, 3) for sample in o]),
+                torch.stack([sample.reshape(-1)[: 9 * 12].view(9, 4, 3) for sample in m]),
+                w,
+                (1, 1),
+                (1, 1),
+                (1, 1),
+                1,
+                1,
+            )
+            + b[:, None, None]
+        ),
+        [x, offset, mask, weight, bias],
+        tolerance=2e-4,
+    )
+
+
 def test_a_modulated_convolution_under_autocast():
     layer = ops.ModulatedDeformConv2dPack(4, 6, 3, padding=1)
     x = torch.randn(1, 4, 8, 8)

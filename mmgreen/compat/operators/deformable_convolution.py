@@ -157,8 +157,34 @@ def _modulated(settings: dict[str, Any]) -> Callable[..., Tensor]:
 def _convolve(input: Tensor, offset: Tensor, weight: Tensor, **settings: Any) -> Tensor:
     """In float32 or more: torchvision has no kernel of lower precision on a CPU, nor of bfloat16."""
     wide = torch.promote_types(input.dtype, torch.float32)
+    sides = [
+        (size + 2 * p - d * (k - 1) - 1) // s + 1
+        for size, k, s, p, d in zip(
+            input.shape[2:],
+            weight.shape[2:],
+            settings['stride'],
+            settings['padding'],
+            settings['dilation'],
+            strict=True,
+        )
+    ]
+    offset = _cut(offset, sides)
+    if settings.get('mask') is not None:
+        settings['mask'] = _cut(settings['mask'], sides)
     for name in ('bias', 'mask'):
         if settings.get(name) is not None:
             settings[name] = settings[name].to(wide)
     found = deform_conv2d(input.to(wide), offset.to(wide), weight.to(wide), **settings)
     return found.to(input.dtype)
+
+
+def _cut(x: Tensor, sides: list[int]) -> Tensor:
+    """The numbers of a sample that mmcv's kernel reads, (B, C, H, W) to (B, C, *sides).
+
+    It reads them one after the other, of whatever sides they are, and DyHead gives it more than it
+    reads: where it convolves a smaller map by a larger one's offsets.
+    """
+    if list(x.shape[2:]) == sides:
+        return x
+    read = x.shape[1] * sides[0] * sides[1]
+    return x.flatten(1)[:, :read].reshape(len(x), x.shape[1], *sides)
