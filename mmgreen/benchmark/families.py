@@ -1,6 +1,7 @@
 """Every detector of mmdet's configs with a GreenSwin backbone: built, trained a step, run."""
 
 import copy
+import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,9 +115,14 @@ def try_families(names: list[str]) -> Iterator[Tried]:
         if name not in known:
             raise UserError(f'{name} is not a family: choose from {", ".join(known)}')
     for name in names:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield _try(name)
+        logging.disable(logging.WARNING)  # each weight says how it was drawn
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                row = _try(name)
+        finally:
+            logging.disable(logging.NOTSET)
+        yield row
 
 
 def families_table(tried: list[Tried]) -> str:

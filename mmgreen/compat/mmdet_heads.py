@@ -40,4 +40,4 @@ def paste_nothing_outside(module: ModuleType) -> None:
                 return masks.new_zeros(len(masks), 0, 0), (slice(0, 0), slice(0, 0))
         return paste(masks, boxes, img_h, img_w, skip_empty)
 
-    module._do_paste_mask = paste_inside
+    module._do_paste_mask = paste_inside  # type: ignore[attr-defined]

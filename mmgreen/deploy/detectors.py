@@ -7,8 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgreen.errors import UserError
-
 from .boxes import best, clip, pool, suppress
 from .windows import make_windows_symbolic
 
@@ -23,6 +21,8 @@ class Exportable(nn.Module):
         model: Of mmdet, for evaluation. Its weights are used, not copied; its shifted windows become
             symbolic.
     """
+
+    model: Any
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -44,7 +44,8 @@ class Exportable(nn.Module):
             x = (x - before.mean) / before.std
         rows, cols = (height + STRIDE - 1) // STRIDE, (width + STRIDE - 1) // STRIDE
         x = F.pad(x, (0, cols * STRIDE - width, 0, rows * STRIDE - height), value=before.pad_value)
-        return self.model.extract_feat(x)
+        maps: Sequence[Tensor] = self.model.extract_feat(x)
+        return maps
 
 
 class OneStage(Exportable):
@@ -108,10 +109,7 @@ class TwoStage(Exportable):
         roi_head, cfg = self.model.roi_head, self.model.roi_head.test_cfg
         height, width = shape[:2]
         there = boxes[:, 2] > boxes[:, 0]
-        heads, extractors = (
-            list(x) if isinstance(x, nn.ModuleList) else [x]
-            for x in (roi_head.bbox_head, roi_head.bbox_roi_extractor)
-        )
+        heads, extractors = _stages(roi_head.bbox_head), _stages(roi_head.bbox_roi_extractor)
         each = []
         for head, extractor in zip(heads, extractors, strict=True):
             scores, deltas = head(pool(extractor, maps, boxes))
@@ -122,7 +120,7 @@ class TwoStage(Exportable):
                     deltas = deltas.view(len(deltas), -1, 4)
                     deltas = deltas.gather(1, label.expand(-1, 1, 4))[:, 0]
                 boxes = clip(head.bbox_coder.decode(boxes, deltas), height, width)
-        scores = (sum(each) / len(each)).softmax(-1)[:, :-1] * there[:, None]
+        scores = torch.stack(each).mean(0).softmax(-1)[:, :-1] * there[:, None]
         count, classes = scores.shape
         kinds = 1 if heads[-1].reg_class_agnostic else classes
         priors = boxes[:, None].expand(count, kinds, 4).reshape(-1, 4)
@@ -136,10 +134,7 @@ class TwoStage(Exportable):
 
     def _masks(self, maps: Sequence[Tensor], boxes: Tensor, labels: Tensor) -> Tensor:
         roi_head = self.model.roi_head
-        heads, extractors = (
-            list(x) if isinstance(x, nn.ModuleList) else [x]
-            for x in (roi_head.mask_head, roi_head.mask_roi_extractor)
-        )
+        heads, extractors = _stages(roi_head.mask_head), _stages(roi_head.mask_roi_extractor)
         each = []
         for head, extractor in zip(heads, extractors, strict=True):
             masks = head(pool(extractor, maps, boxes)).sigmoid()
@@ -147,7 +142,12 @@ class TwoStage(Exportable):
                 own = labels[:, None, None, None].expand(-1, 1, *masks.shape[2:])
                 masks = masks.gather(1, own)
             each.append(masks[:, 0])
-        return sum(each) / len(each)
+        return torch.stack(each).mean(0)
+
+
+def _stages(part: nn.Module) -> list[Any]:
+    """A cascade's heads or extractors, or the one that there is."""
+    return list(part) if isinstance(part, nn.ModuleList) else [part]
 
 
 def dense_boxes(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-from mmdet.models.dense_heads.rtmdet_head import RTMDetHead
+from mmdet.models.dense_heads import ATSSHead, FCOSHead, RetinaHead, RPNHead
+from mmdet.models.dense_heads.rtmdet_head import RTMDetHead, RTMDetSepBNHead
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
@@ -24,6 +24,9 @@ from .detectors import STRIDE, Exportable, OneStage, TwoStage
 #: Of the inputs, outputs and metadata of a file; other numbers are not read.
 FORMAT = 1
 _OPSET = 18
+# Those that share mmdet's way from maps to boxes.
+_DENSE = (ATSSHead, FCOSHead, RetinaHead, RPNHead, RTMDetHead, RTMDetSepBNHead)
+_CODERS = (DeltaXYWHBBoxCoder, DistancePointBBoxCoder)
 _OUTPUTS = ('boxes', 'scores', 'labels', 'masks')
 
 
@@ -158,12 +161,9 @@ def require(*packages: str) -> None:
 
 def _check_dense(head: Any) -> None:
     """Boxes of a head must be made as :func:`.detectors.dense_boxes` makes them."""
-    plain = BaseDenseHead._predict_by_feat_single
-    known = type(head)._predict_by_feat_single is plain or isinstance(head, RTMDetHead)
-    if not known and not (hasattr(head, 'num_classes') and type(head).__name__ == 'RPNHead'):
-        raise _not_exported(type(head).__name__)
-    if not isinstance(head.bbox_coder, DeltaXYWHBBoxCoder | DistancePointBBoxCoder):
-        raise _not_exported(type(head.bbox_coder).__name__)
+    for part, known in ((head, _DENSE), (getattr(head, 'bbox_coder', None), _CODERS)):
+        if type(part) not in known:
+            raise _not_exported(type(part).__name__)
     _check_nms(head.test_cfg)
 
 

@@ -24,5 +24,6 @@ def test_masks_of_boxes_beyond_the_image_are_empty():
         rescale=True,
         activate_map=True,
     )
-    assert masks[0, 2:10, 4:12].all() and masks[0].sum() == 64
+    assert masks[0, 2:10, 4:12].all()
+    assert masks[0].sum() == 64
     assert not masks[1:].any()

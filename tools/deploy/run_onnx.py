@@ -24,18 +24,17 @@ def load(path):
 
 def prepare(image, steps):
     """The array that the detector takes, and the factors by which it is larger than the image."""
-    width, height = image.size
+    scales = np.ones(2)
     for step in steps:
+        size, before = step['size'], np.array(image.size)
         if step['op'] == 'resize':
-            size = np.array(step['size'])
             if step['keep_ratio']:
-                long, short = max(size), min(size)
-                scale = min(long / max(image.size), short / min(image.size))
-                size = [int(side * scale + 0.5) for side in image.size]
-            image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=None)
-            scales = image.size[0] / width, image.size[1] / height
+                scale = min(max(size) / max(before), min(size) / min(before))
+                size = [int(side * scale + 0.5) for side in before]
+            image = image.resize(size, Image.Resampling.BILINEAR)
+            scales = scales * image.size / before
         else:
-            padded = Image.new('RGB', step['size'], tuple(step['value']))
+            padded = Image.new('RGB', size, tuple(step['value']))
             padded.paste(image)
             image = padded
     return np.asarray(image), scales
@@ -43,12 +42,13 @@ def prepare(image, steps):
 
 def detect(session, about, image, threshold):
     """Boxes in pixels of the image, scores, labels and, of Mask R-CNN, masks of its size."""
-    array, (x_scale, y_scale) = prepare(image, about['prepare'])
+    array, scales = prepare(image, about['prepare'])
     boxes, scores, labels, *masks = session.run(None, {'image': array})
     keep = scores >= threshold
-    boxes = boxes[keep] / [x_scale, y_scale, x_scale, y_scale]
-    masks = [paste(m, b, image.size, about) for m, b in zip(masks[0][keep], boxes)] if masks else []
-    return boxes, scores[keep], labels[keep], masks
+    boxes = boxes[keep] / np.tile(scales, 2)
+    small = masks[0][keep] if masks else []
+    whole = [paste(mask, box, image.size, about) for mask, box in zip(small, boxes, strict=False)]
+    return boxes, scores[keep], labels[keep], whole
 
 
 def paste(mask, box, size, about):
@@ -70,7 +70,7 @@ def draw(image, boxes, scores, labels, masks, classes):
         array[mask] = array[mask] // 2 + np.array([0, 100, 40], np.uint8)
     picture = Image.fromarray(array)
     pen = ImageDraw.Draw(picture)
-    for box, score, label in zip(boxes, scores, labels):
+    for box, score, label in zip(boxes, scores, labels, strict=True):
         pen.rectangle(list(box), outline='lime', width=2)
         pen.text((box[0] + 3, box[1] + 2), f'{classes[label]} {score:.2f}', fill='white')
     return picture

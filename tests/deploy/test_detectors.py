@@ -1,0 +1,100 @@
+"""Programs for export find what mmdet finds."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
+from mmdet.structures import DetDataSample
+from torch import nn
+
+from mmgreen.benchmark import with_green_swin
+from mmgreen.config import load_config, own_scope
+from mmgreen.deploy.onnx_file import exportable
+from mmgreen.errors import UserError
+from mmgreen.registry import MODELS
+
+NANO = dict(embed_dims=16, depths=[1, 1, 2, 1], num_heads=[1, 1, 2, 2])
+
+
+def detector(config, monkeypatch, **options):
+    """A detector of mmdet's configs with a nano GreenSwin, of drawn weights."""
+    monkeypatch.setattr('mmgreen.benchmark.families._CHANNELS', (16, 32, 64, 128))
+    cfg = load_config(f'mmdet::{config}', {'custom_imports': dict(imports=['mmgreen'])} | options)
+    parts = with_green_swin(cfg)
+    parts['backbone'].update(arch=NANO, window_size=4)
+    with own_scope(cfg):
+        model = MODELS.build(parts)
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+    return model.eval(), cfg
+
+
+def as_rows(boxes, scores, labels):
+    """(N, 6), of which two that differ much are different detections."""
+    return torch.cat([boxes, 100 * scores[:, None], 1000.0 * labels[:, None]], 1)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        'retinanet/retinanet_r50_fpn_1x_coco.py',
+        'atss/atss_r50_fpn_1x_coco.py',
+        'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
+        'rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
+        'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+        'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py',
+    ],
+)
+def test_finds_what_mmdet_finds(config, monkeypatch):
+    two_stages = {'model.test_cfg.rcnn.score_thr': 0.0, 'model.test_cfg.rpn.max_per_img': 150}
+    options = two_stages if 'rcnn' in config else {'model.test_cfg.score_thr': 0.0}
+    model, cfg = detector(config, monkeypatch, **options)
+    rng = np.random.default_rng(0)
+    # RTMDet's images are padded before: its sides are multiples of 32.
+    image = rng.integers(0, 255, (128, 160, 3) if 'rtmdet' in config else (90, 133, 3), np.uint8)
+    shape = image.shape[:2]
+    sample = DetDataSample(metainfo=dict(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0)))
+    bgr = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)
+    program = exportable(copy.deepcopy(model))
+    with torch.no_grad(), own_scope(cfg):
+        (wanted,) = model.test_step(dict(inputs=[bgr], data_samples=[sample]))
+        found = program(torch.from_numpy(image))
+    wanted = wanted.pred_instances
+    assert len(wanted) >= 100
+    assert len(found[0]) == len(wanted)
+    a, b = as_rows(wanted.bboxes, wanted.scores, wanted.labels), as_rows(*found[:3])
+    distance, place = (a[:, None] - b).abs().amax(-1).min(1)
+    assert distance.max() < 0.05
+    if 'masks' in wanted:
+        boxes, masks = found[0][place], found[3][place]
+        pasted, _ = _do_paste_mask(masks[:, None], boxes, *shape, skip_empty=False)
+        assert ((pasted >= 0.5) == wanted.masks).float().mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ('config', 'named'),
+    [
+        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'Mask2Former'),
+        ('rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py', 'RTMDetInsSepBNHead'),
+        ('point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py', 'PointRendRoIHead'),
+        ('yolox/yolox_tiny_8xb8-300e_coco.py', 'YOLOXHead'),
+    ],
+)
+def test_what_cannot_be_exported_is_named(config, named, monkeypatch):
+    model, _ = detector(config, monkeypatch)
+    with pytest.raises(UserError, match=f'{named} cannot be exported: exported are Faster'):
+        exportable(model)
+
+
+def test_other_suppression_and_padding_are_refused(monkeypatch):
+    config = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+    model, _ = detector(config, monkeypatch, **{'model.test_cfg.rcnn.nms.type': 'soft_nms'})
+    with pytest.raises(UserError, match='test_cfg asks for soft_nms, which ONNX has no operator'):
+        exportable(model)
+    model.data_preprocessor.pad_size_divisor = 128
+    with pytest.raises(UserError, match='pad_size_divisor is 128, .*: set it to 32'):
+        exportable(model)
