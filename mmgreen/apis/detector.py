@@ -29,7 +29,8 @@ class Detector:
 
     Args:
         config: Detector config. Its datasets need not be there.
-        checkpoint: Its checkpoint, which says the number of categories.
+        checkpoint: Its checkpoint, which says the number of categories, or an ONNX file exported from
+            it.
         device: By default the GPU, or else the CPU.
         threshold: Detections of a lower score are left out.
         tile: Cut images into tiles of this side in pixels, for images too large, or objects too

@@ -82,7 +82,16 @@ def read(image: Image, load: LoadImage | None = None) -> np.ndarray:
 
 
 def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = None) -> nn.Module:
-    """A config's model with all weights of a checkpoint, by default on the GPU if there is one."""
+    """A config's model with all weights of a checkpoint, by default on the GPU if there is one.
+
+    A detector of an ONNX file is a model, too.
+    """
+    if str(checkpoint).endswith('.onnx'):
+        from mmgreen.deploy import ExportedDetector  # slow to import
+
+        exported = ExportedDetector(checkpoint)
+        exported.cfg = cfg
+        return exported
     loaded = read_checkpoint(str(checkpoint))
     meta = loaded.get('meta', {}).get('dataset_meta') or {}
     if 'backbone' in cfg.model:

@@ -144,7 +144,7 @@ def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
             steps.append(dict(op='pad', size=list(size), value=list(np.broadcast_to(value, 3))))
         else:
             raise UserError(
-                f'test_pipeline has {name}, which a file for ONNX cannot do: it knows '
+                f'test_pipeline has {step["type"]}, which a file for ONNX cannot do: it knows '
                 'LoadImageFromFile, Resize by scale and Pad by size'
             )
     return json.loads(json.dumps(steps, default=int))

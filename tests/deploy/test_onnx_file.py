@@ -1,0 +1,174 @@
+"""A detector's ONNX file finds what the detector finds, without mmgreen, mmdet and torch."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from helpers import ROOT
+from PIL import Image
+from torch import nn
+
+from mmgreen.apis import Detector, evaluate, export_detector
+from mmgreen.apis.inference import load_model
+from mmgreen.config import build_model, load_config
+from mmgreen.deploy import ExportedDetector, open_session, preparation
+from mmgreen.deploy.onnx_file import exportable
+from mmgreen.errors import UserError
+
+CONFIG = ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
+OPTIONS = {
+    'model.backbone.arch.depths': [1, 1, 2, 1],
+    'model.test_cfg.rpn.max_per_img': 100,
+    'model.test_cfg.rcnn.score_thr': 0.2,
+}
+CLASSES = ['tomato', 'lemon', 'leaf', 'plum', 'carrot']
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """One of drawn weights, which finds something everywhere."""
+    cfg = load_config(CONFIG, OPTIONS)
+    model = build_model(cfg)
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+    path = tmp_path_factory.mktemp('model') / 'epoch_1.pth'
+    meta = dict(dataset_meta=dict(classes=CLASSES))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def exported(checkpoint):
+    path = checkpoint.with_suffix('.onnx')
+    export_detector(CONFIG, checkpoint, path, OPTIONS)
+    assert sorted(p.name for p in path.parent.iterdir()) == ['epoch_1.onnx', 'epoch_1.pth']
+    return path
+
+
+def test_takes_images_of_any_size(checkpoint, exported):
+    session = open_session(exported)
+    (image,) = session.get_inputs()
+    assert (image.name, image.type, image.shape) == (
+        'image',
+        'tensor(uint8)',
+        ['height', 'width', 3],
+    )
+    assert [out.name for out in session.get_outputs()] == ['boxes', 'scores', 'labels', 'masks']
+    program = exportable(load_model(load_config(CONFIG, OPTIONS), checkpoint, 'cpu'))
+    rng = np.random.default_rng(0)
+    for size in ((96, 128), (131, 67), (40, 300)):
+        array = rng.integers(0, 256, (*size, 3), np.uint8)
+        with torch.no_grad():
+            wanted = [x.numpy() for x in program(torch.from_numpy(array))]
+        found = session.run(None, {'image': array})
+        assert len(found[0]) > 0
+        for a, b in zip(wanted, found, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-2)
+
+
+def detections(work_dir, kind):
+    (path,) = Path(work_dir).rglob(f'detections.{kind}.json')
+    found = json.loads(path.read_text())
+    return sorted(found, key=lambda d: (d['image_id'], d['category_id'], *d.get('bbox', ())))
+
+
+def test_is_evaluated_in_the_place_of_a_checkpoint(checkpoint, exported, demo, tmp_path):
+    options = OPTIONS | {'data_root': f'{demo}/', 'test_dataloader.num_workers': 0}
+    evaluations = [
+        evaluate(CONFIG, file, tmp_path / file.name, options, report=False)
+        for file in (checkpoint, exported)
+    ]
+    wanted, found = (detections(tmp_path / f.name, 'bbox') for f in (checkpoint, exported))
+    assert len(wanted) == len(found) > 20
+    for a, b in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(a['bbox'], b['bbox'], atol=0.01)
+        assert a['score'] == pytest.approx(b['score'], abs=1e-4)
+    first, second = (e.metrics for e in evaluations)
+    for name in ('coco/bbox_mAP', 'coco/segm_mAP'):
+        assert first[name] == pytest.approx(second[name], abs=0.001)
+
+
+def test_a_detector_loads_it(checkpoint, exported, demo):
+    image = sorted((demo / 'val').glob('*.jpg'))[0]
+    a, b = (
+        Detector(CONFIG, file, 'cpu', cfg_options=OPTIONS)(image)[0].pred_instances
+        for file in (checkpoint, exported)
+    )
+    torch.testing.assert_close(a.bboxes, b.bboxes, rtol=0, atol=0.01)
+    assert (a.masks == b.masks).float().mean() > 0.999
+
+
+def test_runs_where_only_onnxruntime_numpy_and_pillow_are(exported, demo, tmp_path):
+    alone = tmp_path / 'packages'
+    alone.mkdir()
+    # flatbuffers, packaging and protobuf come with onnxruntime
+    for name in ('onnxruntime', 'numpy', 'PIL', 'flatbuffers', 'packaging', 'google'):
+        spec = find_spec(name)
+        folder = Path(next(iter(spec.submodule_search_locations)))
+        (alone / name).symlink_to(folder)
+        for libraries in folder.parent.glob(f'{"pillow" if name == "PIL" else name}.libs'):
+            (alone / libraries.name).symlink_to(libraries)
+    image = sorted((demo / 'val').glob('*.jpg'))[0]
+    tool, out = ROOT / 'tools/deploy/run_onnx.py', tmp_path / 'pictures'
+    code = (
+        f'import sys, runpy; sys.path.append({str(alone)!r}); '
+        f'sys.argv = ["run_onnx.py", {str(exported)!r}, {str(image)!r}, "--out", {str(out)!r}, '
+        '"--threshold", "0.2"]; '
+        f'runpy.run_path({str(tool)!r}, run_name="__main__"); '
+        'assert not {"torch", "mmdet", "mmgreen", "cv2"} & set(sys.modules)'
+    )
+    # -S: no packages but those above
+    done = subprocess.run([sys.executable, '-I', '-S', '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    objects = int(done.stdout.split(': ')[1].split()[0])
+    assert objects > 0
+    before, after = (np.asarray(Image.open(p).convert('RGB')) for p in (image, out / image.name))
+    assert before.shape == after.shape
+    assert (np.abs(before.astype(int) - after) > 60).any()
+
+
+def test_a_file_of_another_kind_or_format_is_refused(exported, tmp_path):
+    model = onnx.load(exported)
+    about = json.loads(model.metadata_props[0].value)
+    assert about['classes'] == CLASSES
+    model.metadata_props[0].value = json.dumps(about | dict(format=9))
+    newer, foreign, text = (tmp_path / f'{name}.onnx' for name in ('newer', 'foreign', 'text'))
+    onnx.save(model, newer)
+    del model.metadata_props[:]
+    onnx.save(model, foreign)
+    text.write_text('no model')
+    for path, fault in (
+        (newer, 'newer.onnx is of format 9, and mmgreen reads format 1: export'),
+        (foreign, 'foreign.onnx was not written by tools/deploy/export.py'),
+        (text, 'text.onnx cannot be read as an ONNX file'),
+        (tmp_path / 'none.onnx', 'none.onnx does not exist'),
+    ):
+        with pytest.raises(UserError, match=fault):
+            ExportedDetector(path)
+
+
+def test_steps_that_a_file_cannot_do_are_refused(checkpoint, tmp_path):
+    steps = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(640, 480), keep_ratio=True),
+        dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='PackDetInputs'),
+    ]
+    assert preparation(steps) == [
+        dict(op='resize', size=[640, 480], keep_ratio=True),
+        dict(op='pad', size=[640, 640], value=[114, 114, 114]),
+    ]
+    with pytest.raises(UserError, match='test_pipeline has mmgreen.LoadImage, which'):
+        preparation([dict(type='mmgreen.LoadImage')])
+    with pytest.raises(UserError, match=r'epoch_1\.bin must end in \.onnx'):
+        export_detector(CONFIG, checkpoint, tmp_path / 'epoch_1.bin', OPTIONS)
+    assert not list(tmp_path.iterdir())
