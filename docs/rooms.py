@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / 'mmgreen'
 #: From what stands alone to what needs all others: a room imports from those above it only.
 LEVELS = (
     ('sparse', 'checkpoints', 'datasets', 'evaluation'),
-    ('models', 'config'),
+    ('models', 'config', 'deploy'),
     ('engine', 'visualization', 'benchmark', 'recipes'),
     ('report',),
     ('apis', 'study'),

@@ -9,7 +9,7 @@ is a :class:`~mmgreen.errors.UserError` of one sentence.
 
 from .conversion import convert_checkpoint
 from .detector import Detector, detect, detect_folder, to_coco
-from .exporting import export_detector
+from .exporting import export_detector, time_exported
 from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
 from .testing import Evaluation, evaluate
@@ -28,5 +28,6 @@ __all__ = [
     'finetune',
     'pretrain',
     'reconstruct',
+    'time_exported',
     'to_coco',
 ]

@@ -42,6 +42,7 @@ class Detector:
 
     Attributes:
         classes: Names of the categories.
+        model: Of mmdet, or of an ONNX file.
 
     Raises:
         UserError: If config or checkpoint are not right, or do not fit.
@@ -63,14 +64,14 @@ class Detector:
         cfg = load_config(config, cfg_options)
         first, *steps = get_test_pipeline_cfg(cfg)
         self._load = loader([first])
-        self._model: Any = load_model(cfg, checkpoint, device)
+        self.model: Any = load_model(cfg, checkpoint, device)
         with own_scope(cfg):
             self._prepare = Compose(steps)
         self._cfg = cfg
         self._tiling = Tiling(tile, overlap) if tile else None
         self._batch_size = batch_size
         self.threshold = threshold
-        self.classes: tuple[str, ...] = tuple(self._model.dataset_meta.get('classes') or ())
+        self.classes: tuple[str, ...] = tuple(self.model.dataset_meta.get('classes') or ())
 
     def __call__(self, images: Image | Sequence[Image]) -> list['DetDataSample']:
         """Detect objects.
@@ -101,7 +102,7 @@ class Detector:
             with own_scope(self._cfg):
                 if self._tiling:
                     samples = [
-                        detect_in_tiles(self._model, self._prepare, array, self._tiling)
+                        detect_in_tiles(self.model, self._prepare, array, self._tiling)
                         for array in arrays
                     ]
                 else:
@@ -120,7 +121,7 @@ class Detector:
             self._prepare(as_loaded(array, (0, 0, array.shape[1], array.shape[0])))
             for array in arrays
         ]
-        return self._model.test_step({key: [p[key] for p in prepared] for key in prepared[0]})
+        return self.model.test_step({key: [p[key] for p in prepared] for key in prepared[0]})
 
 
 def detect(

@@ -14,6 +14,7 @@ from mmdet.models.dense_heads.rtmdet_head import RTMDetHead, RTMDetSepBNHead
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
+from mmpretrain.models.utils import ShiftWindowMSA
 from torch import nn
 
 from mmgreen.errors import UserError
@@ -104,6 +105,11 @@ def exportable(model: nn.Module) -> Exportable:
         raise UserError(
             f'model.data_preprocessor.pad_size_divisor is {divisor}, and exported detectors pad '
             f'images to multiples of {STRIDE}: set it to {STRIDE}'
+        )
+    if any(isinstance(m, ShiftWindowMSA) and not m.pad_small_map for m in model.modules()):
+        raise UserError(
+            'the backbone does not pad maps smaller than a window, by which images of any size could '
+            'not be exported: set model.backbone.pad_small_map=True'
         )
     if hasattr(model, 'roi_head'):
         _check_dense(model.rpn_head)

@@ -95,6 +95,9 @@ def test_other_suppression_and_padding_are_refused(monkeypatch):
     model, _ = detector(config, monkeypatch, **{'model.test_cfg.rcnn.nms.type': 'soft_nms'})
     with pytest.raises(UserError, match='test_cfg asks for soft_nms, which ONNX has no operator'):
         exportable(model)
+    model.backbone.stages[0].blocks[0].attn.pad_small_map = False
+    with pytest.raises(UserError, match='set model.backbone.pad_small_map=True'):
+        exportable(model)
     model.data_preprocessor.pad_size_divisor = 128
     with pytest.raises(UserError, match='pad_size_divisor is 128, .*: set it to 32'):
         exportable(model)

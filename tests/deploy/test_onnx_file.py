@@ -14,7 +14,7 @@ from helpers import ROOT
 from PIL import Image
 from torch import nn
 
-from mmgreen.apis import Detector, evaluate, export_detector
+from mmgreen.apis import Detector, evaluate, export_detector, time_exported
 from mmgreen.apis.inference import load_model
 from mmgreen.config import build_model, load_config
 from mmgreen.deploy import ExportedDetector, open_session, preparation
@@ -104,6 +104,14 @@ def test_a_detector_loads_it(checkpoint, exported, demo):
     )
     torch.testing.assert_close(a.bboxes, b.bboxes, rtol=0, atol=0.01)
     assert (a.masks == b.masks).float().mean() > 0.999
+
+
+def test_its_speed_is_compared_with_the_detectors(checkpoint, exported):
+    table = time_exported(CONFIG, checkpoint, exported, (96, 128), 1, OPTIONS)
+    _, _, torchs, ours = (line.split('|')[1:-1] for line in table.splitlines())
+    assert (torchs[0].strip(), ours[0].strip()) == ('PyTorch', 'onnxruntime')
+    assert float(ours[1]) == pytest.approx(exported.stat().st_size / 2**20, abs=0.1)
+    assert float(ours[5].strip(' x')) == pytest.approx(float(torchs[2]) / float(ours[2]), rel=0.2)
 
 
 def test_runs_where_only_onnxruntime_numpy_and_pillow_are(exported, demo, tmp_path):
