@@ -20,9 +20,13 @@ model = dict(
     panoptic_head=dict(in_channels=[128, 256, 512, 1024]),
 )
 
-# Classes are those of the annotation files, and corrupt images are skipped.
-train_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
-val_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
-test_dataloader = dict(dataset=dict(type='mmgreen.CocoDataset'))
+# Classes are those of the annotation files, and corrupt images are skipped. No panoptic maps.
+train_dataloader = dict(
+    dataset=dict(type='mmgreen.CocoDataset', data_prefix=dict(_delete_=True, img='train2017/'))
+)
+val_dataloader = dict(
+    dataset=dict(type='mmgreen.CocoDataset', data_prefix=dict(_delete_=True, img='val2017/'))
+)
+test_dataloader = val_dataloader
 val_evaluator = dict(type='mmgreen.CocoMetric')
 test_evaluator = dict(type='mmgreen.CocoMetric')

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from mmgreen.files import write_whole
 from mmgreen.models.necks.greenmim_decoder import sincos_positions
 from mmgreen.registry import MODELS
 
+from .model_folder import as_safetensors, write_model_folder
+
 #: Whose names a checkpoint can be given: styles of :data:`~mmgreen.checkpoints.STYLES`.
 TARGETS = {'mmgreen': 'mmpretrain', 'swin': 'official', 'timm': 'timm'}
 # Largest difference of outputs that rounding in another order explains.
@@ -40,7 +43,8 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
 
     Args:
         src: Checkpoint to read.
-        dst: Checkpoint to write.
+        dst: Checkpoint to write: by its ending one of safetensors or of torch, or where there is none,
+            a folder of timm's layout with a model card (of a Swin, ``to='timm'``).
         to: One of :data:`TARGETS`.
 
     Raises:
@@ -64,6 +68,12 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         }
         print(f'  {_check_outputs(inner, converted.style, backbone)}')
         target = TARGETS[to]
+        found = architecture_of(backbone)
+        if not dst.suffix and not (isinstance(found, SwinArchitecture) and to == 'timm'):
+            raise UserError(
+                f'{dst} has no ending, as a folder has, and only a Swin by --to timm is written as one: '
+                'name a file that ends in .pth or .safetensors'
+            )
         if to == 'mmgreen':
             result, dropped = converted.weights, converted.dropped
             checkpoint: dict = dict(state_dict=result, meta=dict(source=str(src)))
@@ -76,12 +86,24 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
     except RuntimeError as error:  # a shape that no Swin has
         fault = str(error).strip().splitlines()[-1].strip()
         raise UserError(f'cannot convert {src}: it is not a complete Swin ({fault})') from error
-    content = io.BytesIO()
-    torch.save(checkpoint, content)
-    write_whole(dst, content.getvalue())
+    if isinstance(found, SwinArchitecture) and not dst.suffix:
+        write_model_folder(dst, _one_norm(result, found), found, src.name)
+    elif dst.suffix == '.safetensors':
+        write_whole(dst, as_safetensors(result))
+    else:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_whole(dst, content.getvalue())
     print(f'{dst}: {len(result)} tensors by {STYLES[target]}')
     for reason, names in dropped.items():
         print(f'  dropped {len(names)}, {reason}: {names[0]}' + (' ...' if len(names) > 1 else ''))
+
+
+def _one_norm(state: Mapping[str, Tensor], found: SwinArchitecture) -> dict[str, Tensor]:
+    """Weights with the norm of the last stage only, by timm's name; detectors have one of each."""
+    last = f'norm{len(found.depths) - 1}.'
+    named = {k.replace(last, 'norm.') if k.startswith(last) else k: v for k, v in state.items()}
+    return {k: v for k, v in named.items() if not re.match(r'norm\d\.', k)}
 
 
 def _check_round_trip(state: Mapping[str, Tensor], converted: Converted) -> int:
@@ -182,9 +204,7 @@ def _timm_features(
         num_heads=found.num_heads,
         num_classes=0,
     )
-    last = f'norm{len(found.depths) - 1}.'  # so called in detectors
-    state = {k.replace(last, 'norm.') if k.startswith(last) else k: v for k, v in state.items()}
-    weights = checkpoint_filter_fn(state, model)
+    weights = checkpoint_filter_fn(_one_norm(state, found), model)
     model.load_state_dict({k: v for k, v in weights.items() if k in model.state_dict()})
     model.eval()
     return lambda images: model.forward_features(images).permute(0, 3, 1, 2)

@@ -18,13 +18,18 @@ from mmgreen.errors import UserError
 #: Environment variable that allows pickled code when it is set to 1. The tools
 #: set it on ``--allow-pickle``; worker processes inherit it.
 ALLOW_PICKLE = 'MMGREEN_ALLOW_PICKLE'
+_HUB = 'hf://'
+#: Of a folder of timm's layout.
+_WEIGHTS = 'model.safetensors'
 
 
 def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a checkpoint file, tensors and plain values only.
 
     Args:
-        filename: A file on this machine, of torch or safetensors.
+        filename: A file on this machine, of torch or safetensors; a folder of timm's layout, with
+            ``model.safetensors``; or such a one of the Hugging Face Hub, ``hf://OWNER/NAME`` or
+            ``hf://OWNER/NAME@REVISION``, which is downloaded once.
         map_location: As of :func:`torch.load`.
 
     Returns:
@@ -35,7 +40,9 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
             not a dict, or holds pickled objects and ``MMGREEN_ALLOW_PICKLE``
             is not 1.
     """
-    filename = os.path.expanduser(filename)
+    filename = _from_hub(filename) if filename.startswith(_HUB) else os.path.expanduser(filename)
+    if os.path.isdir(filename):
+        filename = os.path.join(filename, _WEIGHTS)
     if not os.path.isfile(filename):
         raise UserError(f'checkpoint {filename} does not exist')
     if filename.endswith('.safetensors'):
@@ -44,6 +51,24 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
         except (SafetensorError, OSError) as error:
             raise UserError(f'checkpoint {filename} is truncated or not a checkpoint') from error
     return _load(filename, filename, map_location)
+
+
+def _from_hub(address: str) -> str:
+    """The file of a Hub's address on this machine, downloaded where it is not there.
+
+    Raises:
+        UserError: If there is no such repository or file, or the Hub cannot be reached.
+    """
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise UserError(f'{address} needs a package: pip install huggingface_hub') from error
+    repository, _, revision = address.removeprefix(_HUB).partition('@')
+    try:
+        return str(hf_hub_download(repository, _WEIGHTS, revision=revision or None))
+    except Exception as error:  # of the Hub's package, and of the network
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f'{_WEIGHTS} of {address} cannot be read: {first}') from error
 
 
 def _load(file: Any, name: str, map_location: Any) -> dict[str, Any]:
@@ -75,7 +100,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     return read_checkpoint(filename, map_location or 'cpu')
 
 
-CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+CheckpointLoader.register_scheme(prefixes=['', _HUB], loader=load_from_local, force=True)
 
 
 def _load_stored(file: Any, map_location: Any = None) -> dict[str, Any]:

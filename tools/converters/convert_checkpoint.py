@@ -21,10 +21,16 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""examples:
   %(prog)s swin_base_patch4_window7_224.pth swin-base.pth
-  %(prog)s work_dirs/pretrain/epoch_100.pth swin_base_timm.pth --to timm""",
+  %(prog)s work_dirs/pretrain/epoch_100.pth swin_base_timm.pth --to timm
+  %(prog)s work_dirs/pretrain/epoch_100.pth swin_base_on_fruit --to timm""",
     )
     parser.add_argument('src', type=Path, help='checkpoint to read')
-    parser.add_argument('dst', type=Path, help='checkpoint to write')
+    parser.add_argument(
+        'dst',
+        type=Path,
+        help='checkpoint to write: FILE.pth, FILE.safetensors or, with --to timm, a folder with a '
+        'model card, as for the Hugging Face Hub',
+    )
     parser.add_argument(
         '--to',
         choices=['mmgreen', 'swin', 'timm'],
