@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import logging
+from importlib.util import find_spec
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -25,6 +26,8 @@ _READ = {
 _VARIABLES = {'train_dataset', 'val_dataset', 'test_dataset', 'tta_cfg', 'vis_backends'}
 #: How alike a top-level key must be to a known one to be taken for a slip.
 _ALIKE = 0.85
+#: Of mmdet, which import their package when they are built.
+_PANOPTIC = ('LoadPanopticAnnotations', 'CocoPanopticMetric')
 
 
 def warn_of_slips(cfg: Config) -> None:
@@ -43,9 +46,14 @@ def warn_of_slips(cfg: Config) -> None:
 
 
 def check_settings(cfg: Config) -> None:
-    """Refuse settings that modules of this project do not have."""
+    """Refuse settings that modules of this project do not have, and a package that is missing."""
     for path, node in walk(cfg._cfg_dict):
         kind = node.get('type')
+        if kind in _PANOPTIC and find_spec('panopticapi') is None:
+            raise UserError(
+                f'{path}: {kind} needs a package that is not on PyPI: pip install '
+                'git+https://github.com/cocodataset/panopticapi.git'
+            )
         if not isinstance(kind, str) or not kind.startswith('mmgreen.'):
             continue
         module = next((m for r in _REGISTRIES if (m := r.get(kind))), None)

@@ -249,7 +249,7 @@ def test_class_folders_that_disagree_are_refused(tmp_path, splits, words):
 
 def test_batch_norm_is_not_synchronised_without_a_gpu(coco_tiny, monkeypatch):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
-    (config,) = (ROOT / 'configs/cascade_mask_rcnn').glob('*.py')
+    (config,) = (ROOT / 'configs/cascade_mask_rcnn').glob('*base*3x*.py')
     cfg = prepared(config, data_root=f'{coco_tiny}/')
     assert [h.norm_cfg.type for h in cfg.model.roi_head.bbox_head] == ['BN'] * 3
 
@@ -374,3 +374,10 @@ def test_a_test_does_without_training_data(own, tmp_path):
     cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP')]
     prepare_config(cfg, 'test')
     assert 'EarlyStoppingHook' not in [hook.type for hook in cfg.custom_hooks]
+
+
+def test_panoptic_training_names_the_package_that_it_needs(monkeypatch):
+    monkeypatch.setattr('mmgreen.config.settings.find_spec', lambda name: None)
+    config = 'configs/mask2former/mask2former_green-swin-tiny-w7_8xb2-lsj-50e_coco-panoptic.py'
+    with pytest.raises(UserError, match='LoadPanopticAnnotations needs a package .* git'):
+        prepared(config)
