@@ -56,6 +56,7 @@ setup(
         'mmgreen': ['py.typed'],
         'mmgreen.recipes': ['templates/*'],
         'mmgreen.report': ['templates/*'],
+        'mmgreen.serve': ['page.html'],
     },
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=requirements('runtime') + requirements('mminstall'),

@@ -18,6 +18,7 @@ LEVELS = (
     ('engine', 'visualization', 'benchmark', 'recipes'),
     ('report',),
     ('apis', 'study'),
+    ('serve',),
 )
 
 
