@@ -10,18 +10,39 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import re
 import sys
 from collections.abc import Callable
 from types import ModuleType
 
+from mmgreen.errors import UserError
+
 NAME = 'mmcv._ext'
 
 
+#: Who needs the operators that nothing stands in for, by what is in their names.
+_NEEDED_BY = {
+    'deform_roi_pool': 'deformable RoI pooling (configs/dcn*/*dpool* of mmdet) needs',
+    'rotated|quadri|convex|polygon': 'detectors of oriented boxes (mmrotate) need',
+    'ball_query|point|three_|knn|voxel|indice|iou3d|chamfer|assign_score|roiaware': (
+        'detectors in point clouds (mmdet3d) need'
+    ),
+    'upfirdn|bias_act|relu': 'image generation (mmagic) needs',
+    'contour|pixel_group|bezier': 'detectors of text (mmocr) need',
+    'psamask': 'PSANet (mmsegmentation) needs',
+    'correlation': 'optical flow needs',
+}
+
+
 def _missing(name: str) -> Callable:
+    who = next(
+        (who for part, who in _NEEDED_BY.items() if re.search(part, name)), 'the model needs'
+    )
+
     def operator(*args, **kwargs):
-        raise NotImplementedError(
-            f"the operator '{name}' needs mmcv's compiled operators, which this installation "
-            'of mmcv does not have: build mmcv from source'
+        raise UserError(
+            f"{who} the operator '{name}', which is compiled code of mmcv and has no stand-in: "
+            'build mmcv from source'
         )
 
     return operator

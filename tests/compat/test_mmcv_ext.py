@@ -6,10 +6,11 @@ import sys
 import pytest
 import torch
 import torchvision
-from mmcv.ops import RoIAlign, box_iou_rotated, nms
+from mmcv.ops import DeformRoIPoolPack, RoIAlign, box_iou_rotated, nms
 from mmcv.utils import ext_loader
 
 from mmgreen.compat import mmcv_ext
+from mmgreen.errors import UserError
 
 EXT = ext_loader.load_ext('_ext', ['nms'])
 needs_stand_in = pytest.mark.skipif(
@@ -78,9 +79,16 @@ def test_roi_align_of_no_regions():
 
 @needs_stand_in
 def test_every_other_operator_says_what_it_needs():
-    with pytest.raises(NotImplementedError, match="'box_iou_rotated' needs mmcv's compiled"):
+    with pytest.raises(
+        UserError,
+        match=r"oriented boxes \(mmrotate\) need the operator 'box_iou_rotated', .* build",
+    ):
         box_iou_rotated(torch.rand(1, 5), torch.rand(1, 5))
-    with pytest.raises(NotImplementedError, match="pool_mode='max' needs"):
+    with pytest.raises(
+        UserError, match=r"configs/dcn\*/\*dpool\* of mmdet.* 'deform_roi_pool_forward'"
+    ):
+        DeformRoIPoolPack(2, 4)(torch.randn(1, 4, 8, 8), torch.zeros(1, 5))
+    with pytest.raises(UserError, match="pool_mode='max' needs"):
         RoIAlign(7, 0.25, pool_mode='max')(torch.randn(1, 3, 8, 8), torch.zeros(1, 5))
 
 

@@ -4,6 +4,8 @@ import torch
 import torchvision
 from torch import Tensor
 
+from mmgreen.errors import UserError
+
 
 def roi_align_forward(
     input: Tensor,
@@ -88,7 +90,7 @@ _MOST_SAMPLES = 64
 
 def _need_average(pool_mode: int) -> None:
     if pool_mode != 1:
-        raise NotImplementedError(
+        raise UserError(
             "RoIAlign with pool_mode='max' needs mmcv's compiled operators: "
             "set pool_mode='avg', or build mmcv from source"
         )
