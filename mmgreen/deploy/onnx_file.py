@@ -53,33 +53,23 @@ def export_onnx(
             finds something else.
     """
     require('onnxscript', 'onnxruntime')
+    steps = preparation(pipeline)
+    check_padding(getattr(model.data_preprocessor, 'pad_size_divisor', 1), steps)
     about = dict(
         format=FORMAT,
         version=__version__,
         classes=list(classes),
-        prepare=preparation(pipeline),
+        prepare=steps,
         mask_threshold=_mask_threshold(model),
     )
     program = exportable(model).eval().requires_grad_(False)
-    sides = (torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC)
     rng = np.random.default_rng(0)
     image, other = (_blocks(rng, size) for size in ((250, 330), (417, 290)))
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')
-        traced = torch.export.export(
-            program, (image,), dynamic_shapes=(dict(enumerate(sides)),), strict=False
-        )
-        names = _OUTPUTS[: len(program(other))]
-        exported = torch.onnx.export(
-            traced,
-            dynamo=True,
-            opset_version=_OPSET,
-            input_names=['image'],
-            output_names=list(names),
-            verbose=False,
-        )
-    assert exported is not None
-    _name_sides(exported.model)
+    try:
+        exported = _translate(program, image)
+    except Exception as error:  # of a dozen kinds, by what it is that stops the translation
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f'ONNX cannot express a part of the detector: {first}') from error
     exported.model.metadata_props['mmgreen'] = json.dumps(about)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f'.{out.name}.part')
@@ -91,6 +81,24 @@ def export_onnx(
         part.unlink(missing_ok=True)
 
 
+def check_padding(divisor: int, steps: list[dict[str, Any]]) -> None:
+    """An exported detector pads images to multiples of :data:`.detectors.STRIDE`; so must the model.
+
+    Args:
+        divisor: ``pad_size_divisor`` of its preprocessor.
+        steps: Of :func:`preparation`.
+
+    Raises:
+        UserError: If it pads to something else.
+    """
+    padded = any(step['op'] == 'pad' and not np.any(np.mod(step['size'], STRIDE)) for step in steps)
+    if divisor != STRIDE and not (divisor == 1 and padded):
+        raise UserError(
+            f'model.data_preprocessor.pad_size_divisor is {divisor}, and exported detectors pad '
+            f'images to multiples of {STRIDE}: set it to {STRIDE}'
+        )
+
+
 def exportable(model: nn.Module) -> Exportable:
     """The program of a detector.
 
@@ -100,12 +108,6 @@ def exportable(model: nn.Module) -> Exportable:
     Raises:
         UserError: If its parts are not those that can be exported.
     """
-    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
-    if divisor not in (1, STRIDE):
-        raise UserError(
-            f'model.data_preprocessor.pad_size_divisor is {divisor}, and exported detectors pad '
-            f'images to multiples of {STRIDE}: set it to {STRIDE}'
-        )
     if any(isinstance(m, ShiftWindowMSA) and not m.pad_small_map for m in model.modules()):
         raise UserError(
             'the backbone does not pad maps smaller than a window, by which images of any size could '
@@ -210,6 +212,25 @@ def _blocks(rng: np.random.Generator, size: tuple[int, int]) -> torch.Tensor:
     rows, cols = (np.arange(side) // 40 for side in size)
     colours = rng.integers(0, 256, (rows[-1] + 1, cols[-1] + 1, 3), dtype=np.uint8)
     return torch.from_numpy(colours[rows][:, cols])
+
+
+def _translate(program: Exportable, image: torch.Tensor) -> Any:
+    """A program in ONNX, for images of any size."""
+    any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        traced = torch.export.export(program, (image,), dynamic_shapes=(any_size,), strict=False)
+        exported = torch.onnx.export(
+            traced,
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=['image'],
+            output_names=list(_OUTPUTS[: len(program(image))]),
+            verbose=False,
+        )
+    assert exported is not None
+    _name_sides(exported.model)
+    return exported
 
 
 def _name_sides(model: Any) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from mmgreen.benchmark import with_green_swin
 from mmgreen.config import load_config, own_scope
-from mmgreen.deploy.onnx_file import exportable
+from mmgreen.deploy.onnx_file import check_padding, export_onnx, exportable
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
@@ -98,6 +98,16 @@ def test_other_suppression_and_padding_are_refused(monkeypatch):
     model.backbone.stages[0].blocks[0].attn.pad_small_map = False
     with pytest.raises(UserError, match='set model.backbone.pad_small_map=True'):
         exportable(model)
-    model.data_preprocessor.pad_size_divisor = 128
-    with pytest.raises(UserError, match='pad_size_divisor is 128, .*: set it to 32'):
-        exportable(model)
+    check_padding(32, [])
+    check_padding(1, [dict(op='pad', size=[640, 640])])
+    for divisor, steps in ((128, []), (1, []), (1, [dict(op='pad', size=[600, 600])])):
+        with pytest.raises(UserError, match=f'pad_size_divisor is {divisor}, .*: set it to 32'):
+            check_padding(divisor, steps)
+
+
+def test_what_onnx_has_no_word_for_is_one_sentence(monkeypatch, tmp_path):
+    model, cfg = detector('retinanet/retinanet_r50_fpn_1x_coco.py', monkeypatch)
+    monkeypatch.setattr(model.backbone, 'forward', lambda x: print(x.sum().item()))
+    with pytest.raises(UserError, match='ONNX cannot express a part of the detector: '):
+        export_onnx(model, cfg.test_dataloader.dataset.pipeline, ['bolt'], tmp_path / 'a.onnx')
+    assert not list(tmp_path.iterdir())
