@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
       data/new --out found --threshold 0.5""",
     )
     parser.add_argument('config', help='config of the detector; its datasets need not be there')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('checkpoint', help='its checkpoint, or an ONNX file exported from it')
     parser.add_argument('images', type=Path, help='folder, or one image')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(

@@ -83,7 +83,7 @@ class ExportedDetector(BaseModel):
         """Detect objects, as an mmdet model.
 
         Args:
-            inputs: Images, BGR, uint8, (3, H, W).
+            inputs: Images, BGR, 0 to 255, (3, H, W).
             data_samples: Their samples, whose metainfo say how they were resized.
             mode: Only ``'predict'``.
 
@@ -96,6 +96,8 @@ class ExportedDetector(BaseModel):
         if mode != 'predict' or data_samples is None:
             raise UserError('an exported detector cannot be trained: train the checkpoint it is of')
         for image, sample in zip(inputs, data_samples, strict=True):
+            if image.is_floating_point():  # of a config that loads images as such
+                image = image.round().clamp(0, 255).byte()
             rgb = np.ascontiguousarray(image.permute(1, 2, 0).flip(2).cpu().numpy())
             outs = self._session.run(None, dict(image=rgb))
             sample.pred_instances = self._instances(sample.metainfo, *map(torch.from_numpy, outs))
