@@ -14,12 +14,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_C
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
-MODELS = Registry(
-    'model',
-    parent=ROOT_MODELS,
-    scope='mmgreen',
-    locations=['mmgreen.models', 'mmgreen.deploy.exported'],
-)
+MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
 DATASETS = Registry(
     'dataset',
     parent=ROOT_DATASETS,

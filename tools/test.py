@@ -41,8 +41,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmgreen.apis.testing import run_test, start_from
-    from mmgreen.config import load_config, prepare_config, show_in, tile_test
+    from mmgreen.apis.testing import prepare_test, run_test
+    from mmgreen.config import load_config, show_in, tile_test
     from mmgreen.engine import build_runner, leaving_at_once
 
     with leaving_at_once(), one_sentence():
@@ -52,12 +52,11 @@ def main() -> None:
 
             use_folder(cfg, args.data)
         cfg.launcher = args.launcher
-        start_from(cfg, args.checkpoint)
         if args.tile:
             tile_test(cfg, args.tile, args.overlap)
         if args.show_dir:
             show_in(cfg, args.show_dir)
-        prepare_config(cfg, 'test')
+        prepare_test(cfg, args.checkpoint)
         path = run_test(build_runner(cfg), not args.no_report, args.out).report
     if path:
         print(f'Report: {path}')

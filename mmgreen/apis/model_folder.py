@@ -39,8 +39,9 @@ def write_model_folder(
         UserError: If windows differ from stage to stage in a way that timm does not know, or a
             file cannot be written.
     """
-    size, last = found.image_size, found.windows[-1]
-    if any(window not in (last, found.windows[0]) for window in found.windows):
+    size, first = found.image_size, found.windows[0]
+    # timm's windows are of one size, but for maps that are smaller.
+    if any(w != min(first, size // (4 << stage)) for stage, w in enumerate(found.windows)):
         raise UserError(f'timm has no Swin with windows of {found.windows}')
     config = dict(
         architecture=_TIMM,
@@ -48,7 +49,7 @@ def write_model_folder(
         num_features=found.embed_dims << len(found.depths) - 1,
         model_args=dict(
             img_size=size,
-            window_size=found.windows[0],
+            window_size=first,
             embed_dim=found.embed_dims,
             depths=list(found.depths),
             num_heads=list(found.num_heads),

@@ -11,7 +11,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
-from mmgreen.config import load_config, own_scope, prepare_config
+from mmgreen.config import load_config, order_classes, own_scope, prepare_config
 from mmgreen.engine import build_runner
 from mmgreen.recipes import use_folder
 
@@ -55,25 +55,31 @@ def evaluate(
     cfg = load_config(config, cfg_options, work_dir)
     if data:
         use_folder(cfg, Path(data))
-    start_from(cfg, str(checkpoint))
-    prepare_config(cfg, 'test')
+    prepare_test(cfg, str(checkpoint))
     with own_scope(cfg):
         return run_test(build_runner(cfg), report)
 
 
-def start_from(cfg: Config, checkpoint: str) -> None:
-    """Let a config test a checkpoint, or a detector exported from one, an ONNX file.
+def prepare_test(cfg: Config, checkpoint: str) -> None:
+    """Prepare a config to test a checkpoint, or a detector exported from one, an ONNX file.
 
     Args:
         cfg: Changed in place.
         checkpoint: File.
-    """
-    if checkpoint.endswith('.onnx'):
-        from mmgreen.deploy import use_exported  # slow to import
 
-        use_exported(cfg, checkpoint)
-    else:
+    Raises:
+        UserError: If data or file are not right, or the file knows other categories than the data.
+    """
+    if not checkpoint.endswith('.onnx'):
         cfg.load_from = checkpoint
+        prepare_config(cfg, 'test')
+        return
+    from mmgreen.deploy import ExportedDetector, use_exported  # slow to import
+
+    classes = ExportedDetector(checkpoint).dataset_meta['classes']
+    use_exported(cfg, checkpoint)
+    prepare_config(cfg, 'test')
+    order_classes(cfg, classes, checkpoint)
 
 
 def run_test(runner: Runner, report: bool = True, predictions: str | None = None) -> Evaluation:

@@ -2,7 +2,7 @@
 
 from .backends import BACKENDS, log_to, show_in
 from .building import build_model, own_scope
-from .data import set_num_classes
+from .data import order_classes, set_num_classes
 from .loading import load_config
 from .preparing import prepare_config, prepare_optimizer
 from .tiling import tile_test
@@ -12,6 +12,7 @@ __all__ = [
     'build_model',
     'load_config',
     'log_to',
+    'order_classes',
     'own_scope',
     'prepare_config',
     'prepare_optimizer',

@@ -87,21 +87,33 @@ def check_classes(cfg: Config) -> None:
     Raises:
         UserError: If the names differ.
     """
+    meta = read_checkpoint(cfg.load_from).get('meta') or {}
+    known = (meta.get('dataset_meta') or {}).get('classes')
+    if known:
+        order_classes(cfg, tuple(known), cfg.load_from)
+
+
+def order_classes(cfg: Config, known: tuple[str, ...], source: str) -> None:
+    """Take the test data's categories in the order that a model knows.
+
+    Args:
+        cfg: Changed in place: ``test_dataloader.dataset.metainfo``.
+        known: Names of the model's classes.
+        source: File that they are from.
+
+    Raises:
+        UserError: If the names differ.
+    """
     dataset = cfg.test_dataloader.dataset
     if dataset.type != 'mmgreen.CocoDataset' or '://' in (dataset.get('data_root') or ''):
         return
-    meta = read_checkpoint(cfg.load_from).get('meta') or {}
-    known = (meta.get('dataset_meta') or {}).get('classes')
-    if not known:
-        return
-    known = tuple(known)
     ann_file = osp.join(dataset.get('data_root') or '', dataset.ann_file)
     names = read_annotations(ann_file).choose((dataset.get('metainfo') or {}).get('classes'))
     if known == names:
         return
     if set(known) != set(names):
         raise UserError(
-            f'checkpoint {cfg.load_from} was trained on other categories than {ann_file}: '
+            f'checkpoint {source} was trained on other categories than {ann_file}: '
             f'{_difference(known, names)}'
         )
     dataset.metainfo = dict(dataset.get('metainfo') or {}, classes=known)

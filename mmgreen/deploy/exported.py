@@ -128,3 +128,7 @@ def use_exported(cfg: Any, file: str | Path) -> None:
     """
     cfg.model = dict(type='mmgreen.ExportedDetector', file=str(file))
     cfg.load_from = None
+    # Not among the registry's places: whoever pre-trains need not import mmdet.
+    there = (cfg.get('custom_imports') or {}).get('imports') or []
+    there = [there] if isinstance(there, str) else list(there)
+    cfg.custom_imports = dict(imports=[*there, 'mmgreen.deploy'], allow_failed_imports=False)

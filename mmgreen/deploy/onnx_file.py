@@ -12,7 +12,14 @@ import torch
 from mmdet.models.dense_heads import ATSSHead, FCOSHead, RetinaHead, RPNHead
 from mmdet.models.dense_heads.rtmdet_head import RTMDetHead, RTMDetSepBNHead
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.roi_heads.bbox_heads import (
+    BBoxHead,
+    ConvFCBBoxHead,
+    Shared2FCBBoxHead,
+    Shared4Conv1FCBBoxHead,
+)
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 from mmpretrain.models.utils import ShiftWindowMSA
 from torch import nn
@@ -28,6 +35,11 @@ _OPSET = 18
 # Those that share mmdet's way from maps to boxes.
 _DENSE = (ATSSHead, FCOSHead, RetinaHead, RPNHead, RTMDetHead, RTMDetSepBNHead)
 _CODERS = (DeltaXYWHBBoxCoder, DistancePointBBoxCoder)
+_ROI_PARTS = (
+    (BaseRoIExtractor, (SingleRoIExtractor,)),
+    (BBoxHead, (BBoxHead, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead)),
+    (FCNMaskHead, (FCNMaskHead,)),
+)
 _OUTPUTS = ('boxes', 'scores', 'labels', 'masks')
 
 
@@ -140,7 +152,8 @@ def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     for step in pipeline:
         name = step['type'].rsplit('.')[-1]
-        if name == 'LoadImageFromFile' or name.startswith(('LoadAnnotations', 'Pack')):
+        plain = name == 'LoadImageFromFile' and step.get('color_type', 'color') == 'color'
+        if plain or name.startswith(('LoadAnnotations', 'Pack')):
             continue
         size = step.get('scale' if name == 'Resize' else 'size')
         if name == 'Resize' and size:
@@ -152,8 +165,8 @@ def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
             steps.append(dict(op='pad', size=list(size), value=list(np.broadcast_to(value, 3))))
         else:
             raise UserError(
-                f'test_pipeline has {step["type"]}, which a file for ONNX cannot do: it knows '
-                'LoadImageFromFile, Resize by scale and Pad by size'
+                f'test_pipeline has {step["type"]}, which a file for ONNX cannot do as it is set: it knows '
+                'LoadImageFromFile in colour, Resize by scale and Pad by size'
             )
     return json.loads(json.dumps(steps, default=int))
 
@@ -178,10 +191,12 @@ def _check_dense(head: Any) -> None:
 def _check_roi_head(head: Any) -> None:
     if type(head) not in (StandardRoIHead, CascadeRoIHead):
         raise _not_exported(type(head).__name__)
-    extractors = [m for m in head.modules() if hasattr(m, 'roi_layers')]
-    for extractor in extractors:
-        if type(extractor) is not SingleRoIExtractor:
-            raise _not_exported(type(extractor).__name__)
+    for part in head.modules():
+        known = next((known for kind, known in _ROI_PARTS if isinstance(part, kind)), None)
+        if known and type(part) not in known:
+            raise _not_exported(type(part).__name__)
+        if getattr(part, 'custom_activation', False):  # not softmax
+            raise _not_exported(type(part.loss_cls).__name__)
     _check_nms(head.test_cfg)
 
 

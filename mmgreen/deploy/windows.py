@@ -14,9 +14,10 @@ from mmgreen.errors import UserError
 class SymbolicWindows(ShiftWindowMSA):
     """mmpretrain's shifted windows, whose sizes stay symbols under :func:`torch.export.export`.
 
-    Its values are the same, for maps larger than a window, and with ``pad_small_map`` for all. mmpretrain divides floats to learn
-    the batch's size, writes regions into a map, and cuts the padding off by a slice, each of which
-    would tie an exported program to images like the one it was exported with.
+    Its values in evaluation are the same, for maps larger than a window, and with ``pad_small_map``
+    for all. mmpretrain divides floats to learn the batch's size, writes regions into a map, and cuts
+    the padding off by a slice, each of which would tie an exported program to images like the one it
+    was exported with.
     """
 
     def forward(self, query: Tensor, hw_shape: tuple[int, int]) -> Tensor:

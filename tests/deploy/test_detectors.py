@@ -98,6 +98,9 @@ def test_other_suppression_and_padding_are_refused(monkeypatch):
     model.backbone.stages[0].blocks[0].attn.pad_small_map = False
     with pytest.raises(UserError, match='set model.backbone.pad_small_map=True'):
         exportable(model)
+    seesaw = 'seesaw_loss/mask-rcnn_r50_fpn_seesaw-loss_random-ms-2x_lvis-v1.py'
+    with pytest.raises(UserError, match='SeesawLoss cannot be exported'):
+        exportable(detector(seesaw, monkeypatch)[0])
     check_padding(32, [])
     check_padding(1, [dict(op='pad', size=[640, 640])])
     for divisor, steps in ((128, []), (1, []), (1, [dict(op='pad', size=[600, 600])])):

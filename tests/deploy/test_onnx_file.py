@@ -16,6 +16,7 @@ from torch import nn
 
 from mmgreen.apis import Detector, evaluate, export_detector, time_exported
 from mmgreen.apis.inference import load_model
+from mmgreen.apis.testing import prepare_test
 from mmgreen.config import build_model, load_config
 from mmgreen.deploy import ExportedDetector, open_session, preparation
 from mmgreen.deploy.onnx_file import exportable
@@ -94,6 +95,23 @@ def test_is_evaluated_in_the_place_of_a_checkpoint(checkpoint, exported, demo, t
     first, second = (e.metrics for e in evaluations)
     for name in ('coco/bbox_mAP', 'coco/segm_mAP'):
         assert first[name] == pytest.approx(second[name], abs=0.001)
+
+
+def test_labels_mean_what_they_meant_in_training(exported, demo, tmp_path):
+    """Categories that the data list in another order are taken in that of the file."""
+    content = json.loads((demo / 'annotations/val.json').read_text())
+    content['categories'].reverse()
+    (tmp_path / 'reversed.json').write_text(json.dumps(content))
+    content['categories'][0]['name'] = 'stone'
+    (tmp_path / 'other.json').write_text(json.dumps(content))
+    cfg = load_config(CONFIG, OPTIONS | {'data_root': f'{demo}/'})
+    cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'reversed.json')
+    prepare_test(cfg, str(exported))
+    assert list(cfg.test_dataloader.dataset.metainfo.classes) == CLASSES
+    cfg = load_config(CONFIG, OPTIONS | {'data_root': f'{demo}/'})
+    cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'other.json')
+    with pytest.raises(UserError, match='epoch_1.onnx was trained on other categories'):
+        prepare_test(cfg, str(exported))
 
 
 def test_a_detector_loads_it(checkpoint, exported, demo):
@@ -175,6 +193,8 @@ def test_steps_that_a_file_cannot_do_are_refused(checkpoint, tmp_path):
         dict(op='resize', size=[640, 480], keep_ratio=True),
         dict(op='pad', size=[640, 640], value=[114, 114, 114]),
     ]
+    with pytest.raises(UserError, match='test_pipeline has LoadImageFromFile, which'):
+        preparation([dict(type='LoadImageFromFile', color_type='unchanged')])
     with pytest.raises(UserError, match='test_pipeline has mmgreen.LoadImage, which'):
         preparation([dict(type='mmgreen.LoadImage')])
     with pytest.raises(UserError, match=r'epoch_1\.bin must end in \.onnx'):
