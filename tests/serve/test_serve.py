@@ -45,7 +45,8 @@ class Found:
 
 @pytest.fixture(scope='module')
 def address():
-    config = uvicorn.Config(create_app(Found()), port=0, log_level='warning')
+    # uvicorn's own settings of logging would close the log files of all runs in this process.
+    config = uvicorn.Config(create_app(Found()), port=0, log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
