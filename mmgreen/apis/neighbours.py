@@ -51,7 +51,8 @@ def classify_by_neighbours(
     head would get: the last stage's map, averaged.
 
     Args:
-        config: Classification config.
+        config: Classification config; its ``randomness.seed``, by default 0, draws the weights
+            that no checkpoint has.
         ks: Numbers of neighbours that vote.
         temperature: As of :func:`~mmgreen.evaluation.knn_predict`.
         device: Device; by default the GPU, or else the CPU.
@@ -66,7 +67,8 @@ def classify_by_neighbours(
     prepare_config(cfg, 'train')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     with own_scope(cfg):
-        torch.manual_seed(0)
+        # What is not loaded is drawn anew for each seed, as a study wants it.
+        torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
         model = build_model(cfg)
         model.init_weights()
         model.eval()

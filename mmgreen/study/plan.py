@@ -1,6 +1,6 @@
 """What a study is made of: starts, shares of the labels, seeds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from mmgreen.errors import UserError
 
 _KEYS = {'work_dir', 'data_root', 'seeds', 'starts', 'labels', 'detector', 'classifier'}
 _RUN_KEYS = {'config', 'cfg_options', 'steps'}
-_START_KEYS = _RUN_KEYS | {'minutes', 'init'}
+_START_KEYS = _RUN_KEYS | {'minutes', 'init', 'detector'}
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,17 @@ class Start:
         name: What the report calls it.
         training: Pre-training; None where there is none.
         checkpoint: A file, instead of a pre-training.
-        init: Start that the pre-training itself starts from.
+        init: Start that the pre-training itself starts from; without one, what ``init`` has
+            is where detectors start from.
+        detector: What is trained from it on labelled images: the study's, with settings of this
+            start alone; None where the study has no detectors.
     """
 
     name: str
     training: Training | None = None
     checkpoint: str | None = None
     init: 'Start | None' = None
+    detector: Training | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,6 @@ class Plan:
         starts: By name; the others are compared with the first.
         seeds: Each decides a pre-training, the labelled images, and a detector's training.
         labels: Numbers of labelled images that detectors are trained on.
-        detector: Trained on labelled images; None where there are no detectors.
         classifier: Classification config whose images are told apart by nearest neighbours in
             the features of each start; None where this is not asked for.
     """
@@ -65,7 +68,6 @@ class Plan:
     starts: dict[str, Start]
     seeds: list[int]
     labels: list[int]
-    detector: Training | None
     classifier: Training | None
 
     @property
@@ -93,13 +95,13 @@ def read_plan(filename: str | Path) -> Plan:
     for key in ('seeds', 'starts'):
         if not found.get(key):
             raise UserError(f'{filename} lacks {key}')
-    starts: dict[str, Start] = {}
-    for name, said in found['starts'].items():
-        starts[name] = _start(name, said, starts, f'starts.{name} of {filename}')
     detector, classifier = (
         _training(found[key], _RUN_KEYS, f'{key} of {filename}') if found.get(key) else None
         for key in ('detector', 'classifier')
     )
+    starts: dict[str, Start] = {}
+    for name, said in found['starts'].items():
+        starts[name] = _start(name, said, starts, detector, f'starts.{name} of {filename}')
     if not detector and not classifier:
         raise UserError(f'{filename} has neither a detector nor a classifier to compare starts by')
     if detector and not found.get('labels'):
@@ -109,21 +111,29 @@ def read_plan(filename: str | Path) -> Plan:
         starts=starts,
         seeds=list(found['seeds']),
         labels=sorted(found.get('labels') or []),
-        detector=detector,
         classifier=classifier,
     )
 
 
-def _start(name: str, said: Any, earlier: dict[str, Start], where: str) -> Start:
+def _start(
+    name: str, said: Any, earlier: dict[str, Start], detector: Training | None, where: str
+) -> Start:
     if said is None or isinstance(said, str):
-        return Start(name, checkpoint=said)
-    training = _training(said, _START_KEYS, where)
-    if training.steps and training.minutes:
-        raise UserError(f'{where} has both steps and minutes: leave out one of them')
+        return Start(name, checkpoint=said, detector=detector)
+    _check_keys(said, _START_KEYS, where)
+    if said.get('detector'):
+        if not detector:
+            raise UserError(f'{where} has settings of a detector, and the study has none')
+        detector = replace(detector, cfg_options=detector.cfg_options | said['detector'])
     init = said.get('init')
     if init is not None and init not in earlier:
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
-    return Start(name, training, init=earlier.get(init))
+    training = None
+    if set(said) - {'init', 'detector'}:
+        training = _training(said, _START_KEYS, where)
+        if training.steps and training.minutes:
+            raise UserError(f'{where} has both steps and minutes: leave out one of them')
+    return Start(name, training, init=earlier.get(init), detector=detector)
 
 
 def _training(said: Any, keys: set[str], where: str) -> Training:

@@ -81,8 +81,7 @@ def _compare(plan: Plan, labels: int, resamples: int) -> Comparison | None:
     seeds = [
         seed
         for seed in plan.seeds
-        if plan.detector
-        and all((detector_folder(plan, s, labels, seed) / DONE).is_file() for s in starts)
+        if all((detector_folder(plan, s, labels, seed) / DONE).is_file() for s in starts)
     ]
     if not seeds:
         return None

@@ -99,11 +99,12 @@ class _Runner:
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan = plan
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
-        trainings = [start.training for start in plan.every_start]
+        starts = plan.every_start
+        trainings = [start.training for start in starts] + [start.detector for start in starts]
         # Each read once, and before anything runs.
         self.configs = {
             id(training): load_config(training.config, training.cfg_options)
-            for training in (*trainings, plan.detector, plan.classifier)
+            for training in (*trainings, plan.classifier)
             if training
         }
 
@@ -134,16 +135,16 @@ class _Runner:
                 if plan.classifier:
                     run = partial(self._classify, start, plan.classifier, seed)
                     found.append(Job(classifier_folder(plan, start, seed), run, needs))
-                if plan.detector:
+                if start.detector:
                     for labels in plan.labels:
-                        run = partial(self._detect, start, plan.detector, labels, seed)
+                        run = partial(self._detect, start, start.detector, labels, seed)
                         found.append(Job(detector_folder(plan, start, labels, seed), run, needs))
         return found
 
     def _needs(self, start: Start | None, seed: int) -> tuple[Path, ...]:
         if start and start.training:
             return (pretraining_folder(self.plan, start, seed),)
-        return ()
+        return self._needs(start.init, seed) if start else ()
 
     def _measure(self, start: Start, training: Training) -> None:
         folder = pace_folder(self.plan, start)
@@ -170,7 +171,7 @@ class _Runner:
     def _checkpoint(self, start: Start, seed: int) -> str | None:
         if start.training:
             return read_done(pretraining_folder(self.plan, start, seed))['checkpoint']
-        return start.checkpoint
+        return self._checkpoint(start.init, seed) if start.init else start.checkpoint
 
     def _config(self, training: Training, steps: int | None, seed: int) -> Config:
         cfg = copy.deepcopy(self.configs[id(training)])

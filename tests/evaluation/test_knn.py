@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import ROOT, run_tool
 
+from mmgreen.apis import classify_by_neighbours
 from mmgreen.evaluation import knn_predict, linear_predict
 
 
@@ -79,6 +80,22 @@ def test_photographs_are_classified_above_chance(imagenette):
     linear = float(re.search(r'linear +\| ([\d.]+)', done.stdout)[1])
     assert 15 < linear < 60
     assert re.search(r'chance +\| 10\.0 +\| 50\.0', done.stdout)
+
+
+def test_a_seed_draws_the_weights_that_no_checkpoint_has(imagenette, monkeypatch):
+    drawn = []
+
+    def extract(model, loader, device):
+        drawn.append(model.backbone.patch_embed.projection.weight.clone())
+        return torch.randn(20, 8), torch.arange(20) % 10
+
+    monkeypatch.setattr('mmgreen.apis.neighbours._extract', extract)
+    options = {'data_root': f'{imagenette}/', 'model.backbone.init_cfg': None}
+    for seed in (3, 3, 4):
+        classify_by_neighbours(CONFIG, cfg_options=options | {'randomness.seed': seed})
+    first, same, other = drawn[::2]
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize(

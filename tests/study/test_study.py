@@ -139,6 +139,35 @@ def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):
         run_plan(read_plan(study(starts=dict(none=None, ours=changed))))
 
 
+def test_a_start_is_fine_tuned_in_several_ways(study, tools, tmp_path):
+    rate = {'optim_wrapper.optimizer.lr': 2e-4}
+    starts = dict(
+        none=None,
+        ours=dict(config=PRETRAIN, steps=200),
+        slower=dict(init='ours', detector=rate),
+        none_slower=dict(detector=rate),
+    )
+    plan = read_plan(study(seeds=[0], starts=starts, classifier=None))
+    run_plan(plan, jobs=3)
+    assert [part for part, tool in tools].count('starts/ours/seed_0') == 1
+    folder = tmp_path / 'study'
+    assert [p.name for p in (folder / 'starts').iterdir()] == ['ours']
+    of = {
+        name: Config.fromfile(folder / f'detectors/labels_4/{name}/seed_0/config/cell.py')
+        for name in starts
+    }
+    ours, slower, nothing, nothing_slower = (
+        of[name] for name in ('ours', 'slower', 'none', 'none_slower')
+    )
+    assert slower.model.backbone.init_cfg == ours.model.backbone.init_cfg is not None
+    assert nothing_slower.model.backbone.init_cfg is nothing.model.backbone.init_cfg is None
+    for usual, slow in ((ours, slower), (nothing, nothing_slower)):
+        assert (usual.optim_wrapper.optimizer.lr, slow.optim_wrapper.optimizer.lr) == (1e-3, 2e-4)
+    data = json.loads(write_study_report(plan, 50).with_name('report.json').read_text())
+    minutes = data['minutes_of_pretraining']
+    assert minutes['slower'] == minutes['ours'] > minutes['none_slower'] == 0
+
+
 def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path):
     starts = dict(none=None, ours=dict(config=PRETRAIN, steps=200))
     plan = read_plan(study(labels=[4, 8], starts=starts))
@@ -188,6 +217,8 @@ def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch)
         (dict(starts=dict(a=dict(config=PRETRAIN, init='b'))), "starts from 'b'"),
         (dict(starts=dict(a=dict(config=PRETRAIN, steps=1, minutes=1))), 'both steps and minutes'),
         (dict(detector=dict(steps=5)), 'detector of .* lacks config'),
+        (dict(starts=dict(a=dict(rate=1))), "starts.a of .* has 'rate', and can have"),
+        (dict(detector=None, starts=dict(a=dict(detector={'a': 1}))), 'the study has none'),
         (dict(detector=None, classifier=None), 'neither a detector nor a classifier'),
     ],
 )

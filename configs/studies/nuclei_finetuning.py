@@ -1,0 +1,32 @@
+# How to fine-tune what configs/studies/nuclei.py pre-trains, chosen on images that it does not report
+# on: a part of its training images, held out by
+#   tools/datasets/make_config.py FOLDER --out work_dirs/nuclei_chosen
+# where FOLDER has nothing but train2017 and its annotations.
+_base_ = './nuclei.py'
+
+seeds = [0, 1]
+labels = [32]
+_PARTS = '{{ fileDirname }}/../../work_dirs/nuclei_chosen/annotations/'
+_RATE = 'optim_wrapper.optimizer.lr'
+_DECAY = {
+    'optim_wrapper.constructor': 'mmgreen.LayerDecayOptimWrapperConstructor',
+    'optim_wrapper.paramwise_cfg': dict(layer_decay_rate=0.8),
+}
+starts = dict(
+    none_half=dict(detector={_RATE: 5e-4}),
+    none_double=dict(detector={_RATE: 2e-3}),
+    nuclei_half=dict(init='nuclei', detector={_RATE: 5e-4}),
+    nuclei_double=dict(init='nuclei', detector={_RATE: 2e-3}),
+    nuclei_decay=dict(init='nuclei', detector=_DECAY),
+    nuclei_double_decay=dict(init='nuclei', detector={_RATE: 2e-3, **_DECAY}),
+    nuclei_frozen=dict(init='nuclei', detector={'model.backbone.frozen_stages': 1}),
+)
+detector = dict(
+    cfg_options={
+        'train_dataloader.dataset.ann_file': _PARTS + 'train.json',
+        'train_dataloader.dataset.data_prefix.img': '',
+        'test_dataloader.dataset.ann_file': _PARTS + 'val.json',
+        'test_dataloader.dataset.data_prefix.img': '',
+        'test_evaluator.ann_file': _PARTS + 'val.json',
+    }
+)
