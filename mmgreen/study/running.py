@@ -63,10 +63,11 @@ def run_plan(plan: Plan, jobs: int = 1) -> None:
     Raises:
         UserError: If a run fails, after those beside it; what is done stays. If something was
             run with other settings than the study has now.
+        KeyboardInterrupt, SystemExit: After the runs in progress have saved and ended.
     """
     runner = _Runner(plan, max(1, (os.cpu_count() or 1) // jobs))
-    _run_all(runner.paces(), 1)
-    _run_all(runner.jobs(), jobs)
+    runner.run_all(runner.paces(), 1)
+    runner.run_all(runner.jobs(), jobs)
 
 
 def pace_folder(plan: Plan, start: Start) -> Path:
@@ -99,6 +100,8 @@ class _Runner:
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan = plan
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        self._running: set[subprocess.Popen] = set()
+        self._ended = False
         starts = plan.every_start
         trainings = [start.training for start in starts] + [start.detector for start in starts]
         # Each read once, and before anything runs.
@@ -140,6 +143,33 @@ class _Runner:
                         run = partial(self._detect, start, start.detector, labels, seed)
                         found.append(Job(detector_folder(plan, start, labels, seed), run, needs))
         return found
+
+    def run_all(self, jobs: list[Job], at_once: int) -> None:
+        """Run each job after those it needs; those that are done see that they are."""
+        waiting = list(jobs)
+        finished: set[Path] = set()
+        running: dict[Future[None], Job] = {}
+        with Progress() as progress, ThreadPoolExecutor(at_once) as pool:
+            bar = progress.add_task('Runs', total=len(jobs))
+            try:
+                while waiting or running:
+                    ready = [job for job in waiting if finished.issuperset(job.needs)]
+                    for job in ready[: at_once - len(running)]:
+                        waiting.remove(job)
+                        running[pool.submit(job.run)] = job
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        job = running.pop(future)
+                        future.result()
+                        finished.add(job.folder)
+                        progress.update(bar, advance=1)
+                        progress.console.print(f'done: {job.folder}', soft_wrap=True)
+            except (KeyboardInterrupt, SystemExit):
+                # A tool that went on by itself would be in the way of the study's next call.
+                self._ended = True
+                for tool in list(self._running):
+                    tool.terminate()
+                raise
 
     def _needs(self, start: Start | None, seed: int) -> tuple[Path, ...]:
         if start and start.training:
@@ -251,8 +281,12 @@ class _Runner:
         with open(log, 'a', encoding='utf-8') as file:
             file.write(f'$ {shlex.join(command)}\n')
             file.flush()
-            done = subprocess.run(command, stdout=file, stderr=file, env=self.environment)
-        if done.returncode:
+            with subprocess.Popen(command, stdout=file, stderr=file, env=self.environment) as run:
+                self._running.add(run)
+                if self._ended:
+                    run.terminate()
+            self._running.remove(run)
+        if run.returncode:
             last = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()[-1]
             raise UserError(f'{tool} failed, see {log}: {last}')
 
@@ -270,24 +304,3 @@ def _text(cfg: Config) -> str:
 
 def _last(folder: Path) -> str:
     return (folder / 'last_checkpoint').read_text().strip()
-
-
-def _run_all(jobs: list[Job], at_once: int) -> None:
-    """Run each job after those it needs; those that are done see that they are."""
-    waiting = list(jobs)
-    finished: set[Path] = set()
-    running: dict[Future[None], Job] = {}
-    with Progress() as progress, ThreadPoolExecutor(at_once) as pool:
-        bar = progress.add_task('Runs', total=len(jobs))
-        while waiting or running:
-            ready = [job for job in waiting if finished.issuperset(job.needs)]
-            for job in ready[: at_once - len(running)]:
-                waiting.remove(job)
-                running[pool.submit(job.run)] = job
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = running.pop(future)
-                future.result()
-                finished.add(job.folder)
-                progress.update(bar, advance=1)
-                progress.console.print(f'done: {job.folder}', soft_wrap=True)

@@ -2,6 +2,9 @@
 
 import json
 import runpy
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +209,33 @@ def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch)
         run_plan(plan)
     with pytest.raises(UserError, match='can be compared yet'):
         write_study_report(plan)
+
+
+TOOL = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[3])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit((folder / 'saved').touch()))
+(folder / 'begun').touch()
+time.sleep(60)
+"""
+
+
+def test_no_run_outlives_the_study(study, tmp_path, monkeypatch):
+    (tmp_path / 'train.py').write_text(TOOL)
+    monkeypatch.setattr(running, '_TOOLS', tmp_path)
+    folder = tmp_path / 'study/detectors/labels_4/none'
+
+    def interrupt():
+        while not all((folder / f'seed_{seed}/begun').is_file() for seed in (0, 1)):
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(read_plan(study(starts=dict(none=None), classifier=None)), jobs=2)
+    thread.join()
+    assert all((folder / f'seed_{seed}/saved').is_file() for seed in (0, 1))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ or with more seeds. At the end report.html, report.md and report.json are writte
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
@@ -29,6 +31,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # As after Ctrl-C: the runs in progress save what they have, and end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from mmgreen.study import read_plan, run_plan, write_study_report
 
     with one_sentence():
