@@ -13,6 +13,9 @@ _DECAY = {
     'optim_wrapper.paramwise_cfg': dict(layer_decay_rate=0.8),
 }
 starts = dict(
+    _delete_=True,
+    none=None,
+    nuclei={{_base_.starts.nuclei}},
     none_half=dict(detector={_RATE: 5e-4}),
     none_double=dict(detector={_RATE: 2e-3}),
     nuclei_half=dict(init='nuclei', detector={_RATE: 5e-4}),
