@@ -52,7 +52,7 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
     detected = {
         labels: found for labels in plan.labels if (found := _compare(plan, labels, resamples))
     }
-    classified = _read_neighbours(plan)
+    classified = _read_classified(plan)
     if not detected and not classified:
         raise UserError(
             f'nothing in {plan.work_dir} can be compared yet: no seed has a result of every start'
@@ -61,14 +61,14 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
     sections = [
         _describe_detectors(plan, detected),
         _describe_time(plan, detected, minutes),
-        _describe_neighbours(plan, classified),
+        _describe_features(classified),
     ]
     first, *others = plan.starts
     title = f'What starts are worth: {", ".join([*others, first])}'
     subtitle = f'Seeds {", ".join(map(str, plan.seeds))}; the others are compared with {first}.'
     data = dict(
         detectors={labels: _data(found) for labels, found in detected.items()},
-        neighbours=classified,
+        features=classified,
         minutes_of_pretraining=minutes,
     )
     return Report(title, subtitle, [s for s in sections if s.blocks], data).write(
@@ -94,17 +94,23 @@ def _compare(plan: Plan, labels: int, resamples: int) -> Comparison | None:
     return compare(runs, resamples)
 
 
-def _read_neighbours(plan: Plan) -> dict[str, list[float]]:
-    """Top-1 accuracy of each start in per cent, of the seeds of which all are done; k of 20."""
+def _read_classified(plan: Plan) -> dict[str, dict[str, list[float]]]:
+    """Top-1 accuracy in per cent, by measure and start, of the seeds of which all are done."""
     if not plan.classifier:
         return {}
-    found: dict[str, list[float]] = {name: [] for name in plan.starts}
+    rows = []
     for seed in plan.seeds:
         files = [classifier_folder(plan, s, seed) / NEIGHBOURS for s in plan.starts.values()]
         if all(file.is_file() for file in files):
-            for name, file in zip(found, files, strict=True):
-                found[name].append(json.loads(file.read_text())['accuracy']['20'][0])
-    return found if all(found.values()) else {}
+            rows.append([json.loads(file.read_text()) for file in files])
+    of = dict(
+        neighbours=lambda found: found['accuracy']['20'][0], linear=lambda found: found['linear'][0]
+    )
+    return {
+        measure: {name: [top1(row[i]) for row in rows] for i, name in enumerate(plan.starts)}
+        for measure, top1 in of.items()
+        if rows
+    }
 
 
 def _minutes(plan: Plan, start: Start | None) -> float:
@@ -189,25 +195,28 @@ def _describe_time(
     return Section('Time', text, blocks)
 
 
-def _describe_neighbours(plan: Plan, classified: dict[str, list[float]]) -> Section:
-    if not classified:
-        return Section('Nearest neighbours')
-    first = next(iter(classified.values()))
-    rows: list[list[Cell | str]] = [
-        [
-            name,
-            number(len(values), 0),
-            estimate(float(np.mean(values)), _students(values), 1),
-            gain(*_paired(values, first)) if values is not first else '',
+def _describe_features(classified: dict[str, dict[str, list[float]]]) -> Section:
+    captions = dict(neighbours='A vote of the 20 nearest neighbours', linear='A linear layer')
+    tables: list[Table | Chart] = []
+    for measure, found in classified.items():
+        first = next(iter(found))
+        rows: list[list[Cell | str]] = [
+            [
+                name,
+                number(len(values), 0),
+                estimate(float(np.mean(values)), _students(values), 1),
+                gain(*_paired(values, found[first])) if name != first else '',
+            ]
+            for name, values in found.items()
         ]
-        for name, values in classified.items()
-    ]
+        tables.append(
+            Table(['', 'seeds', 'top-1 %', f'more than {first}'], rows, captions[measure])
+        )
     text = (
-        'Images put into the right class by a vote of their 20 nearest neighbours, in per cent: '
-        "mean over seeds, and its 95 % interval over seeds (Student's t)."
+        'Images put into the right class by the features, which are not trained further, in per '
+        "cent: mean over seeds, and its 95 % interval over seeds (Student's t)."
     )
-    header = ['', 'seeds', 'top-1 %', f'more than {next(iter(plan.starts))}']
-    return Section('Nearest neighbours', text, [Table(header, rows)])
+    return Section('Features', text, tables)
 
 
 def _paired(values: list[float], base: list[float]) -> tuple[float, tuple[float, float], int]:

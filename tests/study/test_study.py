@@ -100,7 +100,9 @@ def tools(study, monkeypatch):
             (log / 'detections.segm.json').write_text(json.dumps(part))
         else:
             accuracy = {'20': [50.0 + cfg.randomness.seed, 90.0]}
-            (folder / 'neighbours.json').write_text(json.dumps(dict(accuracy=accuracy)))
+            (folder / 'neighbours.json').write_text(
+                json.dumps(dict(accuracy=accuracy, linear=[60, 95]))
+            )
 
     monkeypatch.setattr(running._Runner, '_call', call)
     return calls
@@ -183,7 +185,8 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
         assert masks['ours']['AP'] == pytest.approx(np.mean(masks['ours']['of_seeds']))
         assert masks['ours']['gained'] == pytest.approx(masks['ours']['AP'] - masks['none']['AP'])
         assert masks['ours']['gained'] > 0.02
-    assert data['neighbours']['ours'] == [50, 51]
+    assert data['features']['neighbours']['ours'] == [50, 51]
+    assert data['features']['linear']['ours'] == [60, 60]
     assert data['minutes_of_pretraining'] == dict(none=0, ours=1)
     html = path.read_text()
     assert html.count('<svg') == 2  # by labels and by time
