@@ -63,7 +63,8 @@ def run_plan(plan: Plan, jobs: int = 1) -> None:
     Raises:
         UserError: If a run fails, after those beside it; what is done stays. If something was
             run with other settings than the study has now.
-        KeyboardInterrupt, SystemExit: After the runs in progress have saved and ended.
+        KeyboardInterrupt, SystemExit: After the runs in progress have ended. They are asked to
+            save first; Ctrl-C in a terminal reaches them, too, and leaves their last checkpoint.
     """
     runner = _Runner(plan, max(1, (os.cpu_count() or 1) // jobs))
     runner.run_all(runner.paces(), 1)

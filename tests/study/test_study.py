@@ -233,7 +233,7 @@ def test_no_run_outlives_the_study(study, tmp_path, monkeypatch):
             time.sleep(0.01)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=interrupt, daemon=True)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         run_plan(read_plan(study(starts=dict(none=None), classifier=None)), jobs=2)

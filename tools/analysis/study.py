@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    # As after Ctrl-C: the runs in progress save what they have, and end.
+    # The runs in progress save what they have, and end before the study does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from mmgreen.study import read_plan, run_plan, write_study_report
 
