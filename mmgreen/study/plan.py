@@ -40,8 +40,8 @@ class Start:
         checkpoint: A file, instead of a pre-training.
         init: Start that the pre-training itself starts from; without one, what ``init`` has
             is where detectors start from.
-        detector: What is trained from it on labelled images: the study's, with settings of this
-            start alone; None where the study has no detectors.
+        detector: What is trained from it on labelled images: the study's, with what this start
+            changes of it; None where the study has no detectors.
     """
 
     name: str
@@ -124,7 +124,9 @@ def _start(
     if said.get('detector'):
         if not detector:
             raise UserError(f'{where} has settings of a detector, and the study has none')
-        detector = replace(detector, cfg_options=detector.cfg_options | said['detector'])
+        _check_keys(said['detector'], _RUN_KEYS, f'detector of {where}')
+        options = detector.cfg_options | said['detector'].get('cfg_options', {})
+        detector = replace(detector, **said['detector'] | {'cfg_options': options})
     init = said.get('init')
     if init is not None and init not in earlier:
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")

@@ -145,12 +145,13 @@ def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):
 
 
 def test_a_start_is_fine_tuned_in_several_ways(study, tools, tmp_path):
-    rate = {'optim_wrapper.optimizer.lr': 2e-4}
+    slow = dict(cfg_options={'optim_wrapper.optimizer.lr': 2e-4})
     starts = dict(
         none=None,
         ours=dict(config=PRETRAIN, steps=200),
-        slower=dict(init='ours', detector=rate),
-        none_slower=dict(detector=rate),
+        slower=dict(init='ours', detector=slow),
+        none_slower=dict(detector=slow),
+        none_longer=dict(detector=dict(steps=120)),
     )
     plan = read_plan(study(seeds=[0], starts=starts, classifier=None))
     run_plan(plan, jobs=3)
@@ -161,13 +162,15 @@ def test_a_start_is_fine_tuned_in_several_ways(study, tools, tmp_path):
         name: Config.fromfile(folder / f'detectors/labels_4/{name}/seed_0/config/cell.py')
         for name in starts
     }
-    ours, slower, nothing, nothing_slower = (
-        of[name] for name in ('ours', 'slower', 'none', 'none_slower')
+    ours, slower, nothing, nothing_slower, longer = (
+        of[name] for name in ('ours', 'slower', 'none', 'none_slower', 'none_longer')
     )
     assert slower.model.backbone.init_cfg == ours.model.backbone.init_cfg is not None
     assert nothing_slower.model.backbone.init_cfg is nothing.model.backbone.init_cfg is None
-    for usual, slow in ((ours, slower), (nothing, nothing_slower)):
-        assert (usual.optim_wrapper.optimizer.lr, slow.optim_wrapper.optimizer.lr) == (1e-3, 2e-4)
+    for usual, other in ((ours, slower), (nothing, nothing_slower)):
+        assert (usual.optim_wrapper.optimizer.lr, other.optim_wrapper.optimizer.lr) == (1e-3, 2e-4)
+    assert (nothing.train_cfg.max_iters, longer.train_cfg.max_iters) == (60, 120)
+    assert longer.data_root == nothing.data_root
     data = json.loads(write_study_report(plan, 50).with_name('report.json').read_text())
     minutes = data['minutes_of_pretraining']
     assert minutes['slower'] == minutes['ours'] > minutes['none_slower'] == 0
@@ -251,7 +254,8 @@ def test_no_run_outlives_the_study(study, tmp_path, monkeypatch):
         (dict(starts=dict(a=dict(config=PRETRAIN, steps=1, minutes=1))), 'both steps and minutes'),
         (dict(detector=dict(steps=5)), 'detector of .* lacks config'),
         (dict(starts=dict(a=dict(rate=1))), "starts.a of .* has 'rate', and can have"),
-        (dict(detector=None, starts=dict(a=dict(detector={'a': 1}))), 'the study has none'),
+        (dict(detector=None, starts=dict(a=dict(detector=dict(steps=1)))), 'the study has none'),
+        (dict(starts=dict(a=dict(detector=dict(lr=1)))), "detector of starts.a of .* has 'lr'"),
         (dict(detector=None, classifier=None), 'neither a detector nor a classifier'),
     ],
 )
