@@ -50,6 +50,11 @@ class Start:
     init: 'Start | None' = None
     detector: Training | None = None
 
+    @property
+    def origin(self) -> 'Start':
+        """Whose weights detectors start from: its own, or those of a start before it."""
+        return self if self.training or not self.init else self.init.origin
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -173,9 +173,9 @@ class _Runner:
                 raise
 
     def _needs(self, start: Start | None, seed: int) -> tuple[Path, ...]:
-        if start and start.training:
-            return (pretraining_folder(self.plan, start, seed),)
-        return self._needs(start.init, seed) if start else ()
+        if not start or not start.origin.training:
+            return ()
+        return (pretraining_folder(self.plan, start.origin, seed),)
 
     def _measure(self, start: Start, training: Training) -> None:
         folder = pace_folder(self.plan, start)
@@ -200,9 +200,10 @@ class _Runner:
         return training.steps
 
     def _checkpoint(self, start: Start, seed: int) -> str | None:
-        if start.training:
-            return read_done(pretraining_folder(self.plan, start, seed))['checkpoint']
-        return self._checkpoint(start.init, seed) if start.init else start.checkpoint
+        origin = start.origin
+        if origin.training:
+            return read_done(pretraining_folder(self.plan, origin, seed))['checkpoint']
+        return origin.checkpoint
 
     def _config(self, training: Training, steps: int | None, seed: int) -> Config:
         cfg = copy.deepcopy(self.configs[id(training)])
