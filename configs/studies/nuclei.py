@@ -30,7 +30,7 @@ starts = dict(
     both=dict(init='imagenette', **_CELLS),
 )
 detector = dict(
-    config='configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-300_small-objects.py',
+    config='configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_small-objects.py',
     cfg_options={'data_root': data_root},
     steps=300,
 )

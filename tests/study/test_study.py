@@ -20,7 +20,7 @@ from mmgreen.study.labels import write_subset
 from mmgreen.study.schedule import set_steps
 
 PRETRAIN = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
-DETECT = 'configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-300_own-data.py'
+DETECT = 'configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
 CLASSIFY = 'configs/quickstart/green-swin-nano_imagenette.py'
 
 

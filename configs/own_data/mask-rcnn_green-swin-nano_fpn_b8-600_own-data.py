@@ -48,8 +48,8 @@ test_dataloader = dict(dataset=val_part)
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 
-max_iters = 300
-warm_up = 50
+max_iters = 600
+warm_up = 100
 train_cfg = dict(
     _delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
 )
@@ -66,5 +66,5 @@ param_scheduler = [
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=200, max_keep_ckpts=1),
 )
