@@ -36,7 +36,7 @@ gpu-check: $(READY)
 		configs/greenmim/*w14_8xb256*.py) --amp fp16 --batch-size 64 --steps 20 --rounds 1
 
 # The backbone, log and report of a small Swin that was pre-trained on photographs, for a release:
-# six minutes on one core. IMAGENETTE is the folder of Imagenette with train/ and val/.
+# six to sixteen minutes on one core. IMAGENETTE is the folder of Imagenette with train/ and val/.
 IMAGENETTE ?= data/imagenette
 MODEL := work_dirs/release/greenmim_swin-nano_imagenette
 release-model: $(READY)
