@@ -7,29 +7,30 @@ _base_ = './nuclei.py'
 seeds = [0, 1]
 labels = [32]
 _PARTS = '{{ fileDirname }}/../../work_dirs/nuclei_chosen/annotations/'
-
-
-def _detector(lr=1e-3, **cfg_options):
-    return dict(cfg_options={'optim_wrapper.optimizer.lr': lr, **cfg_options})
-
-
+_RATE = 'optim_wrapper.optimizer.lr'
 _DECAY = {
     'optim_wrapper.constructor': 'mmgreen.LayerDecayOptimWrapperConstructor',
     'optim_wrapper.paramwise_cfg': dict(layer_decay_rate=0.8),
 }
+_half = dict(cfg_options={_RATE: 5e-4})
+_double = dict(cfg_options={_RATE: 2e-3})
+_decay = dict(cfg_options=_DECAY)
+_double_decay = dict(cfg_options={_RATE: 2e-3, **_DECAY})
+_frozen = dict(cfg_options={'model.backbone.frozen_stages': 1})
+_longer = dict(steps=600)
 starts = dict(
     _delete_=True,
     none=None,
     nuclei={{_base_.starts.nuclei}},
-    none_half=dict(detector=_detector(lr=5e-4)),
-    none_double=dict(detector=_detector(lr=2e-3)),
-    none_longer=dict(detector=dict(steps=600)),
-    nuclei_half=dict(init='nuclei', detector=_detector(lr=5e-4)),
-    nuclei_double=dict(init='nuclei', detector=_detector(lr=2e-3)),
-    nuclei_longer=dict(init='nuclei', detector=dict(steps=600)),
-    nuclei_decay=dict(init='nuclei', detector=_detector(**_DECAY)),
-    nuclei_double_decay=dict(init='nuclei', detector=_detector(lr=2e-3, **_DECAY)),
-    nuclei_frozen=dict(init='nuclei', detector=_detector(**{'model.backbone.frozen_stages': 1})),
+    none_half=dict(detector=_half),
+    none_double=dict(detector=_double),
+    none_longer=dict(detector=_longer),
+    nuclei_half=dict(init='nuclei', detector=_half),
+    nuclei_double=dict(init='nuclei', detector=_double),
+    nuclei_longer=dict(init='nuclei', detector=_longer),
+    nuclei_decay=dict(init='nuclei', detector=_decay),
+    nuclei_double_decay=dict(init='nuclei', detector=_double_decay),
+    nuclei_frozen=dict(init='nuclei', detector=_frozen),
 )
 detector = dict(
     cfg_options={

@@ -130,7 +130,7 @@ def _start(
         if not detector:
             raise UserError(f'{where} has settings of a detector, and the study has none')
         _check_keys(said['detector'], _RUN_KEYS, f'detector of {where}')
-        options = detector.cfg_options | said['detector'].get('cfg_options', {})
+        options = detector.cfg_options | (said['detector'].get('cfg_options') or {})
         detector = replace(detector, **said['detector'] | {'cfg_options': options})
     init = said.get('init')
     if init is not None and init not in earlier:
