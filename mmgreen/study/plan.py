@@ -1,5 +1,6 @@
 """What a study is made of: starts, shares of the labels, seeds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,35 @@ class Plan:
                 lineage.insert(0, lineage[0].init)
             found |= {each.name: each for each in lineage}
         return list(found.values())
+
+    def part(
+        self,
+        starts: Sequence[str] | None = None,
+        labels: Sequence[int] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> 'Plan':
+        """The runs of some starts, numbers of labelled images and seeds, in the study's order.
+
+        Args:
+            starts: Names; the others are compared with the first that is left. None is all of them.
+            labels: Of the study's; None is all of them.
+            seeds: Of the study's; None is all of them.
+
+        Raises:
+            UserError: If the study has no such start, number or seed.
+        """
+        for what, chosen in dict(starts=starts, labels=labels, seeds=seeds).items():
+            known = getattr(self, what)
+            strange = [each for each in chosen or () if each not in known]
+            if strange:
+                has = ', '.join(map(str, known)) or 'it has none'
+                raise UserError(f'the study has no {strange[0]} among its {what}: {has}')
+        return replace(
+            self,
+            starts={n: s for n, s in self.starts.items() if starts is None or n in starts},
+            labels=[n for n in self.labels if labels is None or n in labels],
+            seeds=[seed for seed in self.seeds if seeds is None or seed in seeds],
+        )
 
 
 def read_plan(filename: str | Path) -> Plan:

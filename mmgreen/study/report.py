@@ -55,7 +55,8 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
     classified = _read_classified(plan)
     if not detected and not classified:
         raise UserError(
-            f'nothing in {plan.work_dir} can be compared yet: no seed has a result of every start'
+            f'nothing in {plan.work_dir} can be compared yet: no seed has a result of every start '
+            '(--starts compares some of them)'
         )
     minutes = {name: _minutes(plan, start) for name, start in plan.starts.items()}
     sections = [

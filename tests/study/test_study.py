@@ -201,6 +201,25 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
     assert (data['detectors']['4']['seeds'], data['detectors']['8']['seeds']) == (2, 1)
 
 
+def test_a_part_of_it_is_run_and_reported_by_itself(study, tools, tmp_path):
+    plan = read_plan(study(labels=[4, 8], classifier=None))
+    part = plan.part(starts=['longer', 'none'], labels=[8], seeds=[1])
+    run_plan(part)
+    folder = tmp_path / 'study/detectors'
+    assert {str(p.relative_to(folder)) for p in folder.glob('*/*/*')} == {
+        'labels_8/none/seed_1',
+        'labels_8/longer/seed_1',
+    }
+    assert ('starts/ours/seed_1', 'train.py') in tools  # which longer goes on from
+    data = json.loads(write_study_report(part, 50).with_name('report.json').read_text())
+    assert list(data['detectors']['8']['segm']) == ['none', 'longer']
+    tools.clear()
+    run_plan(plan)
+    assert not [call for call in tools if 'labels_8/none/seed_1' in call[0]]
+    with pytest.raises(UserError, match='no 16 among its labels: 4, 8'):
+        plan.part(labels=[16])
+
+
 def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch):
     plan = read_plan(study(labels=[4], starts=dict(none=None), classifier=None))
     works = running._Runner._call

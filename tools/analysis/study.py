@@ -5,6 +5,7 @@ A study file names starts, numbers of labelled images and seeds. Every run is on
 tools/train.py, tools/test.py or tools/analysis/knn.py in a folder of its own, together
 with its config. Finished runs are not repeated: start the study again after an interruption,
 or with more seeds. At the end report.html, report.md and report.json are written beside them.
+A part of a study can be run and reported by itself.
 """
 
 import argparse
@@ -19,10 +20,14 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s configs/studies/nuclei.py --jobs 2',
+        epilog='examples: %(prog)s configs/studies/nuclei.py --jobs 2\n'
+        '          %(prog)s configs/studies/nuclei.py --starts none nuclei --labels 32',
     )
     parser.add_argument('study', type=Path, help='study file')
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument('--starts', nargs='+', help='only these, by name')
+    parser.add_argument('--labels', nargs='+', type=int, help='only these numbers of images')
+    parser.add_argument('--seeds', nargs='+', type=int, help='only these')
     parser.add_argument(
         '--report-only', action='store_true', help='run nothing, and report on the finished runs'
     )
@@ -36,7 +41,7 @@ def main() -> None:
     from mmgreen.study import read_plan, run_plan, write_study_report
 
     with one_sentence():
-        plan = read_plan(args.study)
+        plan = read_plan(args.study).part(args.starts, args.labels, args.seeds)
         if not args.report_only:
             run_plan(plan, args.jobs)
         path = write_study_report(plan)
