@@ -144,13 +144,10 @@ def test_images_of_a_core(tmp_path):
         *('pipeline', 'pipeline'),  # of mmpretrain and of the authors
     ]
     for row in rows:
-        assert len(row['rates']) == 2
-        assert len(row['batch_seconds']) == 4
-        mean = np.mean(row['batch_seconds'])
-        assert row['batch_size'] / mean == pytest.approx(np.mean(row['rates']), rel=0.5)
-        assert all(0 <= share <= 1 for share in row['shares'].values())
-        assert sum(row['shares'].values()) == pytest.approx(1, abs=0.02)
-        assert row['shares']['decoding'] > 0.1
+        turns = np.reshape(row['batch_seconds'], (2, 2)).sum(1)  # two batches in each
+        assert row['rates'] == pytest.approx(8 / turns)
+        assert all(0 < share < 1 for share in row['shares'].values())
+        assert sum(row['shares'].values()) == pytest.approx(1)
 
     measured = dict(rates=[100, 300, 200], batch_size=10, batch_seconds=[0.05])
     rows = [dict(name='a', **measured, shares=rows[0]['shares'])]
