@@ -125,7 +125,8 @@ def test_images_of_a_core(tmp_path):
     """Shares are of one whole; a core's rate says how many cores a rate wants."""
     photos = tmp_path / 'unlabelled'
     photos.mkdir()
-    noise = np.random.default_rng(0).integers(0, 256, (6, 300, 400, 3), np.uint8)
+    # So large that what else the machine does is little beside decoding them.
+    noise = np.random.default_rng(0).integers(0, 256, (6, 1200, 1600, 3), np.uint8)
     for i, image in enumerate(noise):
         Image.fromarray(image).save(photos / f'{i}.jpg')
     (tmp_path / 'val').mkdir()
@@ -148,6 +149,7 @@ def test_images_of_a_core(tmp_path):
         assert row['rates'] == pytest.approx(8 / turns)
         assert all(0 < share < 1 for share in row['shares'].values())
         assert sum(row['shares'].values()) == pytest.approx(1)
+        assert row['shares']['decoding'] > 0.1
 
     measured = dict(rates=[100, 300, 200], batch_size=10, batch_seconds=[0.05])
     rows = [dict(name='a', **measured, shares=rows[0]['shares'])]
@@ -177,6 +179,6 @@ def test_a_run_beside_its_steps(demo):
     row = done.stdout.splitlines()[-1].split('|')
     assert row[2].strip() == '8'
     kept, waiting, rest = (float(cell.strip(' %')) for cell in row[5:8])
-    assert kept > 0
-    assert 0 < waiting < 100
+    assert 0.3 < kept < 1.2
+    assert 0 < waiting < 50
     assert 100 * kept + waiting + rest == pytest.approx(100, abs=0.2) or rest == 0
