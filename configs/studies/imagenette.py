@@ -1,5 +1,6 @@
 # What pre-training on ten classes of photographs is worth to nearest neighbours and to a linear
-# layer, with three stages of Swin-T, on a GPU. The last start has a third of the steps.
+# layer, with three stages of Swin-T, on a GPU. Where a step of GreenMIM takes 0.155 s and one of SimMIM
+# 0.368 s, SimMIM's steps take three times as long as GreenMIM's 914, and no less than its 2,420.
 data_root = 'data/imagenette/'
 
 _FOLDER = 'configs/studies/imagenette/'
@@ -8,6 +9,6 @@ starts = dict(
     none=None,
     greenmim=dict(config=_FOLDER + 'greenmim_swin-tiny-3stage_112px.py', steps=2420),
     greenmim_third=dict(config=_FOLDER + 'greenmim_swin-tiny-3stage_112px.py', steps=914),
-    simmim=dict(config=_FOLDER + 'simmim_swin-tiny-3stage_112px.py', steps=2420),
+    simmim=dict(config=_FOLDER + 'simmim_swin-tiny-3stage_112px.py', steps=1152),
 )
 classifier = dict(config=_FOLDER + 'swin-tiny-3stage_160px.py')

@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers import run_tool, small_greenmim, small_swin, small_twins
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from mmgreen.engine.hooks import FeatureHealthHook, feature_health_hook
 from mmgreen.evaluation import effective_rank, share_within_images
@@ -32,19 +33,20 @@ def test_variance_lies_within_images_or_between_them():
     assert share_within_images(places + images) == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_fall_is_warned_of_and_the_start_is_not(caplog):
+def test_a_fall_is_warned_of_each_time_and_the_start_is_not(capsys):
     class Runner:
-        logger = logging.getLogger('test')
+        logger = MMLogger('test_health', logger_name='test_health')
+
+    def warned(step, ranks, within=(0.5, 0.4)):
+        hook._warn(Runner, f'iter {step}', ranks, within)
+        return capsys.readouterr().out
 
     hook = FeatureHealthHook('nowhere')
-    healthy = [0.5, 0.4]
-    for ranks in ([9.0, 8.0], [9.0, 12.0], [8.0, 7.0]):
-        hook._warn(Runner, ranks, healthy)
-    assert not caplog.text
-    hook._warn(Runner, [8.0, 5.0], healthy)
-    assert 'Features of stage 2 collapse' in caplog.text
-    hook._warn(Runner, [8.0, 7.0], [0.05, 0.4])
-    assert 'Features of stage 1 collapse' in caplog.text
+    for step, ranks in enumerate(([9.0, 8.0], [9.0, 12.0], [8.0, 7.0])):
+        assert not warned(step, ranks)
+    for step in (3, 4):
+        assert f'Features of stage 2 collapse (iter {step})' in warned(step, [8.0, 5.0])
+    assert 'Features of stage 1 collapse (iter 5)' in warned(5, [8.0, 7.0], [0.05, 0.4])
 
 
 def test_features_that_are_not_finite_end_no_run(caplog, monkeypatch):

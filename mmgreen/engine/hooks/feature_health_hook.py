@@ -121,10 +121,13 @@ class FeatureHealthHook(Hook):
         unit, step = ('epoch', runner.iter) if self.by_epoch else ('iter', done)
         runner.visualizer.add_scalars(scalars | {unit: done}, step=step)
         if done:
-            self._warn(runner, ranks, within)
+            self._warn(runner, f'{unit} {done}', ranks, within)
 
-    def _warn(self, runner: Runner, ranks: list[float], within: list[float]) -> None:
-        """What features had before training is left out: random ones fill many directions."""
+    def _warn(self, runner: Runner, when: str, ranks: list[float], within: list[float]) -> None:
+        """What features had before training is left out: random ones fill many directions.
+
+        Each says when it is: mmengine's logger says nothing twice.
+        """
         highest = self._highest or ranks
         fallen = [
             i
@@ -133,9 +136,10 @@ class FeatureHealthHook(Hook):
         ]
         if fallen:
             runner.logger.warning(
-                f'Features of stage {", ".join(str(i + 1) for i in fallen)} collapse: tokens of '
-                'one image hardly differ, even if the loss is low. Compare a detector that starts '
-                'from them with one that does not; a lower learning rate or more steps may help.'
+                f'Features of stage {", ".join(str(i + 1) for i in fallen)} collapse ({when}): '
+                'tokens of one image hardly differ, even if the loss is low. Compare a detector '
+                'that starts from them with one that does not; a lower learning rate or more steps '
+                'may help.'
             )
         self._highest = [max(pair) for pair in zip(ranks, highest, strict=True)]
 
