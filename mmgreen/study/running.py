@@ -8,13 +8,16 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from rich.progress import Progress
 
@@ -58,7 +61,8 @@ def run_plan(plan: Plan, jobs: int = 1) -> None:
 
     Args:
         plan: The study.
-        jobs: Runs at a time. Budgets in minutes are measured before, one by one.
+        jobs: Runs at a time. Each has one GPU, where there are some. Budgets in minutes are
+            measured before, one by one.
 
     Raises:
         UserError: If a run fails, after those beside it; what is done stays. If something was
@@ -101,6 +105,7 @@ class _Runner:
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan = plan
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        self._gpus = _Gpus()
         self._running: set[subprocess.Popen] = set()
         self._ended = False
         starts = plan.every_start
@@ -280,10 +285,11 @@ class _Runner:
         command = [sys.executable, '-u', str(_TOOLS / tool), *map(str, arguments)]
         log = folder / f'{Path(tool).stem}.log'
         print(f'begun: {log}')
-        with open(log, 'a', encoding='utf-8') as file:
+        with self._gpus.taken() as gpu, open(log, 'a', encoding='utf-8') as file:
             file.write(f'$ {shlex.join(command)}\n')
             file.flush()
-            with subprocess.Popen(command, stdout=file, stderr=file, env=self.environment) as run:
+            environment = self.environment | gpu
+            with subprocess.Popen(command, stdout=file, stderr=file, env=environment) as run:
                 self._running.add(run)
                 if self._ended:
                     run.terminate()
@@ -294,6 +300,31 @@ class _Runner:
 
     def _finish(self, folder: Path, **found: object) -> None:
         write_whole(folder / DONE, json.dumps(found, indent=1))
+
+
+class _Gpus:
+    """The GPUs that this process sees, shared evenly among the tools that run."""
+
+    def __init__(self) -> None:
+        number = torch.cuda.device_count()
+        seen = os.environ.get('CUDA_VISIBLE_DEVICES') or ','.join(map(str, range(number)))
+        self._tools = {name.strip(): 0 for name in seen.split(',')[:number]}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[dict[str, str]]:
+        """Environment of a tool that has the GPU with the fewest others; empty without GPUs."""
+        if not self._tools:
+            yield {}
+            return
+        with self._lock:
+            gpu = min(self._tools, key=self._tools.__getitem__)
+            self._tools[gpu] += 1
+        try:
+            yield {'CUDA_VISIBLE_DEVICES': gpu}
+        finally:
+            with self._lock:
+                self._tools[gpu] -= 1
 
 
 def _text(cfg: Config) -> str:

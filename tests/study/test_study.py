@@ -263,6 +263,23 @@ def test_no_run_outlives_the_study(study, tmp_path, monkeypatch):
     assert all((folder / f'seed_{seed}/saved').is_file() for seed in (0, 1))
 
 
+def test_runs_at_a_time_share_the_gpus(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(running.torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '5, 3')
+    monkeypatch.setattr(running, '_TOOLS', tmp_path)
+    for tool in ('test', 'train'):
+        (tmp_path / f'{tool}.py').write_text('import os; print(os.environ["CUDA_VISIBLE_DEVICES"])')
+    runner = running._Runner(read_plan(study()), 1)
+    with runner._gpus.taken() as first:
+        runner._call(tmp_path, 'train.py')
+        with runner._gpus.taken() as second, runner._gpus.taken():
+            pass
+    runner._call(tmp_path, 'test.py')
+    assert [*first.values(), *second.values()] == ['5', '3']
+    assert (tmp_path / 'train.log').read_text().split()[-1] == '3'
+    assert (tmp_path / 'test.log').read_text().split()[-1] == '5'
+
+
 @pytest.mark.parametrize(
     ('settings', 'words'),
     [
