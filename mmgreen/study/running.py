@@ -61,8 +61,9 @@ def run_plan(plan: Plan, jobs: int = 1) -> None:
 
     Args:
         plan: The study.
-        jobs: Runs at a time. Each has one GPU, where there are some. Budgets in minutes are
-            measured before, one by one.
+        jobs: Runs at a time. Each has one GPU, where there are some, and its share of the CPU's
+            threads, unless ``OMP_NUM_THREADS`` says how many. Budgets in minutes are measured
+            before, one by one.
 
     Raises:
         UserError: If a run fails, after those beside it; what is done stays. If something was
@@ -104,7 +105,7 @@ def read_done(folder: Path) -> dict[str, Any]:
 class _Runner:
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan = plan
-        self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        self.environment = {'OMP_NUM_THREADS': str(threads), **os.environ}
         self._gpus = _Gpus()
         self._running: set[subprocess.Popen] = set()
         self._ended = False

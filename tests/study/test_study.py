@@ -350,7 +350,11 @@ def test_a_study_by_the_tools_themselves(demo, tmp_path):
                 cfg_options=options | images | {'train_dataloader.batch_size': 4},
             ),
         ),
-        detector=dict(config=DETECT, steps=4, cfg_options=options | split),
+        detector=dict(
+            config=DETECT,
+            steps=2,
+            cfg_options=options | split | {'train_dataloader.batch_size': 2},
+        ),
     )
     path = tmp_path / 'study.py'
     path.write_text('\n'.join(f'{key} = {value!r}' for key, value in settings.items()))
