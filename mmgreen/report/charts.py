@@ -188,11 +188,7 @@ def calibration(label: str, runs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -
 
 
 def lines(
-    label: str,
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    x_label: str,
-    y_label: str,
-    intervals: Mapping[str, np.ndarray] | None = None,
+    label: str, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], x_label: str, y_label: str
 ) -> Chart:
     """Curves over the same axis.
 
@@ -201,17 +197,47 @@ def lines(
         curves: For each name x and y.
         x_label: What x is.
         y_label: What y is.
-        intervals: For each name (2, points), drawn as whiskers; points are marked then.
     """
 
     def paint(axes: Axes) -> None:
         for i, (name, (x, y)) in enumerate(curves.items()):
-            mark = 'o-' if intervals else '-'
-            axes.plot(x, y, mark, color=COLOURS[i % 6], label=shorten(name))
-            if intervals:
-                axes.vlines(x, *intervals[name], color=COLOURS[i % 6], linewidth=1.2)
+            axes.plot(x, y, '-', color=COLOURS[i % 6], label=shorten(name))
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.margins(x=0.02)
         _legend(axes, curves)
+
+    return _draw(label, (5.2, 3.0), paint)
+
+
+def points(
+    label: str,
+    places: Mapping[str, Sequence[tuple[float, float]]],
+    intervals: Mapping[str, Sequence[tuple[float, float]]],
+    texts: Sequence[str],
+    x_label: str,
+    y_label: str,
+) -> Chart:
+    """Points of several runs with whiskers.
+
+    Args:
+        label: Title.
+        places: For each run as many x and y as texts.
+        intervals: For each run the ends of as many whiskers.
+        texts: What each point of a run is of, written beside it.
+        x_label: What x is.
+        y_label: What y is.
+    """
+
+    def paint(axes: Axes) -> None:
+        for i, name in enumerate(places):
+            colour = COLOURS[i % 6]
+            x, y = zip(*places[name], strict=True)
+            axes.plot(x, y, 'o', color=colour, label=shorten(name))
+            axes.vlines(x, *zip(*intervals[name], strict=True), color=colour, linewidth=1.2)
+            for text, at in zip(texts, places[name], strict=True):
+                axes.annotate(text, at, (5, -3), textcoords='offset points', fontsize=8)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.margins(x=0.1)
+        _legend(axes, places)
 
     return _draw(label, (5.2, 3.0), paint)

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from scipy import stats
 
 from mmgreen.errors import UserError
-from mmgreen.report.charts import lines
+from mmgreen.report.charts import bars, points
 from mmgreen.report.comparison import PARTS, Comparison, Part, compare
 from mmgreen.report.document import (
     Cell,
@@ -150,14 +150,14 @@ def _describe_detectors(plan: Plan, detected: dict[int, Comparison]) -> Section:
         header = ['labelled images', 'seeds', *plan.starts]
         header += [f'{name} − {first}' for name in others]
         blocks.append(Table(header, rows, f'AP of {PARTS[kind]}'))
-        curves, intervals = {}, {}
-        for name in plan.starts:
-            parts = [comparison.of_kind(kind)[name] for comparison in detected.values()]
-            curves[name] = np.array(list(detected)), np.array([_ap(part) for part in parts])
-            intervals[name] = np.array([part.interval('AP') for part in parts]).T
-        blocks.append(
-            lines(f'AP of {PARTS[kind]} by labels', curves, 'labelled images', 'AP', intervals)
-        )
+        of_starts = {n: [c.of_kind(kind)[n] for c in detected.values()] for n in plan.starts}
+        values = {name: [_ap(part) for part in parts] for name, parts in of_starts.items()}
+        intervals = {
+            name: np.array([part.interval('AP') for part in parts]).T
+            for name, parts in of_starts.items()
+        }
+        ticks = [_labelled(labels) for labels in detected]
+        blocks.append(bars(f'AP of {PARTS[kind]} by labels', ticks, values, intervals, 'AP'))
     text = (
         'Mean over seeds, and below it its 95 % interval over seeds and images; of a single seed, '
         'over images. A seed decides the labelled images, the pre-training and the training. '
@@ -179,19 +179,18 @@ def _describe_time(
     header = ['', 'pre-training', *(f'detector, {_labelled(labels)}' for labels in detected)]
     blocks.append(Table(header, rows, 'Minutes'))
     for kind in next(iter(detected.values())).kinds if detected else ():
-        curves, intervals = {}, {}
-        for labels, comparison in detected.items():
-            spent = np.array(list(minutes.values())) + times[labels]
-            order = np.argsort(spent, kind='stable')
-            parts = list(comparison.of_kind(kind).values())
-            name = _labelled(labels)
-            curves[name] = spent[order], np.array([_ap(part) for part in parts])[order]
-            intervals[name] = np.array([p.interval('AP') for p in parts])[order].T
+        places, intervals = {}, {}
+        for i, name in enumerate(plan.starts):
+            parts = [comparison.of_kind(kind)[name] for comparison in detected.values()]
+            spent = [minutes[name] + t[i] for t in times.values()]
+            places[name] = [(x, _ap(part)) for x, part in zip(spent, parts, strict=True)]
+            intervals[name] = [part.interval('AP') for part in parts]
+        texts = [f'{labels:,}' for labels in detected] if len(detected) > 1 else ['']
         label = f'AP of {PARTS[kind]} by time'
-        blocks.append(lines(label, curves, 'minutes of both trainings', 'AP', intervals))
+        blocks.append(points(label, places, intervals, texts, 'minutes of both trainings', 'AP'))
     text = (
         'Mean over seeds of what the steps of the runs took. They are comparable where runs had '
-        'the machine for themselves.'
+        'the machine for themselves. Beside a point is the number of labelled images, if several.'
     )
     return Section('Time', text, blocks)
 

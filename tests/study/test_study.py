@@ -1,6 +1,7 @@
 """A study runs each of its parts once, by the tools, and compares what they give."""
 
 import json
+import re
 import runpy
 import signal
 import threading
@@ -192,8 +193,12 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
     assert data['features']['linear']['ours'] == [60, 60]
     assert data['minutes_of_pretraining'] == dict(none=0, ours=1)
     html = path.read_text()
-    assert html.count('<svg') == 2  # by labels and by time
-    assert 'AP of masks by labels' in html
+    by_labels, by_time = re.findall(r'<svg.*?</svg>', html, re.DOTALL)
+    assert 'AP of masks by labels' in by_labels
+    assert 'minutes of both trainings' in by_time
+    texts = re.findall(r'>([^<>]+)</text>', by_time)
+    assert {'none', 'ours'} < set(texts)
+    assert (texts.count('4'), texts.count('8')) == (2, 2)  # of each start
 
     # A seed that is not done everywhere is left out.
     (tmp_path / 'study/detectors/labels_8/ours/seed_1/done.json').unlink()
