@@ -150,7 +150,7 @@ def _describe_detectors(plan: Plan, detected: dict[int, Comparison]) -> Section:
         header = ['labelled images', 'seeds', *plan.starts]
         header += [f'{name} − {first}' for name in others]
         blocks.append(Table(header, rows, f'AP of {PARTS[kind]}'))
-        of_starts = {n: [c.of_kind(kind)[n] for c in detected.values()] for n in plan.starts}
+        of_starts = _parts_of_starts(plan, detected, kind)
         values = {name: [_ap(part) for part in parts] for name, parts in of_starts.items()}
         intervals = {
             name: np.array([part.interval('AP') for part in parts]).T
@@ -180,8 +180,7 @@ def _describe_time(
     blocks.append(Table(header, rows, 'Minutes'))
     for kind in next(iter(detected.values())).kinds if detected else ():
         places, intervals = {}, {}
-        for i, name in enumerate(plan.starts):
-            parts = [comparison.of_kind(kind)[name] for comparison in detected.values()]
+        for i, (name, parts) in enumerate(_parts_of_starts(plan, detected, kind).items()):
             spent = [minutes[name] + t[i] for t in times.values()]
             places[name] = [(x, _ap(part)) for x, part in zip(spent, parts, strict=True)]
             intervals[name] = [part.interval('AP') for part in parts]
@@ -192,7 +191,21 @@ def _describe_time(
         'Mean over seeds of what the steps of the runs took. They are comparable where runs had '
         'the machine for themselves. Beside a point is the number of labelled images, if several.'
     )
+    unknown = [
+        name
+        for i, name in enumerate(plan.starts)
+        if not np.isfinite([minutes[name], *(t[i] for t in times.values())]).all()
+    ]
+    if unknown:
+        text += f' Points are missing of runs that do not say what they took: {", ".join(unknown)}.'
     return Section('Time', text, blocks)
+
+
+def _parts_of_starts(
+    plan: Plan, detected: dict[int, Comparison], kind: str
+) -> dict[str, list[Part]]:
+    """Of each start, its detectors of each number of labelled images."""
+    return {name: [c.of_kind(kind)[name] for c in detected.values()] for name in plan.starts}
 
 
 def _describe_features(classified: dict[str, dict[str, list[float]]]) -> Section:
