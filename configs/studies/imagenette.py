@@ -10,5 +10,10 @@ starts = dict(
     greenmim=dict(config=_FOLDER + 'greenmim_swin-tiny-3stage_112px.py', steps=2420),
     greenmim_third=dict(config=_FOLDER + 'greenmim_swin-tiny-3stage_112px.py', steps=914),
     simmim=dict(config=_FOLDER + 'simmim_swin-tiny-3stage_112px.py', steps=1152),
+    simmim_own_rate=dict(
+        config=_FOLDER + 'simmim_swin-tiny-3stage_112px.py',
+        cfg_options={'optim_wrapper.optimizer.lr': 4e-4},
+        steps=1152,
+    ),
 )
 classifier = dict(config=_FOLDER + 'swin-tiny-3stage_160px.py')
