@@ -1,5 +1,5 @@
-# How to fine-tune what configs/studies/nuclei.py pre-trains, and what short pre-training is worth in
-# the same time, chosen on images that it does not report on: a part of its training images, held out by
+# How to fine-tune what configs/studies/nuclei.py pre-trains, chosen on images that it does not report
+# on: a part of its training images, held out by
 #   tools/datasets/make_config.py FOLDER --out work_dirs/nuclei_chosen
 # where FOLDER has nothing but train2017 and its annotations.
 _base_ = './nuclei.py'
@@ -31,13 +31,6 @@ starts = dict(
     nuclei_decay=dict(init='nuclei', detector=_decay),
     nuclei_double_decay=dict(init='nuclei', detector=_double_decay),
     nuclei_frozen=dict(init='nuclei', detector=_frozen),
-    # A quarter of the pre-training takes as long as 75 steps of the detector.
-    nuclei_short=dict(
-        config={{_base_.starts.nuclei.config}},
-        cfg_options={{_base_.starts.nuclei.cfg_options}},
-        steps=1000,
-    ),
-    none_375=dict(detector=dict(steps=375)),
 )
 detector = dict(
     cfg_options={
