@@ -115,12 +115,15 @@ def _read_classified(plan: Plan) -> dict[str, dict[str, list[float]]]:
 
 
 def _minutes(plan: Plan, start: Start | None) -> float:
-    """What a start took, and those it starts from; mean over the seeds that are done."""
+    """What a start took, and those it starts from; mean over the seeds that are done, or NaN."""
     if start is None:
         return 0.0
-    folders = [pretraining_folder(plan, start, seed) for seed in plan.seeds]
-    took = [_took(folder) for folder in folders if (folder / DONE).is_file()]
-    return (float(np.mean(took)) if took else 0.0) + _minutes(plan, start.init)
+    own = 0.0
+    if start.training:
+        folders = [pretraining_folder(plan, start, seed) for seed in plan.seeds]
+        took = [_took(folder) for folder in folders if (folder / DONE).is_file()]
+        own = float(np.mean(took)) if took else float('nan')
+    return own + _minutes(plan, start.init)
 
 
 def _detector_minutes(plan: Plan, start: Start, labels: int) -> float:
