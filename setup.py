@@ -58,6 +58,7 @@ setup(
         'mmgreen.report': ['templates/*'],
         'mmgreen.serve': ['page.html'],
     },
+    entry_points={'console_scripts': ['mmgreen = mmgreen.cli.main:main']},
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=requirements('runtime') + requirements('mminstall'),
     extras_require={name: requirements(name) for name in ('tests', 'docs', 'optional')},

@@ -21,7 +21,7 @@ SHARED = Path(os.environ.get('MMGREEN_TEST_DATA', ROOT.parent / 'shared/data'))
 LONGEST = (
     'test_notebook.py',
     'test_distributed.py',
-    'test_families.py',
+    'test_one_step.py',
     'test_fault_drill.py',
     'test_slurm.py',
     'test_benchmark.py',

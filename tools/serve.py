@@ -1,57 +1,7 @@
 #!/usr/bin/env python
-"""Open a page to try a detector on: drop images, see what is found, download it as COCO JSON.
+"""Open a page to try a detector on: drop images, see what is found, download it as COCO JSON."""
 
-The checkpoint may be an ONNX file of tools/deploy/export.py. Whoever can reach the address can use
-the page: it is this machine alone unless --host says otherwise.
-"""
-
-import argparse
-
-from mmgreen.arguments import add_allow_pickle, add_cfg_options
-from mmgreen.errors import UserError, one_sentence
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_*.pth',
-    )
-    parser.add_argument('config', help='config file of the detector')
-    parser.add_argument('checkpoint', help='its checkpoint, or an ONNX file exported from it')
-    parser.add_argument('--device', help='by default the GPU, or else the CPU')
-    parser.add_argument(
-        '--host', default='127.0.0.1', help='address to listen on (default: this machine alone)'
-    )
-    parser.add_argument('--port', type=int, default=8000, help='port (default: 8000)')
-    add_cfg_options(parser)
-    add_allow_pickle(parser)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    with one_sentence():
-        try:
-            import uvicorn
-
-            from mmgreen.serve import create_app
-        except ImportError as error:
-            raise UserError(
-                f'{error.name} must be installed: pip install fastapi uvicorn'
-            ) from error
-        from mmgreen.apis import Detector
-
-        # What scores less is of no use, and would be sent to the page with its mask.
-        detector = Detector(
-            args.config,
-            args.checkpoint,
-            device=args.device,
-            threshold=0.05,
-            cfg_options=args.cfg_options,
-        )
-    uvicorn.run(create_app(detector), host=args.host, port=args.port)
-
+from mmgreen.cli.serve import main
 
 if __name__ == '__main__':
     main()

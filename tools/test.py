@@ -1,66 +1,7 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint: prints the COCO tables of a detector, and writes a report."""
 
-import argparse
-import os
-
-from mmgreen.arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher
-from mmgreen.errors import one_sentence
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: %(prog)s configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py '
-        'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth --show-dir pictures',
-    )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file, or an ONNX file exported from it')
-    parser.add_argument('--work-dir', help='folder for the log and the metrics')
-    parser.add_argument('--out', metavar='FILE.pkl', help='save all predictions to this file')
-    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
-    parser.add_argument(
-        '--no-report', action='store_true', help='write no report of a COCO evaluation'
-    )
-    parser.add_argument(
-        '--tile', type=int, metavar='PIXELS', help='cut large images into tiles of this side'
-    )
-    parser.add_argument(
-        '--overlap', type=float, default=0.2, help='share of a tile that neighbours have in common'
-    )
-    add_data(parser)
-    add_cfg_options(parser)
-    add_allow_pickle(parser)
-    add_launcher(parser)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if args.out and not args.out.endswith(('.pkl', '.pickle')):
-        parser.error(f'--out {args.out} must end in .pkl or .pickle')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
-    from mmgreen.apis.testing import prepare_test, run_test
-    from mmgreen.config import load_config, show_in, tile_test
-    from mmgreen.engine import build_runner, leaving_at_once
-
-    with leaving_at_once(), one_sentence():
-        cfg = load_config(args.config, args.cfg_options, args.work_dir)
-        if args.data:
-            from mmgreen.recipes import use_folder
-
-            use_folder(cfg, args.data)
-        cfg.launcher = args.launcher
-        if args.tile:
-            tile_test(cfg, args.tile, args.overlap)
-        if args.show_dir:
-            show_in(cfg, args.show_dir)
-        prepare_test(cfg, args.checkpoint)
-        path = run_test(build_runner(cfg), not args.no_report, args.out).report
-    if path:
-        print(f'Report: {path}')
-
+from mmgreen.cli.test import main
 
 if __name__ == '__main__':
     main()

@@ -12,7 +12,8 @@ from .detector import Detector, detect, detect_folder, to_coco
 from .exporting import export_detector, time_exported
 from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
-from .testing import Evaluation, evaluate
+from .running import open_run
+from .testing import Evaluation, evaluate, run_test
 from .training import finetune, pretrain
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     'evaluate',
     'export_detector',
     'finetune',
+    'open_run',
     'pretrain',
     'reconstruct',
+    'run_test',
     'time_exported',
     'to_coco',
 ]

@@ -12,8 +12,9 @@ from mmengine.dataset import Compose
 from pycocotools import mask as coco_mask
 from rich.progress import track
 
-from mmgreen.config import load_config, own_scope
+from mmgreen.config import load_config
 from mmgreen.datasets.images import EXTENSIONS
+from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
 from mmgreen.images import read_image
 from mmgreen.tiles import Tiling, as_loaded, detect_in_tiles

@@ -11,8 +11,9 @@ from torch import nn
 
 import mmgreen  # noqa: F401
 from mmgreen.checkpoints import check_fit, read_checkpoint
-from mmgreen.config import build_model, load_config, set_num_classes
+from mmgreen.config import load_config, set_num_classes
 from mmgreen.datasets.load_image import LoadImage
+from mmgreen.engine import build_model
 from mmgreen.errors import UserError
 from mmgreen.images import read_array, read_image
 from mmgreen.visualization import draw_reconstructions

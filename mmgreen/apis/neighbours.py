@@ -12,7 +12,8 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mmgreen.config import build_model, load_config, own_scope, prepare_config
+from mmgreen.config import load_config
+from mmgreen.engine import build_model, own_scope, prepare_run
 from mmgreen.errors import UserError
 from mmgreen.evaluation import knn_predict, linear_predict
 
@@ -64,7 +65,7 @@ def classify_by_neighbours(
     cfg = load_config(config, cfg_options)
     if cfg.model.type != 'ImageClassifier' or not cfg.get('val_dataloader'):
         raise UserError(f'{cfg.filename} is not a classification config with validation data')
-    prepare_config(cfg, 'train')
+    prepare_run(cfg, 'train')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     with own_scope(cfg):
         # What is not loaded is drawn anew for each seed, as a study wants it.

@@ -10,10 +10,10 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
-import mmgreen  # noqa: F401
-from mmgreen.config import load_config, order_classes, own_scope, prepare_config
-from mmgreen.engine import build_runner
-from mmgreen.recipes import use_folder
+from mmgreen.config import load_config
+from mmgreen.engine import own_scope
+
+from .running import open_run
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,9 @@ def evaluate(
         UserError: If config, data or checkpoint are not right.
     """
     cfg = load_config(config, cfg_options, work_dir)
-    if data:
-        use_folder(cfg, Path(data))
-    prepare_test(cfg, str(checkpoint))
     with own_scope(cfg):
-        return run_test(build_runner(cfg), report)
-
-
-def prepare_test(cfg: Config, checkpoint: str) -> None:
-    """Prepare a config to test a checkpoint, or a detector exported from one, an ONNX file.
-
-    Args:
-        cfg: Changed in place.
-        checkpoint: File.
-
-    Raises:
-        UserError: If data or file are not right, or the file knows other categories than the data.
-    """
-    if not checkpoint.endswith('.onnx'):
-        cfg.load_from = checkpoint
-        prepare_config(cfg, 'test')
-        return
-    from mmgreen.deploy import ExportedDetector, use_exported  # slow to import
-
-    classes = ExportedDetector(checkpoint).dataset_meta['classes']
-    use_exported(cfg, checkpoint)
-    prepare_config(cfg, 'test')
-    order_classes(cfg, classes, checkpoint)
+        runner = open_run(cfg, 'test', str(checkpoint), data and Path(data))
+        return run_test(runner, report)
 
 
 def run_test(runner: Runner, report: bool = True, predictions: str | None = None) -> Evaluation:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import mmgreen  # noqa: F401
-from mmgreen.config import load_config, own_scope, prepare_config
-from mmgreen.engine import build_runner
+from mmgreen.config import load_config, resume_from
+from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
-from mmgreen.recipes import use_folder
+
+from .running import open_run
 
 
 def pretrain(
@@ -47,13 +47,10 @@ def _train(
 ) -> tuple[Path, Path | None]:
     """The last checkpoint, and the best one where the config keeps one."""
     cfg = load_config(config, cfg_options, work_dir)
-    if data:
-        use_folder(cfg, Path(data))
     if resume:
-        cfg.resume = 'auto'
-    prepare_config(cfg, 'train')
+        resume_from(cfg, 'auto')
     with own_scope(cfg):
-        runner = build_runner(cfg)
+        runner = open_run(cfg, 'train', data=data and Path(data))
         runner.train()
     last = Path(runner.work_dir, 'last_checkpoint')
     if not last.is_file():

@@ -1,7 +1,6 @@
-"""What a step and a run cost: time, memory, operations, images; and whether a killed run goes on."""
+"""What a step and a run cost: time, memory, operations, images."""
 
 from .complexity import complexity
-from .families import families_table, family_names, try_families, with_green_swin
 from .loading import loading_table, measure_loading
 from .measuring import Settings, measure_in_turn
 from .subject import Subject, read_subjects
@@ -12,8 +11,6 @@ __all__ = [
     'Settings',
     'Subject',
     'complexity',
-    'families_table',
-    'family_names',
     'loading_table',
     'measure_in_turn',
     'measure_loading',
@@ -23,6 +20,4 @@ __all__ = [
     'summarise',
     'table',
     'training_table',
-    'try_families',
-    'with_green_swin',
 ]

@@ -5,7 +5,8 @@ from mmpretrain.models import BaseSelfSupervisor, ImageClassifier
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgreen.config import build_model, load_config
+from mmgreen.config import load_config
+from mmgreen.engine import build_model
 from mmgreen.errors import UserError
 
 from .subject import make_batch

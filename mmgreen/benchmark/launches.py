@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmgreen.config import own_scope, prepare_optimizer
+from mmgreen.engine import complete_optimizer, own_scope
 
 # What computes nothing: it allocates, or is a view by another name.
 _NO_KERNEL = (
@@ -79,7 +79,7 @@ def count_launches(cfg: Config, model: nn.Module, batch: dict) -> dict[str, dict
     Returns:
         ``kernels`` and ``bytes`` of ``forward``, ``backward`` and ``optimizer``.
     """
-    prepare_optimizer(cfg)
+    complete_optimizer(cfg)
     settings = copy.deepcopy(cfg.optim_wrapper)
     for key in ('loss_scale', 'dtype', 'clip_grad'):
         settings.pop(key, None)

@@ -20,7 +20,8 @@ from mmengine.registry import DATASETS, FUNCTIONS
 from PIL import Image
 from terminaltables import GithubFlavoredMarkdownTable
 
-from mmgreen.config import load_config, own_scope, prepare_config
+from mmgreen.config import load_config
+from mmgreen.engine import own_scope, prepare_run
 
 from .subject import Subject
 from .waiting import workers_wanted
@@ -122,7 +123,7 @@ def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:
     ways = []
     for subject, cfg in zip(subjects, configs, strict=True):
         cfg.model.get('backbone', {}).pop('init_cfg', None)  # images are loaded, and no weights
-        prepare_config(cfg, 'train')
+        prepare_run(cfg, 'train')
         ways.append(_way_of(subject.name, cfg))
     crop = _crop(configs[0])
     if crop:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgreen.config import own_scope, prepare_optimizer
+from mmgreen.engine import complete_optimizer, own_scope
 from mmgreen.errors import UserError
 from mmgreen.sparse import attention_cost, tile_cost
 
@@ -240,7 +240,7 @@ def _time(step: Callable[[], Any], settings: Settings, device: torch.device) -> 
 
 def _optimizer(cfg: Config, model: nn.Module, settings: Settings) -> OptimWrapper:
     """The optimizer that ``tools/train.py`` would make, in the precision that is measured."""
-    prepare_optimizer(cfg)
+    complete_optimizer(cfg)
     set_precision(cfg, settings)
     with own_scope(cfg):
         return build_optim_wrapper(model, cfg.optim_wrapper)

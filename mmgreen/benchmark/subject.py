@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from torch import nn
 
-from mmgreen.config import build_model, load_config, own_scope
+from mmgreen.config import load_config
+from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
 
 

@@ -1,9 +1,12 @@
 """Heads of mmdet that fail where they need not."""
 
-from types import ModuleType
-from typing import Any
+from __future__ import annotations
 
-from torch import Tensor
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def complete_ssd(module: ModuleType) -> None:

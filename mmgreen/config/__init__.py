@@ -1,22 +1,23 @@
-"""Configs: read, checked before anything is built or written, and completed."""
+"""Configs: read, walked and set; :mod:`mmgreen.engine` checks and completes them."""
 
-from .backends import BACKENDS, log_to, show_in
-from .building import build_model, own_scope
-from .data import order_classes, set_num_classes
 from .loading import load_config
-from .preparing import prepare_config, prepare_optimizer
-from .tiling import tile_test
+from .nodes import innermost, set_num_classes, walk
+from .outputs import BACKENDS, log_to, show_in
+from .tiling import MOST_PIXELS, TILED, tile_test
+from .training import resume_from, scale_rate, use_amp
 
 __all__ = [
     'BACKENDS',
-    'build_model',
+    'MOST_PIXELS',
+    'TILED',
+    'innermost',
     'load_config',
     'log_to',
-    'order_classes',
-    'own_scope',
-    'prepare_config',
-    'prepare_optimizer',
+    'resume_from',
+    'scale_rate',
     'set_num_classes',
     'show_in',
     'tile_test',
+    'use_amp',
+    'walk',
 ]

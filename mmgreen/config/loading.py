@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmgreen.errors import UserError
 
 from .nodes import walk
+from .types import name_types
 
 
 def load_config(
@@ -48,6 +49,7 @@ def load_config(
         ) from error
     except Exception as error:  # a config is a program, and can fail in any way
         raise UserError(f'config file {filename} cannot be read: {error}') from error
+    name_types(cfg)
     old_root = cfg.get('data_root')
     for key in options or {}:
         _open_path(cfg, key.split('.')[:-1])

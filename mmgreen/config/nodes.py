@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, ConfigDict]]:
@@ -17,3 +18,24 @@ def walk(node: Any, path: str = '') -> Iterator[tuple[str, ConfigDict]]:
         return
     for key, value in items:
         yield from walk(value, f'{path}.{key}' if path else str(key))
+
+
+def innermost(dataset: ConfigDict, path: str = 'dataset') -> tuple[str, ConfigDict]:
+    """A dataset without the wrappers around it, such as ``RepeatDataset``, and the path to it."""
+    while 'dataset' in dataset:
+        path, dataset = f'{path}.dataset', dataset.dataset
+    return path, dataset
+
+
+def set_num_classes(cfg: Config, number: int) -> None:
+    """Let every part of a model have the number of classes that the data have.
+
+    Args:
+        cfg: Changed in place.
+        number: Of classes.
+    """
+    for part in ('model', 'data_preprocessor'):
+        for path, node in walk(cfg.get(part), part):
+            if 'num_classes' in node and node.num_classes != number:
+                print_log(f'{path}.num_classes is {number}, as the data say.')
+                node.num_classes = number

@@ -13,7 +13,16 @@ from .hooks import (
     WatchHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
-from .runner import ResumableEpochLoop, ResumableIterLoop, build_runner, leaving_at_once
+from .runner import (
+    ResumableEpochLoop,
+    ResumableIterLoop,
+    build_model,
+    build_runner,
+    complete_optimizer,
+    leaving_at_once,
+    own_scope,
+    prepare_run,
+)
 
 __all__ = [
     'RECORD',
@@ -30,6 +39,10 @@ __all__ = [
     'RuntimeInfoHook',
     'StrictLoadHook',
     'WatchHook',
+    'build_model',
     'build_runner',
+    'complete_optimizer',
     'leaving_at_once',
+    'own_scope',
+    'prepare_run',
 ]

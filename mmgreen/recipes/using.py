@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmgreen.config.nodes import walk
+from mmgreen.config import innermost, walk
 from mmgreen.datasets.layouts import Dataset, divide, read_dataset
 from mmgreen.errors import UserError
 
@@ -31,7 +31,7 @@ def use_folder(cfg: Config, folder: Path) -> None:
     """
     dataset = read_dataset(folder)
     loaders = {split: cfg.get(f'{split}_dataloader') for split in _SPLITS}
-    nodes = {split: _innermost(loader.dataset) for split, loader in loaders.items() if loader}
+    nodes = {split: _dataset_node(loader.dataset) for split, loader in loaders.items() if loader}
     detection = any(_kind(node) == 'CocoDataset' for node in nodes.values())
     if detection and not dataset.labelled:
         raise UserError(f'{folder} ({dataset.layout}) has no boxes or masks for {cfg.filename}')
@@ -59,9 +59,8 @@ def use_folder(cfg: Config, folder: Path) -> None:
             hook['images'] = str(shown.ann_file or folder / shown.images)
 
 
-def _innermost(node: Any) -> Any:
-    while 'dataset' in node:  # wrappers such as RepeatDataset
-        node = node.dataset
+def _dataset_node(node: Any) -> Any:
+    _, node = innermost(node)
     kind = _kind(node)
     if kind not in ('CocoDataset', 'LabelledDataset', 'UnlabelledDataset'):
         raise UserError(f'--data does not know the dataset {node.type}: set its paths by name')

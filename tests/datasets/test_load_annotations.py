@@ -6,7 +6,8 @@ from helpers import ROOT
 from mmengine.dataset import Compose
 from pycocotools import mask as coco_mask
 
-from mmgreen.config import load_config, own_scope
+from mmgreen.config import load_config
+from mmgreen.engine import own_scope
 
 CONFIGS = [
     'mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py',

@@ -17,9 +17,10 @@ from mmengine.fileio import get
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmgreen.config import load_config, prepare_config
+from mmgreen.config import load_config
 from mmgreen.datasets import LabelledDataset, UnlabelledDataset
 from mmgreen.datasets.packs import Pack, PackError, check_pack, pack_folder, reading
+from mmgreen.engine import prepare_run
 from mmgreen.errors import UserError
 from mmgreen.images import read_image
 
@@ -104,7 +105,7 @@ def test_a_run_trains_on_it_as_on_a_folder(folder, pack, tmp_path):
     for split in ('train', 'val'):
         cfg[f'{split}_dataloader'].dataset.update(data_root=str(pack.parent), data_prefix='train')
     cfg.work_dir, cfg.model.backbone.init_cfg = str(tmp_path), None
-    prepare_config(cfg, 'train')
+    prepare_run(cfg, 'train')
     assert cfg.model.head.num_classes == 3
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
-from mmgreen.config import load_config, prepare_config
+from mmgreen.config import load_config
 from mmgreen.datasets.repeat_batch_sampler import RepeatBatchSampler
+from mmgreen.engine import prepare_run
 from mmgreen.errors import UserError
 
 
@@ -66,4 +67,4 @@ def test_what_does_not_divide_a_batch_is_refused(tmp_path, repeats):
         }
     )
     with pytest.raises(UserError, match=f'repeats {repeats} does not divide .*batch_size 32'):
-        prepare_config(cfg, 'train')
+        prepare_run(cfg, 'train')

@@ -10,8 +10,9 @@ from mmdet.structures import DetDataSample
 from torch import nn
 
 from mmgreen.benchmark import with_green_swin
-from mmgreen.config import load_config, own_scope
+from mmgreen.config import load_config
 from mmgreen.deploy.onnx_file import check_padding, export_onnx, exportable
+from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
@@ -20,7 +21,7 @@ NANO = dict(embed_dims=16, depths=[1, 1, 2, 1], num_heads=[1, 1, 2, 2])
 
 def detector(config, monkeypatch, **options):
     """A detector of mmdet's configs with a nano GreenSwin, of drawn weights."""
-    monkeypatch.setattr('mmgreen.benchmark.families._CHANNELS', (16, 32, 64, 128))
+    monkeypatch.setattr('mmdet_families._CHANNELS', (16, 32, 64, 128))
     cfg = load_config(f'mmdet::{config}', {'custom_imports': dict(imports=['mmgreen'])} | options)
     parts = with_green_swin(cfg)
     parts['backbone'].update(arch=NANO, window_size=4)

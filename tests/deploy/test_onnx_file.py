@@ -17,9 +17,10 @@ from torch import nn
 from mmgreen.apis import Detector, evaluate, export_detector, time_exported
 from mmgreen.apis.inference import load_model
 from mmgreen.apis.testing import prepare_test
-from mmgreen.config import build_model, load_config
+from mmgreen.config import load_config
 from mmgreen.deploy import ExportedDetector, open_session, preparation
 from mmgreen.deploy.onnx_file import exportable
+from mmgreen.engine import build_model
 from mmgreen.errors import UserError
 
 CONFIG = ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'

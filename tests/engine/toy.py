@@ -12,8 +12,7 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmgreen.config import own_scope, prepare_config
-from mmgreen.engine import build_runner
+from mmgreen.engine import build_runner, own_scope, prepare_run
 
 _NUMBERS = count()
 
@@ -82,7 +81,7 @@ def toy_config(work_dir, by_epoch=True, workers=0, size=14, spoilt=(), **checkpo
 
 def train(cfg, restartable=False) -> Runner:
     """As tools/train.py does it."""
-    prepare_config(cfg, 'train')
+    prepare_run(cfg, 'train')
     with own_scope(cfg):
         runner = build_runner(cfg, restartable)
         runner.train()

@@ -11,7 +11,8 @@ from helpers import ROOT, greenmim_config
 from mmpretrain.structures import DataSample
 
 import mmgreen.models  # noqa: F401
-from mmgreen.config import build_model, load_config
+from mmgreen.config import load_config
+from mmgreen.engine import build_model
 from mmgreen.registry import MODELS
 from mmgreen.sparse import attention
 

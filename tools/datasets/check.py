@@ -1,62 +1,7 @@
 #!/usr/bin/env python
-"""Check a dataset before a run: ImageNet's layout, COCO's, or a folder of images.
+"""Check a dataset before a run: ImageNet's layout, COCO's, or a folder of images."""
 
-The layout is recognised: a folder 'annotations' with JSON files is COCO, class
-folders below 'train' are ImageNet, anything else is a folder of images. Ends with
-status 1 if something is missing or cannot be used.
-"""
-
-import argparse
-import sys
-from pathlib import Path
-
-from mmgreen.datasets.checking import LAYOUTS, check_dataset
-from mmgreen.datasets.mending import mend_annotations
-from mmgreen.errors import one_sentence
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
-  %(prog)s data/coco
-  %(prog)s data/coco --fix data/coco/annotations/a.json data/coco/train fixed.json""",
-    )
-    parser.add_argument('folder', type=Path)
-    parser.add_argument('--layout', choices=LAYOUTS, help='use this layout instead of guessing')
-    parser.add_argument(
-        '--ann-file', type=Path, nargs='+', help='COCO annotation files, if not in annotations/'
-    )
-    parser.add_argument('--decode', action='store_true', help='decode every image (slow)')
-    parser.add_argument(
-        '--statistics', action='store_true', help='measure depth, range and channels of some images'
-    )
-    parser.add_argument(
-        '--fix',
-        nargs=3,
-        type=Path,
-        metavar=('ANN.json', 'IMAGES', 'OUT.json'),
-        help='write a corrected annotation file, of what has one right answer only (ids, flat '
-        'polygons, missing area and iscrowd, swapped sizes), and check it',
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    with one_sentence():
-        files = args.ann_file
-        if args.fix:
-            ann_file, images, out = args.fix
-            for what in mend_annotations(ann_file, out, images):
-                print(f'{out}: {what}')
-            files = [out]
-        faults = check_dataset(args.folder, args.layout, files, args.decode, args.statistics)
-    if faults:
-        sys.exit(f'error: {faults} faults in {args.folder}, listed above')
-    print('  sound')
-
+from mmgreen.cli.check import main
 
 if __name__ == '__main__':
     main()

@@ -1,41 +1,7 @@
 #!/usr/bin/env python
-"""Make the demo dataset: fruit on textured tables, in COCO format.
+"""Make the demo dataset: fruit on textured tables, in COCO format."""
 
-Everything is drawn, nothing is downloaded, and the same seed gives the same
-files. Besides the train and val splits with boxes and instance masks there is
-an unlabelled split for pre-training.
-"""
-
-import argparse
-from pathlib import Path
-
-from mmgreen.errors import one_sentence
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog='example: %(prog)s data/demo --train 400'
-    )
-    parser.add_argument('folder', type=Path, help='folder to make; one already there is kept')
-    parser.add_argument('--train', type=int, default=16, help='labelled images to train on')
-    parser.add_argument('--val', type=int, default=160, help='labelled images to hold out')
-    parser.add_argument('--unlabelled', type=int, default=2000, help='images to pre-train on')
-    parser.add_argument('--size', type=int, default=192, help='side of an image in pixels')
-    parser.add_argument('--seed', type=int, default=0)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    from mmgreen.datasets.demo import make_demo
-
-    with one_sentence():
-        made = make_demo(**vars(args))
-    if not made:
-        print(f'{args.folder} is there already')
-        return
-    print(f'{args.folder}: {args.train} train, {args.val} val, {args.unlabelled} unlabelled images')
-
+from mmgreen.cli.make_demo import main
 
 if __name__ == '__main__':
     main()

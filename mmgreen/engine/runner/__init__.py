@@ -1,7 +1,10 @@
-"""The way of a run: its processes, where it goes on, its batches and loops."""
+"""The way of a run: checked, completed and built; its processes, where it goes on, its batches."""
 
-from .building import build_runner
+from .build import build_runner
+from .complete import complete_optimizer
 from .loops import ResumableEpochLoop, ResumableIterLoop
+from .model import build_model, own_scope
+from .prepare import prepare_run
 from .processes import leaving_at_once
 from .tiled_test_loop import TiledTestLoop
 
@@ -9,6 +12,10 @@ __all__ = [
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'TiledTestLoop',
+    'build_model',
     'build_runner',
+    'complete_optimizer',
     'leaving_at_once',
+    'own_scope',
+    'prepare_run',
 ]

@@ -13,8 +13,9 @@ from mmengine.dist import (
 )
 
 from mmgreen.checkpoints import check_fit, read_checkpoint
-from mmgreen.config import build_model
 from mmgreen.errors import UserError
+
+from .model import build_model
 
 #: Environment variable that launchers set to the time of the first start, seconds since 1970.
 LAUNCHED = 'MMGREEN_LAUNCHED'

@@ -7,10 +7,10 @@ import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import Compose
 from mmengine.model import is_model_wrapper
-from mmengine.registry import LOOPS
 from mmengine.runner import TestLoop
 
 from mmgreen.errors import UserError
+from mmgreen.registry import LOOPS
 from mmgreen.tiles import Tiling, detect_in_tiles
 
 #: Pixels of an image up to which masks are laid out for the hooks that draw.

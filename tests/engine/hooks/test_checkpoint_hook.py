@@ -11,8 +11,7 @@ from mmengine.registry import HOOKS
 from toy import said, toy_config, train
 
 from mmgreen import files
-from mmgreen.config import prepare_config
-from mmgreen.engine import REQUEUE
+from mmgreen.engine import REQUEUE, prepare_run
 from mmgreen.errors import UserError
 
 
@@ -180,7 +179,7 @@ def test_other_numbers_of_images_in_a_step_go_on_at_the_same_image(tmp_path, uni
 
 def test_settings_of_the_hook_are_those_of_mmengine(tmp_path):
     cfg = toy_config(tmp_path, nonsense=1)
-    prepare_config(cfg, 'train')
+    prepare_run(cfg, 'train')
     assert cfg.default_hooks.checkpoint.type == 'mmgreen.CheckpointHook'
 
 

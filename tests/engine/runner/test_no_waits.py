@@ -11,8 +11,8 @@ from fake_gpu import WAITS
 from helpers import ROOT
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from mmgreen.config import load_config, own_scope, prepare_config
-from mmgreen.engine import build_runner
+from mmgreen.config import load_config
+from mmgreen.engine import build_runner, own_scope, prepare_run
 from mmgreen.engine.hooks import readback
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -48,7 +48,7 @@ def run(demo, work_dir, watched):
         },
         str(work_dir),
     )
-    prepare_config(cfg, 'train')
+    prepare_run(cfg, 'train')
     mode = NoWaits()
     with own_scope(cfg):
         runner = build_runner(cfg)

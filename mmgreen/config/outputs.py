@@ -45,8 +45,6 @@ def show_in(cfg: Config, folder: str) -> None:
     hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
         raise UserError(f'{cfg.filename} has no visualization hook, so no --show-dir')
-    detection = hook.type == 'DetVisualizationHook'
-    if detection:
-        hook.type = 'mmgreen.DetVisualizationHook'
+    detection = hook.type.split('.')[-1] == 'DetVisualizationHook'
     hook['draw' if detection else 'enable'] = True
     hook['test_out_dir' if detection else 'out_dir'] = osp.abspath(folder)

@@ -1,12 +1,19 @@
-"""Training that is killed, over and over."""
+#!/usr/bin/env python
+"""Kill a training run over and over, and check that it ends as if nothing had happened.
 
+A run is trained once without interruption. Then it is trained again, killed (SIGKILL) at random
+moments, every other time as soon as a save has begun, and resumed each time. Before every fifth
+resume, the newest checkpoint is cut off at a random place, as a power cut might do it. At the
+end, the weights of both must be bit for bit equal.
+"""
+
+import argparse
+import logging
 import multiprocessing
 import os
 import random
 import re
-import runpy
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,20 +25,14 @@ import torch
 from rich.progress import Progress
 
 from mmgreen.checkpoints import read_checkpoint
-from mmgreen.errors import UserError
-
-_TRAIN = Path(__file__).resolve().parent.parent / '.mim/tools/train.py'
+from mmgreen.cli import train
+from mmgreen.errors import UserError, one_sentence
 
 
 def drill(
     config: str, work_dir: Path, kills: int = 50, seed: int = 0, options: Sequence[str] = ()
 ) -> None:
     """Kill a training run over and over, and print whether it ends as if nothing had happened.
-
-    A run is trained once without interruption. Then it is trained again, killed (SIGKILL) at
-    random moments, every other time as soon as a save has begun, and resumed each time. Before
-    every fifth resume, the newest checkpoint is cut off at a random place, as a power cut might
-    do it.
 
     Args:
         config: Config file of a run that saves some hundred times.
@@ -93,13 +94,12 @@ def drill(
 
 
 def _train(arguments: list[str], log: Path) -> None:
-    """tools/train.py in a process of its own, in a session of its own."""
+    """The command that trains, in a process and a session of its own."""
     os.setsid()
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.argv = [str(_TRAIN), *arguments]
-    runpy.run_path(str(_TRAIN), run_name='__main__')
+    train.main(arguments)
 
 
 def _start(context: BaseContext, arguments: list[str], log: Path) -> BaseProcess:
@@ -182,3 +182,32 @@ def _report(folders: dict[str, Path], log: str) -> None:
     )
     if not equal:
         raise UserError('the killed run has other weights than the uninterrupted one')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""example:
+  %(prog)s configs/quickstart/greenmim_swin-nano_demo.py --work-dir work_dirs/drill \\
+      --cfg-options train_cfg.max_epochs=100 default_hooks.checkpoint.interval=1""",
+    )
+    parser.add_argument('config', help='config file of a run that saves some hundred times')
+    parser.add_argument('--work-dir', type=Path, required=True, help='folder for both runs, empty')
+    parser.add_argument('--kills', type=int, default=50, help='number of kills')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the moments of the kills')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config, as of tools/train.py',
+    )
+    args = parser.parse_args()
+    logging.captureWarnings(True)
+    with one_sentence():
+        drill(args.config, args.work_dir, args.kills, args.seed, args.cfg_options)
+
+
+if __name__ == '__main__':
+    main()

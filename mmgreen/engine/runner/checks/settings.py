@@ -10,9 +10,8 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mmengine.runner import Runner
 
+from mmgreen.config import walk
 from mmgreen.errors import UserError
-
-from .nodes import walk
 
 _REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS, TRANSFORMS)
 

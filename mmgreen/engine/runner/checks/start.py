@@ -10,14 +10,14 @@ from mmgreen.checkpoints import read_backbone
 from mmgreen.errors import UserError
 from mmgreen.files import explain
 
-from .building import own_scope
+from ..model import own_scope
 
 
 def check_start(cfg: Config) -> None:
     """Read the checkpoint that the backbone starts from, before anything is written."""
     backbone = cfg.model.get('backbone') or {}
     start = backbone.get('init_cfg')
-    if not isinstance(start, dict) or start.get('type') != 'Pretrained':
+    if not isinstance(start, dict) or start.get('type', 'Pretrained') != 'Pretrained':
         return
     with own_scope(cfg):
         if not hasattr(MODELS.get(backbone.type), 'build_layout'):

@@ -9,7 +9,7 @@ from .resume import settle_start
 
 
 def build_runner(cfg: Config, restartable: bool = False) -> Runner:
-    """The runner of a config that :func:`mmgreen.config.prepare_config` has completed.
+    """The runner of a config that :func:`~mmgreen.engine.prepare_run` has completed.
 
     Joins the processes of a distributed run, and decides what it goes on from.
 

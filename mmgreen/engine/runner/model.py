@@ -1,4 +1,4 @@
-"""Modules from the configs that name them."""
+"""The model that a config describes."""
 
 from contextlib import AbstractContextManager
 

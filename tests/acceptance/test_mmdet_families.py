@@ -1,9 +1,8 @@
 """mmdet's detectors with a GreenSwin backbone."""
 
 import pytest
+from mmdet_families import NOT_TRIED, families_table, family_names, try_families
 
-from mmgreen.benchmark import families_table, family_names, try_families
-from mmgreen.benchmark.families import NOT_TRIED
 from mmgreen.errors import UserError
 
 
@@ -16,7 +15,7 @@ def test_every_folder_of_mmdet_is_tried_or_said_why_not():
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr('mmgreen.benchmark.families._SIZE', (3, 96, 96))
+    monkeypatch.setattr('mmdet_families._SIZE', (3, 96, 96))
 
 
 @pytest.mark.parametrize('family', ['retinanet', 'fast_rcnn'])
@@ -27,7 +26,7 @@ def test_builds_trains_and_predicts(family):
 
 
 def test_what_cannot_be_built_says_why(monkeypatch):
-    monkeypatch.setattr('mmgreen.benchmark.families._CHANNELS', (1, 2, 3, 4))
+    monkeypatch.setattr('mmdet_families._CHANNELS', (1, 2, 3, 4))
     (row,) = try_families(['retinanet'])
     assert row.steps == ('builds',)
     assert row.why.startswith('RuntimeError: ')  # of channels

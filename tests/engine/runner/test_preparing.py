@@ -9,10 +9,12 @@ import pytest
 import torch
 from helpers import ROOT, small_swin
 
-from mmgreen.arguments import add_cfg_options
-from mmgreen.config import device, load_config, prepare_config
-from mmgreen.config.device import why_no_gpu
-from mmgreen.config.settings import warn_of_slips
+from mmgreen.cli.arguments import add_cfg_options
+from mmgreen.config import load_config
+from mmgreen.engine import prepare_run
+from mmgreen.engine.runner import device
+from mmgreen.engine.runner.checks.settings import warn_of_slips
+from mmgreen.engine.runner.device import why_no_gpu
 from mmgreen.errors import UserError
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -22,7 +24,7 @@ DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 def prepared(config, mode='train', **options):
     options = {'model.backbone.init_cfg': None, **options}
     cfg = load_config(str(ROOT / config), options)
-    prepare_config(cfg, mode)
+    prepare_run(cfg, mode)
     return cfg
 
 
@@ -305,7 +307,7 @@ def test_a_checkpoint_to_start_from_needs_no_type(demo, tmp_path):
         cfg.model.backbone.init_cfg = None
         cfg = load_config(cfg, {'model.backbone.init_cfg.checkpoint': missing})
         with pytest.raises(UserError, match=r'nothing\.pth'):
-            prepare_config(cfg, 'train')
+            prepare_run(cfg, 'train')
 
 
 def test_a_setting_can_be_made_below_none():
@@ -372,12 +374,12 @@ def test_a_test_does_without_training_data(own, tmp_path):
     }
     cfg = load_config(str(ROOT / DETECT), options, tmp_path)
     cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP')]
-    prepare_config(cfg, 'test')
+    prepare_run(cfg, 'test')
     assert 'EarlyStoppingHook' not in [hook.type for hook in cfg.custom_hooks]
 
 
 def test_panoptic_training_names_the_package_that_it_needs(monkeypatch):
-    monkeypatch.setattr('mmgreen.config.settings.find_spec', lambda name: None)
+    monkeypatch.setattr('mmgreen.engine.runner.checks.settings.find_spec', lambda name: None)
     config = 'configs/mask2former/mask2former_green-swin-tiny-w7_8xb2-lsj-50e_coco-panoptic.py'
     with pytest.raises(UserError, match='LoadPanopticAnnotations needs a package .* git'):
         prepared(config)

@@ -8,28 +8,33 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from mmgreen.checkpoints import read_checkpoint
+from mmgreen.config import MOST_PIXELS, TILED, innermost
 from mmgreen.datasets.annotations import Annotations, read_annotations
 from mmgreen.datasets.images import read_class_folders
 from mmgreen.datasets.packs import open_pack
 from mmgreen.datasets.sizes import describe_difference, look
 from mmgreen.errors import UserError
 
-from .nodes import walk
-from .tiling import MOST_PIXELS, TILED
-
 #: Of how many images of a dataset the sizes are compared before a run.
-_LOOKED_AT = 200
+_MOST_COMPARED = 200
 
 
-def check_datasets(cfg: Config, splits: list[str]) -> None:
+def check_datasets(cfg: Config, splits: list[str]) -> tuple[int | None, dict[str, str]]:
+    """Check the datasets of some splits.
+
+    Returns:
+        The number of their categories, None where they have none, and the annotation file of each
+        split of COCO's format.
+
+    Raises:
+        UserError: If one is not there or not sound, or their categories disagree.
+    """
     classes: dict[str, tuple[str, ...]] = {}
+    ann_files: dict[str, str] = {}
     for split in splits:
-        where = f'{split}_dataloader.dataset'
-        dataset = cfg[f'{split}_dataloader'].dataset
-        while 'dataset' in dataset:  # wrappers such as RepeatDataset
-            where, dataset = f'{where}.dataset', dataset.dataset
-
+        where, dataset = innermost(
+            cfg[f'{split}_dataloader'].dataset, f'{split}_dataloader.dataset'
+        )
         root = dataset.get('data_root') or ''
         if '://' in root:  # a store
             if dataset.type in ('mmgreen.UnlabelledDataset', 'mmgreen.LabelledDataset'):
@@ -59,12 +64,10 @@ def check_datasets(cfg: Config, splits: list[str]) -> None:
             folder = osp.join(root, (prefixes or {}).get('img', ''))
             tiled = split == 'test' and (cfg.get('test_cfg') or {}).get('type') == TILED
             classes[split] = _check_annotations(dataset, ann_file, folder, tiled)
-            evaluator = cfg.get(f'{split}_evaluator')
-            if isinstance(evaluator, dict) and 'ann_file' in evaluator:
-                evaluator.ann_file = ann_file
+            ann_files[split] = ann_file
 
     if not classes:
-        return
+        return None, ann_files
     (first, names), *others = classes.items()
     for split, other in others:
         if names != other:
@@ -72,61 +75,37 @@ def check_datasets(cfg: Config, splits: list[str]) -> None:
                 f'{first} and {split} data disagree on their categories: '
                 f'{_difference(names, other)}'
             )
-    set_num_classes(cfg, len(names))
+    return len(names), ann_files
 
 
-def check_classes(cfg: Config) -> None:
-    """Let labels mean in a test what they meant in training.
-
-    A checkpoint knows the names of its classes. Where the test data list the same
-    ones in another order, they are taken in that of the checkpoint.
+def order_of_classes(cfg: Config, known: tuple[str, ...], source: str) -> tuple[str, ...] | None:
+    """The order in which labels mean in a test what they meant in training.
 
     Args:
-        cfg: Changed in place: ``test_dataloader.dataset.metainfo``.
-
-    Raises:
-        UserError: If the names differ.
-    """
-    meta = read_checkpoint(cfg.load_from).get('meta') or {}
-    known = (meta.get('dataset_meta') or {}).get('classes')
-    if known:
-        order_classes(cfg, tuple(known), cfg.load_from)
-
-
-def order_classes(cfg: Config, known: tuple[str, ...], source: str) -> None:
-    """Take the test data's categories in the order that a model knows.
-
-    Args:
-        cfg: Changed in place: ``test_dataloader.dataset.metainfo``.
+        cfg: With test data.
         known: Names of the model's classes.
         source: File that they are from.
+
+    Returns:
+        ``known`` where the test data list the same names in another order, else None.
 
     Raises:
         UserError: If the names differ.
     """
     dataset = cfg.test_dataloader.dataset
     if dataset.type != 'mmgreen.CocoDataset' or '://' in (dataset.get('data_root') or ''):
-        return
+        return None
     ann_file = osp.join(dataset.get('data_root') or '', dataset.ann_file)
     names = read_annotations(ann_file).choose((dataset.get('metainfo') or {}).get('classes'))
     if known == names:
-        return
+        return None
     if set(known) != set(names):
         raise UserError(
             f'checkpoint {source} was trained on other categories than {ann_file}: '
             f'{_difference(known, names)}'
         )
-    dataset.metainfo = dict(dataset.get('metainfo') or {}, classes=known)
     print_log(f'Categories of {ann_file} are taken in the order of the checkpoint.')
-
-
-def set_num_classes(cfg: Config, number: int) -> None:
-    """Let every part of a model have the number of classes that the data have."""
-    for part in ('model', 'data_preprocessor'):
-        for path, node in walk(cfg.get(part), part):
-            if 'num_classes' in node and node.num_classes != number:
-                print_log(f'{path}.num_classes is {number}, as the data say.')
-                node.num_classes = number
+    return known
 
 
 def _check_annotations(
@@ -185,7 +164,7 @@ def _check_some_sizes(found: Annotations, folder: str, turned: bool) -> None:
 
     The others are looked at when they are loaded, turned as EXIF says or not.
     """
-    step = max(1, -(-len(found.images) // _LOOKED_AT))
+    step = max(1, -(-len(found.images) // _MOST_COMPARED))
     for name, said in list(zip(found.images, found.sizes, strict=True))[::step]:
         head = look(Path(folder, name))
         size = head and (head.size if turned else head.stored)

@@ -1,0 +1,68 @@
+"""Detect objects in a folder of images: one COCO file of all, and pictures of what was found.
+
+The file (detections.json) has images, categories and, as annotations with a score each, what was
+found: masks as run lengths, boxes, areas. Pictures are named as the images, in the same folders.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgreen.errors import one_sentence
+
+from .arguments import add_allow_pickle, add_cfg_options
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""example:
+  %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_coco_segm_mAP_iter_900.pth \\
+      data/new --out found --threshold 0.5""",
+    )
+    parser.add_argument('config', help='config of the detector; its datasets need not be there')
+    parser.add_argument('checkpoint', help='its checkpoint, or an ONNX file exported from it')
+    parser.add_argument('images', type=Path, help='folder, or one image')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument(
+        '--threshold', type=float, default=0.3, help='lowest score to keep; default 0.3'
+    )
+    parser.add_argument(
+        '--tile', type=int, metavar='PIXELS', help='cut images into tiles of this side'
+    )
+    parser.add_argument(
+        '--overlap', type=float, default=0.2, help='share of a tile that neighbours have in common'
+    )
+    parser.add_argument('--batch-size', type=int, default=1, help='images at a time')
+    parser.add_argument('--device', help='by default the GPU, or else the CPU')
+    parser.add_argument('--no-pictures', action='store_true', help='write the COCO file alone')
+    add_cfg_options(parser)
+    add_allow_pickle(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    from mmgreen.apis import Detector, detect_folder
+    from mmgreen.files import write_whole
+
+    with one_sentence():
+        detector = Detector(
+            args.config,
+            args.checkpoint,
+            args.device,
+            args.threshold,
+            args.tile,
+            args.overlap,
+            args.batch_size,
+            args.cfg_options,
+        )
+        pictures = None if args.no_pictures else args.out
+        found = detect_folder(detector, args.images, pictures)
+        write_whole(args.out / 'detections.json', json.dumps(found))
+    print(
+        f'{len(found["annotations"])} objects in {len(found["images"])} images: '
+        f'{args.out / "detections.json"}'
+    )

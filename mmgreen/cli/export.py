@@ -1,0 +1,40 @@
+"""Write a trained detector as an ONNX file, which runs without mmgreen, mmdet or torch.
+
+tools/deploy/run_onnx.py shows how to use it, and tools/test.py evaluates it in the place of a
+checkpoint. Exporting takes a minute or two.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from mmgreen.errors import one_sentence
+
+from .arguments import add_allow_pickle, add_cfg_options
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: %(prog)s configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py '
+        'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth',
+    )
+    parser.add_argument('config', help='config file of the detector')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('--format', choices=['onnx'], default='onnx', help='of the file')
+    parser.add_argument('--out', metavar='FILE.onnx', help='by default beside the checkpoint')
+    add_cfg_options(parser)
+    add_allow_pickle(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    from pathlib import Path
+
+    from mmgreen.apis import export_detector
+
+    out = Path(args.out or Path(args.checkpoint).with_suffix('.onnx'))
+    with one_sentence():
+        export_detector(args.config, args.checkpoint, out, args.cfg_options)
+    print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')

@@ -1,0 +1,72 @@
+"""Make configs for a folder of your own images, with no setting left to you.
+
+The layout is recognised: COCO, CVAT, Datumaro, Roboflow, Label Studio, LabelMe, Pascal
+VOC, YOLO, class folders, images alone. Images are held out where no split is named.
+Scale, anchors, batch, schedule and the rest follow from the images, the sizes of their
+objects and the machine, each with its reason as a comment.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgreen.errors import one_sentence
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""examples:
+  %(prog)s data/mine --out configs/mine
+  %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
+  %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
+      --start work_dirs/mine_pretrain/iter_10000.pth
+then:
+  python tools/train.py configs/mine/detector.py""",
+    )
+    parser.add_argument('folder', type=Path, help='folder of images, annotated or not')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the configs')
+    parser.add_argument(
+        '--model',
+        nargs='+',
+        metavar='NAME',
+        help='{mask-rcnn,faster-rcnn,greenmim}_swin-{nano,tiny,small,base}; by default what fits '
+        'annotations and machine',
+    )
+    parser.add_argument('--start', metavar='FILE.pth', help='checkpoint to start from')
+    parser.add_argument(
+        '--gpu-memory', type=float, metavar='GIB', help='write for such a GPU, not for this machine'
+    )
+    parser.add_argument(
+        '--crowds-as-objects',
+        action='store_true',
+        help='take each crowd (iscrowd 1) as one object, as for brush strokes of CVAT',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed that chooses the held-out images')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    from mmgreen.recipes import make_configs, this_machine
+
+    with one_sentence():
+        made = make_configs(
+            args.folder,
+            args.out,
+            this_machine(args.gpu_memory),
+            args.model,
+            args.start,
+            args.crowds_as_objects,
+            args.seed,
+        )
+    data = made.dataset
+    print(f'{args.folder}: {data.layout}')
+    for split, images in data.splits.items():
+        objects = f', {data.counts(split).total()} objects' if data.labelled else ''
+        print(f'  {split}: {len(images)} images{objects}')
+    for note in data.notes:
+        print(f'  {note}')
+    for config, work_dir in zip(made.configs, made.work_dirs, strict=True):
+        print(f'python tools/train.py {config}   # writes to {work_dir}')

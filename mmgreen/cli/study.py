@@ -1,0 +1,48 @@
+"""Compare detectors that start from different pre-trainings.
+
+A study file names starts, numbers of labelled images and seeds. Every run is one of
+tools/train.py, tools/test.py or tools/analysis/knn.py in a folder of its own, together
+with its config. Finished runs are not repeated: start the study again after an interruption,
+or with more seeds. At the end report.html, report.md and report.json are written beside them.
+A part of a study can be run by itself, and the report is of this part then.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgreen.errors import one_sentence
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='examples: %(prog)s configs/studies/nuclei.py --jobs 2\n'
+        '          %(prog)s configs/studies/nuclei.py --starts none nuclei --labels 32',
+    )
+    parser.add_argument('study', type=Path, help='study file')
+    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument('--starts', nargs='+', help='only these, by name')
+    parser.add_argument('--labels', nargs='+', type=int, help='only these numbers of images')
+    parser.add_argument('--seeds', nargs='+', type=int, help='only these')
+    parser.add_argument(
+        '--report-only', action='store_true', help='run nothing, and report on the finished runs'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    # The runs in progress save what they have, and end before the study does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    from mmgreen.study import read_plan, run_plan, write_study_report
+
+    with one_sentence():
+        plan = read_plan(args.study).part(args.starts, args.labels, args.seeds)
+        if not args.report_only:
+            run_plan(plan, args.jobs)
+        path = write_study_report(plan)
+    print(f'Report: {path}')

@@ -1,0 +1,65 @@
+"""Train a model: pre-training, detection, or anything else a config describes."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from mmgreen.errors import one_sentence
+
+from .arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: %(prog)s configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k'
+        '.py --work-dir work_dirs/mine --cfg-options data_root=my_images '
+        'train_dataloader.dataset.data_prefix= train_dataloader.batch_size=64',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision (needs a GPU)')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the total batch size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='continue from a checkpoint, by default from the last one in the work dir',
+    )
+    parser.add_argument(
+        '--log-to',
+        nargs='+',
+        choices=['tensorboard', 'wandb'],
+        default=[],
+        help='log to TensorBoard or Weights & Biases, too',
+    )
+    add_data(parser)
+    add_cfg_options(parser)
+    add_allow_pickle(parser)
+    add_launcher(parser)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    from mmgreen.apis import open_run
+    from mmgreen.config import load_config, log_to, resume_from, scale_rate, use_amp
+    from mmgreen.engine import leaving_at_once
+
+    with leaving_at_once(), one_sentence():
+        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        cfg.launcher = args.launcher
+        if args.amp:
+            use_amp(cfg)
+        if args.auto_scale_lr:
+            scale_rate(cfg)
+        if args.resume:
+            resume_from(cfg, args.resume)
+        log_to(cfg, args.log_to)
+        open_run(cfg, 'train', data=args.data, restartable=True).train()
