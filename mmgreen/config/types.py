@@ -12,7 +12,7 @@ def name_types(cfg: Config) -> None:
 
     So ``type=CocoDataset`` and ``type='CocoDataset'`` are the same to all that compares names. A
     class that is in no registry stays as it is. Where the config has no default scope, that of
-    its model becomes it.
+    its model becomes it, which is mmpretrain's for this project's own, as in its other configs.
 
     Args:
         cfg: Changed in place.
@@ -23,7 +23,7 @@ def name_types(cfg: Config) -> None:
     names = _registered()
     if not cfg.get('default_scope'):
         scope, _ = names.get((cfg.get('model') or {}).get('type'), (None, None))
-        cfg.default_scope = scope
+        cfg.default_scope = 'mmpretrain' if scope == 'mmgreen' else scope
     # Root registries are known without a scope.
     near = (cfg.default_scope, 'mmengine', 'mmcv')
     for node in nodes:

@@ -25,6 +25,7 @@ IN_PLACE_OF = {
     # Pictures keep the folders of their images, so that no name is taken twice.
     'DetVisualizationHook': 'mmgreen.DetVisualizationHook',
 }
+_SCOPES = ('', 'mmengine', 'mmdet', 'mmpretrain', 'mmgreen')
 #: Hooks that every run has, and why.
 ALWAYS = (
     'mmgreen.PlainCheckpointHook',  # checkpoints hold no pickled objects
@@ -86,7 +87,9 @@ def _complete_data(cfg: Config, found: Findings) -> None:
 
 def _replace(node: ConfigDict) -> bool:
     """Let a module of this project stand in for upstream's; whether one does."""
-    node.type = IN_PLACE_OF.get(str(node.type).removeprefix('mmgreen.'), node.type)
+    scope, _, name = str(node.type).rpartition('.')
+    if scope in _SCOPES:
+        node.type = IN_PLACE_OF.get(name, node.type)
     return node.type in IN_PLACE_OF.values()
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import ROOT, small_swin
+from mmengine.registry import HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 from mmgreen.cli.arguments import add_cfg_options
 from mmgreen.config import load_config
 from mmgreen.engine import prepare_run
 from mmgreen.engine.runner import device
+from mmgreen.engine.runner.checks import check_run
 from mmgreen.engine.runner.checks.settings import warn_of_slips
+from mmgreen.engine.runner.complete import IN_PLACE_OF
 from mmgreen.engine.runner.device import why_no_gpu
 from mmgreen.errors import UserError
 
@@ -383,3 +386,25 @@ def test_panoptic_training_names_the_package_that_it_needs(monkeypatch):
     config = 'configs/mask2former/mask2former_green-swin-tiny-w7_8xb2-lsj-50e_coco-panoptic.py'
     with pytest.raises(UserError, match='LoadPanopticAnnotations needs a package .* git'):
         prepared(config)
+
+
+@pytest.mark.parametrize(
+    ('config', 'mode'), [(PRETRAIN, 'train'), (DETECT, 'train'), (DETECT, 'test')]
+)
+def test_a_check_changes_nothing(demo, config, mode):
+    options = {'model.backbone.init_cfg': None, 'train_dataloader.repeats': 2}
+    cfg = load_config(str(ROOT / config), {'data_root': f'{demo}/', **options})
+    before = cfg.to_dict()
+    check_run(cfg, mode)
+    assert cfg.to_dict() == before
+
+
+def test_what_stands_in_for_upstream_takes_its_settings():
+    """A name in the table is that of a module upstream, which ours can take the place of."""
+    registries = (HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS)
+    for name, ours in IN_PLACE_OF.items():
+        registry = next(each for each in registries if each.get(ours))
+        scopes = ('mmengine', 'mmdet', 'mmpretrain')
+        upstream = [found for scope in scopes if (found := registry.get(f'{scope}.{name}'))]
+        assert upstream, name
+        assert issubclass(registry.get(ours), tuple(upstream)), name
