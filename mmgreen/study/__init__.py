@@ -1,7 +1,7 @@
 """Studies: detectors from several starts, on few and many labels, with several seeds."""
 
+from .jobs import run_plan
 from .plan import Plan, read_plan
 from .report import write_study_report
-from .running import run_plan
 
 __all__ = ['Plan', 'read_plan', 'run_plan', 'write_study_report']

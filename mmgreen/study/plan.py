@@ -14,8 +14,8 @@ _START_KEYS = _RUN_KEYS | {'minutes', 'init', 'detector'}
 
 
 @dataclass(frozen=True)
-class Training:
-    """A config to train, for so many steps.
+class Task:
+    """A config to run, for so many steps.
 
     Attributes:
         config: Config file.
@@ -46,10 +46,10 @@ class Start:
     """
 
     name: str
-    training: Training | None = None
+    training: Task | None = None
     checkpoint: str | None = None
     init: 'Start | None' = None
-    detector: Training | None = None
+    detector: Task | None = None
 
     @property
     def origin(self) -> 'Start':
@@ -74,7 +74,7 @@ class Plan:
     starts: dict[str, Start]
     seeds: list[int]
     labels: list[int]
-    classifier: Training | None
+    classifier: Task | None
 
     @property
     def every_start(self) -> list[Start]:
@@ -131,7 +131,7 @@ def read_plan(filename: str | Path) -> Plan:
         if not found.get(key):
             raise UserError(f'{filename} lacks {key}')
     detector, classifier = (
-        _training(found[key], _RUN_KEYS, f'{key} of {filename}') if found.get(key) else None
+        _task(found[key], _RUN_KEYS, f'{key} of {filename}') if found.get(key) else None
         for key in ('detector', 'classifier')
     )
     starts: dict[str, Start] = {}
@@ -151,7 +151,7 @@ def read_plan(filename: str | Path) -> Plan:
 
 
 def _start(
-    name: str, said: Any, earlier: dict[str, Start], detector: Training | None, where: str
+    name: str, said: Any, earlier: dict[str, Start], detector: Task | None, where: str
 ) -> Start:
     if said is None or isinstance(said, str):
         return Start(name, checkpoint=said, detector=detector)
@@ -167,17 +167,17 @@ def _start(
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
     training = None
     if set(said) - {'init', 'detector'}:
-        training = _training(said, _START_KEYS, where)
+        training = _task(said, _START_KEYS, where)
         if training.steps and training.minutes:
             raise UserError(f'{where} has both steps and minutes: leave out one of them')
     return Start(name, training, init=earlier.get(init), detector=detector)
 
 
-def _training(said: Any, keys: set[str], where: str) -> Training:
+def _task(said: Any, keys: set[str], where: str) -> Task:
     _check_keys(said, keys, where)
     if 'config' not in said:
         raise UserError(f'{where} lacks config')
-    return Training(
+    return Task(
         said['config'], said.get('cfg_options') or {}, said.get('steps'), said.get('minutes')
     )
 

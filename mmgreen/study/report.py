@@ -24,14 +24,14 @@ from mmgreen.report.document import (
 from mmgreen.report.provenance import training_in
 from mmgreen.report.run import read_run
 
-from .plan import Plan, Start
-from .running import (
+from .folders import (
     DONE,
     NEIGHBOURS,
     classifier_folder,
     detector_folder,
     pretraining_folder,
 )
+from .plan import Plan, Start
 
 
 def write_study_report(plan: Plan, resamples: int = 1000) -> Path:

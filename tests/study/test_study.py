@@ -5,6 +5,7 @@ import re
 import runpy
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,7 +18,8 @@ from synthetic import make_coco
 
 from mmgreen.errors import UserError
 from mmgreen.report import write_report
-from mmgreen.study import read_plan, run_plan, running, write_study_report
+from mmgreen.study import processes, read_plan, run_plan, write_study_report
+from mmgreen.study.folders import CONFIG
 from mmgreen.study.labels import write_subset
 from mmgreen.study.schedule import set_steps
 
@@ -63,18 +65,18 @@ def study(tmp_path):
 
 
 @pytest.fixture
-def tools(study, monkeypatch):
+def tools(study, monkeypatch, tmp_path):
     """Tools that answer at once, and what they were called with."""
     calls = []
 
-    def call(self, folder, tool, *arguments):
-        calls.append((folder.relative_to(self.plan.work_dir).as_posix(), tool))
-        cfg = Config(runpy.run_path(arguments[0]))  # mmengine's way is for one thread
-        if tool == 'train.py':
+    def call(self, folder, action, *arguments):
+        calls.append((folder.relative_to(tmp_path / 'study').as_posix(), action))
+        cfg = Config(runpy.run_path(folder / CONFIG))  # mmengine's way is for one thread
+        if action == 'train':
             last = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
             last.touch()
             (folder / 'last_checkpoint').write_text(str(last))
-            (folder / Path(arguments[0]).name).write_text('# as mmengine completed it')
+            (folder / Path(CONFIG).name).write_text('# as mmengine completed it')
             rows = [dict(step=i, time=9.0 if i < 30 else 0.5) for i in range(1, 81)]
             (folder / '1/vis_data').mkdir(parents=True)
             (folder / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
@@ -84,7 +86,7 @@ def tools(study, monkeypatch):
             for part in ('0', '1'):
                 record |= dict(first_iteration=int(part), started=part)
                 (folder / part / 'run.json').write_text(json.dumps(record))
-        elif tool == 'test.py':
+        elif action == 'test':
             # The more labels, and pre-training at all, the more is found.
             labels = len(
                 json.loads(Path(cfg.train_dataloader.dataset.ann_file).read_text())['images']
@@ -106,7 +108,7 @@ def tools(study, monkeypatch):
                 json.dumps(dict(accuracy=accuracy, linear=[60, 95]))
             )
 
-    monkeypatch.setattr(running._Runner, '_call', call)
+    monkeypatch.setattr(processes.Processes, 'call', call)
     return calls
 
 
@@ -223,7 +225,7 @@ def test_a_part_of_it_is_run_and_reported_by_itself(study, tools, tmp_path):
         'labels_8/none/seed_1',
         'labels_8/longer/seed_1',
     }
-    assert ('starts/ours/seed_1', 'train.py') in tools  # which longer goes on from
+    assert ('starts/ours/seed_1', 'train') in tools  # which longer goes on from
     data = json.loads(write_study_report(part, 50).with_name('report.json').read_text())
     assert list(data['detectors']['8']['segm']) == ['none', 'longer']
     tools.clear()
@@ -235,23 +237,23 @@ def test_a_part_of_it_is_run_and_reported_by_itself(study, tools, tmp_path):
 
 def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch):
     plan = read_plan(study(labels=[4], starts=dict(none=None), classifier=None))
-    works = running._Runner._call
+    works = processes.Processes.call
 
-    def fails(self, folder, tool, *arguments):
-        works(self, folder, tool, *arguments)
-        if tool == 'test.py':
-            raise UserError('test.py failed, see there')
+    def fails(self, folder, action, *arguments):
+        works(self, folder, action, *arguments)
+        if action == 'test':
+            raise UserError('test failed, see there')
 
-    monkeypatch.setattr(running._Runner, '_call', fails)
+    monkeypatch.setattr(processes.Processes, 'call', fails)
     with pytest.raises(UserError, match='see there'):
         run_plan(plan)
     with pytest.raises(UserError, match='can be compared yet'):
         write_study_report(plan)
 
 
-TOOL = """
+WORKER = """
 import pathlib, signal, sys, time
-folder = pathlib.Path(sys.argv[3])
+folder = pathlib.Path(sys.argv[2])
 signal.signal(signal.SIGTERM, lambda *_: sys.exit((folder / 'saved').touch()))
 (folder / 'begun').touch()
 time.sleep(60)
@@ -259,8 +261,8 @@ time.sleep(60)
 
 
 def test_no_run_outlives_the_study(study, tmp_path, monkeypatch):
-    (tmp_path / 'train.py').write_text(TOOL)
-    monkeypatch.setattr(running, '_TOOLS', tmp_path)
+    (tmp_path / 'worker.py').write_text(WORKER)
+    monkeypatch.setattr(processes, '_WORKER', [sys.executable, str(tmp_path / 'worker.py')])
     folder = tmp_path / 'study/detectors/labels_4/none'
 
     def interrupt():
@@ -276,18 +278,17 @@ def test_no_run_outlives_the_study(study, tmp_path, monkeypatch):
     assert all((folder / f'seed_{seed}/saved').is_file() for seed in (0, 1))
 
 
-def test_runs_at_a_time_share_the_gpus(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(running.torch.cuda, 'device_count', lambda: 2)
+def test_runs_at_a_time_share_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes.torch.cuda, 'device_count', lambda: 2)
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '5, 3')
-    monkeypatch.setattr(running, '_TOOLS', tmp_path)
-    for tool in ('test', 'train'):
-        (tmp_path / f'{tool}.py').write_text('import os; print(os.environ["CUDA_VISIBLE_DEVICES"])')
-    runner = running._Runner(read_plan(study()), 1)
-    with runner._gpus.taken() as first:
-        runner._call(tmp_path, 'train.py')
-        with runner._gpus.taken() as second, runner._gpus.taken():
+    show = [sys.executable, '-c', 'import os; print(os.environ["CUDA_VISIBLE_DEVICES"])']
+    monkeypatch.setattr(processes, '_WORKER', show)
+    started = processes.Processes(1)
+    with started._gpus.taken() as first:
+        started.call(tmp_path, 'train')
+        with started._gpus.taken() as second, started._gpus.taken():
             pass
-    runner._call(tmp_path, 'test.py')
+    started.call(tmp_path, 'test')
     assert [*first.values(), *second.values()] == ['5', '3']
     assert (tmp_path / 'train.log').read_text().split()[-1] == '3'
     assert (tmp_path / 'test.log').read_text().split()[-1] == '5'

@@ -1,0 +1,218 @@
+"""The runs of a study: their configs, what they need, and when they are done."""
+
+import copy
+import json
+import os
+import pprint
+import statistics
+from functools import partial
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmgreen.config import load_config
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+
+from .folders import (
+    CONFIG,
+    DONE,
+    classifier_folder,
+    detector_folder,
+    pace_folder,
+    pretraining_folder,
+    read_done,
+)
+from .labels import write_subset
+from .plan import Plan, Start, Task
+from .processes import Job, Processes
+from .schedule import set_steps
+
+# Steps of the run that a budget in minutes is measured by, and those that are left out of it.
+_PACE, _BEGIN = 80, 30
+
+
+def run_plan(plan: Plan, jobs: int = 1) -> None:
+    """Run what is not done yet.
+
+    Args:
+        plan: The study.
+        jobs: Runs at a time. Each has one GPU, where there are some, and its share of the CPU's
+            threads, unless ``OMP_NUM_THREADS`` says how many. Budgets in minutes are measured
+            before, one by one.
+
+    Raises:
+        UserError: If a run fails, after those beside it; what is done stays. If something was
+            run with other settings than the study has now.
+        KeyboardInterrupt, SystemExit: After the runs in progress have ended. They are asked to
+            save first; Ctrl-C in a terminal reaches them, too, and leaves their last checkpoint.
+    """
+    processes = Processes(max(1, (os.cpu_count() or 1) // jobs))
+    parts = _Parts(plan, processes)
+    processes.run_all(parts.paces(), 1)
+    processes.run_all(parts.jobs(), jobs)
+
+
+class _Parts:
+    """What a study is made of, as jobs.
+
+    Args:
+        plan: The study.
+        processes: What runs them.
+    """
+
+    def __init__(self, plan: Plan, processes: Processes) -> None:
+        self.plan, self._processes = plan, processes
+        starts = plan.every_start
+        tasks = [task for start in starts for task in (start.training, start.detector)]
+        # Each read once, and before anything runs.
+        self.configs = {
+            id(task): load_config(task.config, task.cfg_options)
+            for task in (*tasks, plan.classifier)
+            if task
+        }
+
+    def paces(self) -> list[Job]:
+        """Short runs that say how many steps a budget in minutes has."""
+        return [
+            Job(pace_folder(self.plan, start), partial(self._measure, start, start.training))
+            for start in self.plan.every_start
+            if start.training and start.training.minutes
+        ]
+
+    def jobs(self) -> list[Job]:
+        """Everything else, in an order in which what is needed comes before."""
+        plan = self.plan
+        found = []
+        for seed in plan.seeds:
+            for start in plan.every_start:
+                if start.training:
+                    found.append(
+                        Job(
+                            pretraining_folder(plan, start, seed),
+                            partial(self._pretrain, start, start.training, seed),
+                            self._needs(start.init, seed),
+                        )
+                    )
+            for start in plan.starts.values():
+                needs = self._needs(start, seed)
+                if plan.classifier:
+                    run = partial(self._classify, start, plan.classifier, seed)
+                    found.append(Job(classifier_folder(plan, start, seed), run, needs))
+                if start.detector:
+                    for labels in plan.labels:
+                        run = partial(self._detect, start, start.detector, labels, seed)
+                        found.append(Job(detector_folder(plan, start, labels, seed), run, needs))
+        return found
+
+    def _needs(self, start: Start | None, seed: int) -> tuple[Path, ...]:
+        if not start or not start.origin.training:
+            return ()
+        return (pretraining_folder(self.plan, start.origin, seed),)
+
+    def _measure(self, start: Start, task: Task) -> None:
+        folder = pace_folder(self.plan, start)
+        cfg = self._config(task, _PACE, seed=0)
+        cfg.default_hooks.logger.interval = 1
+        cfg.custom_hooks = []
+        if self._is_done(folder, cfg):
+            return
+        self._processes.call(folder, 'train')
+        rows = [
+            json.loads(row)
+            for file in sorted(folder.glob('*/vis_data/scalars.json'))
+            for row in file.read_text(encoding='utf-8').splitlines()
+        ]
+        step = statistics.median(row['time'] for row in rows if row['step'] > _BEGIN)
+        self._finish(folder, step_seconds=step)
+
+    def _steps(self, start: Start, task: Task) -> int | None:
+        if task.minutes:
+            step = read_done(pace_folder(self.plan, start))['step_seconds']
+            return max(1, round(60 * task.minutes / step))
+        return task.steps
+
+    def _checkpoint(self, start: Start, seed: int) -> str | None:
+        origin = start.origin
+        if origin.training:
+            return read_done(pretraining_folder(self.plan, origin, seed))['checkpoint']
+        return origin.checkpoint
+
+    def _config(self, task: Task, steps: int | None, seed: int) -> Config:
+        cfg = copy.deepcopy(self.configs[id(task)])
+        if steps:
+            set_steps(cfg, steps)
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+        return cfg
+
+    def _start_from(self, cfg: Config, start: Start, seed: int) -> None:
+        checkpoint = self._checkpoint(start, seed)
+        cfg.model.backbone.init_cfg = (
+            dict(type='Pretrained', checkpoint=checkpoint) if checkpoint else None
+        )
+
+    def _pretrain(self, start: Start, task: Task, seed: int) -> None:
+        folder = pretraining_folder(self.plan, start, seed)
+        cfg = self._config(task, self._steps(start, task), seed)
+        if start.init:
+            self._start_from(cfg, start.init, seed)
+        if not self._is_done(folder, cfg):
+            self._processes.call(folder, 'train')
+            self._finish(folder, checkpoint=_last(folder))
+
+    def _detect(self, start: Start, task: Task, labels: int, seed: int) -> None:
+        folder = detector_folder(self.plan, start, labels, seed)
+        cfg = self._config(task, task.steps, seed)
+        self._start_from(cfg, start, seed)
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
+        dataset = cfg.train_dataloader.dataset
+        whole = Path(dataset.get('data_root') or '', dataset.ann_file)
+        part = self.plan.work_dir / 'labels' / f'{labels}_seed_{seed}.json'
+        write_subset(whole, labels, seed, part)
+        dataset.ann_file = str(part.resolve())
+        if self._is_done(folder, cfg):
+            return
+        self._processes.call(folder, 'train')
+        checkpoint = _last(folder)
+        self._processes.call(folder, 'test', checkpoint)
+        self._finish(folder, checkpoint=checkpoint)
+
+    def _classify(self, start: Start, task: Task, seed: int) -> None:
+        folder = classifier_folder(self.plan, start, seed)
+        cfg = self._config(task, None, seed)
+        self._start_from(cfg, start, seed)
+        if self._is_done(folder, cfg):
+            return
+        self._processes.call(folder, 'knn')
+        self._finish(folder)
+
+    def _is_done(self, folder: Path, cfg: Config) -> bool:
+        """Whether an earlier call finished a run; its config is written where it is not begun.
+
+        Raises:
+            UserError: If it was begun with other settings.
+        """
+        path, text = folder / CONFIG, _text(cfg)
+        begun = (folder / DONE).is_file() or (folder / 'last_checkpoint').is_file()
+        if begun and not (path.is_file() and path.read_text(encoding='utf-8') == text):
+            raise UserError(
+                f'{path} has other settings than the study has now: remove its folder to run it '
+                'again, or name another work_dir'
+            )
+        write_whole(path, text)
+        return (folder / DONE).is_file()
+
+    def _finish(self, folder: Path, **found: object) -> None:
+        write_whole(folder / DONE, json.dumps(found, indent=1))
+
+
+def _text(cfg: Config) -> str:
+    """A config as a file; mmengine's own way to write one takes half a second."""
+    return '\n'.join(
+        f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n'
+        for key, value in cfg.to_dict().items()
+    )
+
+
+def _last(folder: Path) -> str:
+    return (folder / 'last_checkpoint').read_text().strip()
