@@ -19,7 +19,7 @@ DATASETS = Registry(
     'dataset',
     parent=ROOT_DATASETS,
     scope='mmgreen',
-    locations=['mmgreen.datasets.coco', 'mmgreen.datasets.folders'],
+    locations=['mmgreen.datasets.coco_dataset', 'mmgreen.datasets.folders'],
 )
 TRANSFORMS = Registry(
     'transform',
@@ -45,7 +45,7 @@ HOOKS = Registry(
     'hook',
     parent=ROOT_HOOKS,
     scope='mmgreen',
-    locations=['mmgreen.engine', 'mmgreen.visualization'],
+    locations=['mmgreen.engine', 'mmgreen.engine.hooks.det_visualization_hook'],
 )
 LOOPS = Registry('loop', parent=ROOT_LOOPS, scope='mmgreen', locations=['mmgreen.engine'])
 METRICS = Registry(

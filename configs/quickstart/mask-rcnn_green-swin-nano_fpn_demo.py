@@ -67,6 +67,6 @@ optim_wrapper = dict(
 )
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(max_keep_ckpts=1),
+    checkpoint=dict(interval=20, max_keep_ckpts=1),
 )
 randomness = dict(seed=0)

@@ -8,8 +8,9 @@ is a :class:`~mmgreen.errors.UserError` of one sentence.
 """
 
 from .conversion import convert_checkpoint
-from .detector import Detector, detect, detect_folder, to_coco
-from .exporting import export_detector, time_exported
+from .detections import detect_folder, to_coco
+from .detector import Detector, detect
+from .exporting import export_backbone, export_detector, time_exported
 from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
 from .running import open_run
@@ -26,6 +27,7 @@ __all__ = [
     'detect_folder',
     'evaluate',
     'export_detector',
+    'export_backbone',
     'finetune',
     'open_run',
     'pretrain',

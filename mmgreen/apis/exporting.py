@@ -46,6 +46,31 @@ def export_detector(
     export_onnx(model, pipeline, model.dataset_meta.get('classes') or (), Path(out))
 
 
+def export_backbone(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike,
+    out: str | os.PathLike,
+    cfg_options: dict | None = None,
+) -> None:
+    """Write the Swin backbone of a detector or classifier as a program that runs without mmgreen.
+
+    Args:
+        config: Its config.
+        checkpoint: Its checkpoint.
+        out: File to write, which ends in ``.pt2`` (:func:`mmgreen.deploy.export_program`).
+        cfg_options: Settings to change, by dotted names.
+
+    Raises:
+        UserError: If config or checkpoint are not right, or the backbone is no Swin.
+    """
+    from mmgreen.deploy import export_program  # slow to import
+
+    if Path(out).suffix != '.pt2':
+        raise UserError(f'{out} must end in .pt2')
+    model = load_model(load_config(config, cfg_options), checkpoint, 'cpu')
+    export_program(model.backbone, Path(out))
+
+
 def time_exported(
     config: str | os.PathLike | Config,
     checkpoint: str | os.PathLike,

@@ -50,14 +50,14 @@ def reconstruct(
     cfg = load_config(config, cfg_options)
     if cfg.model.type != 'mmgreen.GreenMIM':
         raise UserError(f'{cfg.filename} describes {cfg.model.type}, not mmgreen.GreenMIM')
-    load = loader(cfg.train_dataloader.dataset.pipeline)
+    load = loading_step(cfg.train_dataloader.dataset.pipeline)
     arrays = [read(image, load) for image in as_list(images)]
     rgb = [array[..., ::-1] if array.shape[2] == 3 else array for array in arrays]
     model = load_model(cfg, checkpoint)
     return draw_reconstructions(model, rgb, size or cfg.model.backbone.get('img_size', 224), seed)
 
 
-def loader(pipeline: Sequence[dict]) -> LoadImage | None:
+def loading_step(pipeline: Sequence[dict]) -> LoadImage | None:
     """The step that loads images of more than eight bits, where a pipeline begins with it."""
     first = dict(pipeline[0])
     return LoadImage(**first) if first.pop('type') == 'mmgreen.LoadImage' else None

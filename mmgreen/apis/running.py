@@ -23,7 +23,7 @@ def open_run(
         cfg: As :func:`~mmgreen.config.load_config` gives it; changed in place.
         mode: ``'train'`` or ``'test'``.
         checkpoint: What is tested: a checkpoint, or an ONNX file exported from one.
-        data: Folder of the images, of any layout that is known, instead of the config's.
+        data: Folder of the images, of any format that is known, instead of the config's.
         restartable: Whether to go on where a launcher has started the run again.
 
     Returns:

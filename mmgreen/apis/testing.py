@@ -47,7 +47,7 @@ def evaluate(
         work_dir: Folder for log, detections and report; by default the config's.
         cfg_options: Settings to change, by dotted names.
         report: Whether to write a report.
-        data: Folder of the images, of any layout that is known, instead of the config's.
+        data: Folder of the images, of any format that is known, instead of the config's.
 
     Raises:
         UserError: If config, data or checkpoint are not right.

@@ -27,7 +27,7 @@ def pretrain(
         cfg_options: Settings to change, by dotted names, such as
             ``{'data_root': 'images/', 'train_cfg.max_epochs': 10}``.
         resume: Go on from the last checkpoint in the work dir, if there is one.
-        data: Folder of the images, of any layout that is known, instead of the config's.
+        data: Folder of the images, of any format that is known, instead of the config's.
 
     Returns:
         The last checkpoint.

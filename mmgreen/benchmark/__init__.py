@@ -5,7 +5,7 @@ from .loading import loading_table, measure_loading
 from .measuring import Settings, measure_in_turn
 from .subject import Subject, read_subjects
 from .tables import plot, summarise, table
-from .training import measure_training, training_table
+from .whole_runs import measure_training, training_table
 
 __all__ = [
     'Settings',

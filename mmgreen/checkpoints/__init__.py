@@ -7,8 +7,8 @@ local file backend by :class:`AtomicBackend`.
 from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
+from .converting import STYLES, Converted, convert, revert, unwrap
 from .fit import check_fit, is_derived
-from .formats import STYLES, Converted, convert, revert, unwrap
 from .reading import ALLOW_PICKLE, read_checkpoint
 
 __all__ = [

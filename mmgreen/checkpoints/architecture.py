@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmgreen.errors import UserError
 
-from .formats import TWINS, family_of, window_side
+from .converting import TWINS, family_of, window_side
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from mmgreen.errors import UserError
 
 from .architecture import architecture_of
+from .converting import convert, unwrap, window_side
 from .fit import is_derived
-from .formats import convert, unwrap, window_side
 
 
 def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None) -> None:
@@ -37,7 +37,7 @@ def read_backbone(
 
     It may be of GreenMIM, SimMIM, Swin or Twins, by the names of this project and
     mmpretrain, of the official projects or of timm, alone or within an
-    algorithm or a detector (see :func:`mmgreen.checkpoints.formats.convert`).
+    algorithm or a detector (see :func:`mmgreen.checkpoints.converting.convert`).
     Relative position bias tables of other windows are resized, and a first layer of three channels
     is adapted to another number. Output norms of
     stages that the checkpoint's backbone did not have (a detector reads four

@@ -68,7 +68,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         '--data',
         metavar='FOLDER',
         type=Path,
-        help='folder of the images, of any layout that tools/datasets/make_config.py knows: sets '
+        help='folder of the images, of any format that tools/datasets/make_config.py knows: sets '
         'all keys of training, validation and test data',
     )
 

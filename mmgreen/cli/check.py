@@ -1,6 +1,6 @@
-"""Check a dataset before a run: ImageNet's layout, COCO's, or a folder of images.
+"""Check a dataset before a run: ImageNet's format, COCO's, or a folder of images.
 
-The layout is recognised: a folder 'annotations' with JSON files is COCO, class
+The format is recognised: a folder 'annotations' with JSON files is COCO, class
 folders below 'train' are ImageNet, anything else is a folder of images. Ends with
 status 1 if something is missing or cannot be used.
 """
@@ -25,7 +25,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--layout',
         choices=['imagenet', 'coco', 'images'],
-        help='use this layout instead of guessing',
+        help='use this format instead of guessing',
     )
     parser.add_argument(
         '--ann-file', type=Path, nargs='+', help='COCO annotation files, if not in annotations/'
@@ -47,8 +47,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    from mmgreen.datasets.checking import check_dataset
     from mmgreen.datasets.mending import mend_annotations
+    from mmgreen.importing.checking import check_dataset
 
     with one_sentence():
         files = args.ann_file

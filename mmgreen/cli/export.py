@@ -21,8 +21,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file of the detector')
     parser.add_argument('checkpoint', help='its checkpoint')
-    parser.add_argument('--format', choices=['onnx'], default='onnx', help='of the file')
-    parser.add_argument('--out', metavar='FILE.onnx', help='by default beside the checkpoint')
+    parser.add_argument('--out', metavar='FILE', help='by default beside the checkpoint')
+    parser.add_argument(
+        '--backbone',
+        action='store_true',
+        help='write the backbone alone, a Swin, as a program of torch.export (.pt2)',
+    )
     add_cfg_options(parser)
     add_allow_pickle(parser)
     return parser.parse_args(argv)
@@ -32,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     from pathlib import Path
 
-    from mmgreen.apis import export_detector
+    from mmgreen.apis import export_backbone, export_detector
 
-    out = Path(args.out or Path(args.checkpoint).with_suffix('.onnx'))
+    out = Path(args.out or Path(args.checkpoint).with_suffix('.pt2' if args.backbone else '.onnx'))
     with one_sentence():
-        export_detector(args.config, args.checkpoint, out, args.cfg_options)
+        write = export_backbone if args.backbone else export_detector
+        write(args.config, args.checkpoint, out, args.cfg_options)
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')

@@ -1,6 +1,6 @@
 """Make configs for a folder of your own images, with no setting left to you.
 
-The layout is recognised: COCO, CVAT, Datumaro, Roboflow, Label Studio, LabelMe, Pascal
+The format is recognised: COCO, CVAT, Datumaro, Roboflow, Label Studio, LabelMe, Pascal
 VOC, YOLO, class folders, images alone. Images are held out where no split is named.
 Scale, anchors, batch, schedule and the rest follow from the images, the sizes of their
 objects and the machine, each with its reason as a comment.
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.seed,
         )
     data = made.dataset
-    print(f'{args.folder}: {data.layout}')
+    print(f'{args.folder}: {data.format}')
     for split, images in data.splits.items():
         objects = f', {data.counts(split).total()} objects' if data.labelled else ''
         print(f'  {split}: {len(images)} images{objects}')

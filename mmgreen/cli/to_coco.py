@@ -45,7 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    from mmgreen.datasets.layouts import to_coco
+    from mmgreen.importing import to_coco
 
     with one_sentence():
         done = to_coco(**vars(args))

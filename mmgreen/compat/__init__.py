@@ -5,7 +5,7 @@ from types import ModuleType
 
 from wrapt import register_post_import_hook
 
-from . import bit_depth, config_packages, messages, mmcv_ext, mmdet_heads, multimodal
+from . import bit_depth, config_packages, formatting, messages, mmcv_ext, mmdet_heads, multimodal
 
 
 def install() -> None:
@@ -13,6 +13,7 @@ def install() -> None:
     mmcv_ext.install()
     register_post_import_hook(_complete, 'mmengine')
     register_post_import_hook(bit_depth.install, 'mmcv.image.io')
+    register_post_import_hook(formatting.install, 'yapf.yapflib.yapf_api')
     register_post_import_hook(multimodal.install, 'mmpretrain.utils.dependency')
     register_post_import_hook(mmdet_heads.complete_ssd, 'mmdet.models.dense_heads.ssd_head')
     register_post_import_hook(

@@ -3,8 +3,8 @@
 from .loading import load_config
 from .nodes import innermost, set_num_classes, walk
 from .outputs import BACKENDS, log_to, show_in
+from .switches import resume_from, scale_rate, use_amp
 from .tiling import MOST_PIXELS, TILED, tile_test
-from .training import resume_from, scale_rate, use_amp
 
 __all__ = [
     'BACKENDS',

@@ -1,4 +1,4 @@
-"""Datasets: folders of images, COCO with the categories of the file; other layouts, checks, demo.
+"""Datasets: folders of images, COCO with the categories of the file; other formats, checks, demo.
 
 The registered classes are imported when they are asked for: mmdet and mmpretrain are slow to
 import, and much here does without them.

@@ -1,45 +1,30 @@
-"""Files of images: which are some, whether they can be decoded, and their classes by folder.
+"""Files of images: which are some, and whether they can be decoded.
 
 Nothing here is slow to import.
 """
 
 import io
-import json
-import os
+from collections.abc import Sequence
+from typing import TypeVar
 
 from PIL import Image
 
 from mmgreen.compat.bit_depth import to_eight_bits
-from mmgreen.errors import UserError
 from mmgreen.images import read_array
 
+T = TypeVar('T')
 #: What counts as an image, by the end of its name.
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp', '.npy')
 
 
-def read_class_folders(folder: str) -> tuple[str, ...]:
-    """Names of the subfolders of a folder, sorted: one class each, as in ImageNet.
+def is_image_name(name: str) -> bool:
+    """Whether a file is an image, by the end of its name."""
+    return name.lower().endswith(EXTENSIONS)
 
-    Args:
-        folder: Also of a pack, which remembers them.
 
-    Raises:
-        UserError: If there is none.
-    """
-    from .packs import INDEX
-
-    index = os.path.join(folder, INDEX)
-    if os.path.isfile(index):
-        with open(index, encoding='utf-8') as file:
-            names = tuple(json.load(file).get('classes') or ())
-    else:
-        names = tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
-    if not names:
-        raise UserError(
-            f'there is no class folder in {folder}: put the images of each class into a folder of '
-            'its own, or name a list of them in ann_file'
-        )
-    return names
+def evenly_spaced(items: Sequence[T], most: int) -> Sequence[T]:
+    """So many of them at most, from the first on: what is true of many is seen in some."""
+    return items[:: max(1, -(-len(items) // most))]
 
 
 def decoding_fault(path: str, as_array: bool = False) -> str | None:

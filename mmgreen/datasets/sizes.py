@@ -15,7 +15,7 @@ _ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
-class Head:
+class ImageHeader:
     """What the head of an image file says.
 
     Attributes:
@@ -29,14 +29,14 @@ class Head:
     mode: str
 
 
-def look(path: Path) -> Head | None:
+def look(path: Path) -> ImageHeader | None:
     """Read the head of an image file, and no more; ``None`` if it is no image."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing is decoded here
     try:
         with Image.open(path) as image:
             turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
             width, height = image.size
-            return Head((height, width) if turned else image.size, image.size, image.mode)
+            return ImageHeader((height, width) if turned else image.size, image.size, image.mode)
     except OSError:
         pass
     finally:
@@ -47,7 +47,7 @@ def look(path: Path) -> Head | None:
         except UserError:
             return None
         size = array.shape[1], array.shape[0]
-        return Head(size, size, f'{array.dtype} x {array.shape[2]}')
+        return ImageHeader(size, size, f'{array.dtype} x {array.shape[2]}')
     return None
 
 

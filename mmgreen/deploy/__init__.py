@@ -1,12 +1,13 @@
 """Out into use: detectors as ONNX files, and such files in the place of models."""
 
-from .exported import ExportedDetector, open_session, use_exported
+from .exported import ExportedDetector, use_exported
 from .onnx_file import export_onnx, preparation
-from .windows import export_backbone, make_windows_symbolic
+from .session import open_session
+from .windows import export_program, make_windows_symbolic
 
 __all__ = [
     'ExportedDetector',
-    'export_backbone',
+    'export_program',
     'export_onnx',
     'make_windows_symbolic',
     'open_session',

@@ -15,32 +15,7 @@ from torch import Tensor
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
-
-def open_session(path: str | os.PathLike) -> Any:
-    """A session of onnxruntime, on the GPU where its package can use one.
-
-    Args:
-        path: ONNX file.
-
-    Raises:
-        UserError: If it is not there, or no ONNX file.
-    """
-    from .onnx_file import require
-
-    require('onnxruntime')
-    import onnxruntime
-
-    if not os.path.isfile(path):
-        raise UserError(f'{path} does not exist')
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    there = onnxruntime.get_available_providers()
-    wanted = [p for p in ('CUDAExecutionProvider', 'CPUExecutionProvider') if p in there]
-    try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=wanted)
-    except Exception as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f'{path} cannot be read as an ONNX file: {first}') from error
+from .session import FORMAT, open_session
 
 
 @MODELS.register_module()
@@ -60,8 +35,6 @@ class ExportedDetector(BaseModel):
     def __init__(self, file: str | os.PathLike) -> None:
         super().__init__()
         from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-
-        from .onnx_file import FORMAT
 
         self._session = open_session(file)
         about = self._session.get_modelmeta().custom_metadata_map.get('mmgreen')

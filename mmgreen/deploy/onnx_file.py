@@ -3,7 +3,6 @@
 import json
 import warnings
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,8 @@ from mmgreen.errors import UserError
 from mmgreen.version import __version__
 
 from .detectors import STRIDE, Exportable, OneStage, TwoStage
+from .session import FORMAT, open_session, require
 
-#: Of the inputs, outputs and metadata of a file; other numbers are not read.
-FORMAT = 1
 _OPSET = 18
 # Those that share mmdet's way from maps to boxes.
 _DENSE = (ATSSHead, FCOSHead, RetinaHead, RPNHead, RTMDetHead, RTMDetSepBNHead)
@@ -171,15 +169,6 @@ def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
     return json.loads(json.dumps(steps, default=int))
 
 
-def require(*packages: str) -> None:
-    """Stop where a package is not installed."""
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f'{" and ".join(missing)} must be installed: pip install {" ".join(missing)}'
-        )
-
-
 def _check_dense(head: Any) -> None:
     """Boxes of a head must be made as :func:`.detectors.dense_boxes` makes them."""
     for part, known in ((head, _DENSE), (getattr(head, 'bbox_coder', None), _CODERS)):
@@ -259,8 +248,6 @@ def _name_sides(model: Any) -> None:
 
 
 def _compare(program: Exportable, path: Path, image: torch.Tensor) -> None:
-    from .exported import open_session
-
     with torch.no_grad():
         wanted = [x.numpy() for x in program(image)]
     found = open_session(path).run(None, {'image': image.numpy()})

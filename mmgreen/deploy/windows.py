@@ -68,7 +68,7 @@ def make_windows_symbolic(model: nn.Module) -> None:
             module.__class__ = SymbolicWindows
 
 
-def export_backbone(backbone: nn.Module, out: Path) -> None:
+def export_program(backbone: nn.Module, out: Path) -> None:
     """Write a Swin backbone as a program of :func:`torch.export.save`, which runs without mmgreen.
 
     It takes normalised images, (B, 3, H, W), float32, of any batch size and of sides that are

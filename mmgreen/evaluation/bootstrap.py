@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from mmgreen.arrays import Floats, Ints
 
-from .coco import FIGURES
+from .coco_figures import FIGURES
 from .matching import IGNORED, MATCHED, Matches
 
 _RECALLS = np.linspace(0, 1, 101)

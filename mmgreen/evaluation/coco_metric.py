@@ -13,7 +13,7 @@ from terminaltables import AsciiTable
 
 from mmgreen.registry import METRICS
 
-from .coco import CATEGORY_FIGURES, CocoFigures, coco_evaluator, coco_figures
+from .coco_figures import CATEGORY_FIGURES, CocoFigures, coco_evaluator, coco_figures
 
 #: The names that mmdet gives to the first six figures.
 _NAMES = dict(

@@ -1,7 +1,7 @@
 """Configs for your own data, from what a folder holds and what a machine has."""
 
 from .machine import Machine, this_machine
-from .making import MODELS, Made, make_configs
+from .making import MODELS, MadeConfigs, make_configs
 from .using import use_folder
 
-__all__ = ['MODELS', 'Machine', 'Made', 'make_configs', 'this_machine', 'use_folder']
+__all__ = ['MODELS', 'Machine', 'MadeConfigs', 'make_configs', 'this_machine', 'use_folder']

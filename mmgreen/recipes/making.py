@@ -7,11 +7,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mmgreen.datasets.layouts import Dataset, divide, read_dataset
+from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.statistics import Statistics, measure_images
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.images import is_deep
+from mmgreen.importing import Dataset, divide, read_dataset
 from mmgreen.version import __version__
 
 from . import detector, pretraining
@@ -33,11 +34,11 @@ _PRETRAINING = dict(
 
 
 #: Of how many images it is asked whether they have more than eight bits.
-_LOOKED_AT = 50
+_MOST_OPENED = 50
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeConfigs:
     """What was written.
 
     Attributes:
@@ -59,13 +60,13 @@ def make_configs(
     start: str | None = None,
     crowds_as_objects: bool = False,
     seed: int = 0,
-) -> Made:
+) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
     Nothing is written before all of it is known to be sound.
 
     Args:
-        folder: Of any layout that :func:`~mmgreen.datasets.layouts.read_dataset` knows.
+        folder: Of any format that :func:`~mmgreen.importing.read_dataset` knows.
         out: Folder to write to.
         machine: Where the configs will be run.
         models: Of :data:`MODELS`. By default a detector that fits annotations and machine, or, of
@@ -133,13 +134,13 @@ def make_configs(
         write_whole(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
         configs.append(path)
         work_dirs.append(work_dir)
-    return Made(dataset, configs, work_dirs)
+    return MadeConfigs(dataset, configs, work_dirs)
 
 
 def _levels(dataset: Dataset) -> Statistics | None:
     """Statistics of images that eight bits and three channels cannot hold; None of others."""
     paths = [dataset.folder / image.name for image in dataset.splits['train']]
-    some = paths[:: -(-len(paths) // _LOOKED_AT)]
+    some = evenly_spaced(paths, _MOST_OPENED)
     return measure_images(paths) if any(is_deep(str(path)) for path in some) else None
 
 
@@ -157,7 +158,7 @@ def _check_fit(dataset: Dataset, model: str) -> None:
         return
     if not dataset.labelled:
         raise UserError(
-            f'{dataset.folder} ({dataset.layout}) has no boxes or masks to train {model} on: '
+            f'{dataset.folder} ({dataset.format}) has no boxes or masks to train {model} on: '
             'annotate some images, or pre-train with --model greenmim_swin-tiny'
         )
     if model.startswith('mask') and not dataset.has_masks:

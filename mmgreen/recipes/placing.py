@@ -1,15 +1,15 @@
-"""Splits of any layout as annotation files and folders that a config can name."""
+"""Splits of any format as annotation files and folders that a config can name."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmgreen.datasets.layouts import Dataset, write_coco
 from mmgreen.files import write_whole
+from mmgreen.importing import Dataset, write_coco
 
 
 @dataclass(frozen=True)
-class Placed:
+class SplitFiles:
     """Where the images of one split are.
 
     Attributes:
@@ -21,7 +21,7 @@ class Placed:
     images: str
 
 
-def place_splits(dataset: Dataset, folder: Path, labels: bool) -> dict[str, Placed]:
+def place_splits(dataset: Dataset, folder: Path, labels: bool) -> dict[str, SplitFiles]:
     """Name a file and a folder for each split, written where there is none.
 
     Args:
@@ -36,23 +36,23 @@ def place_splits(dataset: Dataset, folder: Path, labels: bool) -> dict[str, Plac
     return {split: place(dataset, split, folder) for split in dataset.splits}
 
 
-def _place_labelled(dataset: Dataset, split: str, folder: Path) -> Placed:
+def _place_labelled(dataset: Dataset, split: str, folder: Path) -> SplitFiles:
     if split in dataset.originals:
         path, images = dataset.originals[split]
         below = os.path.relpath(images, dataset.folder)
-        return Placed(path, '' if below == '.' else below)
+        return SplitFiles(path, '' if below == '.' else below)
     path = folder / f'{split}.json'
     write_coco(path, dataset.splits[split], dataset.categories)
-    return Placed(path, '')
+    return SplitFiles(path, '')
 
 
-def _place_images(dataset: Dataset, split: str, folder: Path) -> Placed:
+def _place_images(dataset: Dataset, split: str, folder: Path) -> SplitFiles:
     """A folder where it holds the images of this split and no others, else a list."""
     names = [image.name for image in dataset.splits[split]]
     others = {i.name for name, part in dataset.splits.items() if name != split for i in part}
     common = os.path.commonpath([os.path.dirname(name) for name in names])
     if not any(name.startswith(f'{common}/') or not common for name in others):
-        return Placed(None, common)
+        return SplitFiles(None, common)
     path = folder / f'{split}.txt'
     write_whole(path, ''.join(f'{name}\n' for name in names))
-    return Placed(path, '')
+    return SplitFiles(path, '')

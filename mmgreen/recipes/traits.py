@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmgreen.datasets.layouts import Dataset
+from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.sizes import look
 from mmgreen.errors import UserError
+from mmgreen.importing import Dataset
 
 #: Of how many images the sizes are read where annotations do not say them.
-_LOOKED_AT = 200
+_MOST_OPENED = 200
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def measure(dataset: Dataset) -> Traits:
     images = dataset.splits['train']
     sizes = [image.size for image in images if min(image.size)]
     if not sizes:
-        some = images[:: -(-len(images) // _LOOKED_AT)]
+        some = evenly_spaced(images, _MOST_OPENED)
         heads = [look(dataset.folder / image.name) for image in some]
         sizes = [head.size for head in heads if head]
     if not sizes:

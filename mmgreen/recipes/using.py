@@ -1,4 +1,4 @@
-"""A config pointed at a folder of any layout."""
+"""A config pointed at a folder of any format."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,10 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmgreen.config import innermost, walk
-from mmgreen.datasets.layouts import Dataset, divide, read_dataset
 from mmgreen.errors import UserError
+from mmgreen.importing import Dataset, divide, read_dataset
 
-from .placing import Placed, place_splits
+from .placing import SplitFiles, place_splits
 
 _SPLITS = ('train', 'val', 'test')
 
@@ -24,7 +24,7 @@ def use_folder(cfg: Config, folder: Path) -> None:
 
     Args:
         cfg: Changed in place.
-        folder: Of any layout that :func:`~mmgreen.datasets.layouts.read_dataset` knows.
+        folder: Of any format that :func:`~mmgreen.importing.read_dataset` knows.
 
     Raises:
         UserError: If the folder cannot be used, or holds what the config cannot train on.
@@ -34,7 +34,7 @@ def use_folder(cfg: Config, folder: Path) -> None:
     nodes = {split: _dataset_node(loader.dataset) for split, loader in loaders.items() if loader}
     detection = any(_kind(node) == 'CocoDataset' for node in nodes.values())
     if detection and not dataset.labelled:
-        raise UserError(f'{folder} ({dataset.layout}) has no boxes or masks for {cfg.filename}')
+        raise UserError(f'{folder} ({dataset.format}) has no boxes or masks for {cfg.filename}')
     if any(_kind(node) == 'LabelledDataset' for node in nodes.values()):
         placed = _class_folders(dataset)
     else:
@@ -71,15 +71,15 @@ def _kind(node: Any) -> str:
     return node.type.rsplit('.', 1)[-1]
 
 
-def _class_folders(dataset: Dataset) -> dict[str, Placed]:
+def _class_folders(dataset: Dataset) -> dict[str, SplitFiles]:
     """Folders of classes of each split."""
-    if dataset.layout != 'class folders' or not {'train', 'val'} <= dataset.splits.keys():
+    if dataset.format != 'class folders' or not {'train', 'val'} <= dataset.splits.keys():
         raise UserError(
-            f'{dataset.folder} ({dataset.layout}) is not for classification: put the images of '
+            f'{dataset.folder} ({dataset.format}) is not for classification: put the images of '
             'each class into a folder of its own below train/ and val/'
         )
     return {
-        split: Placed(None, images[0].name.split('/')[0])
+        split: SplitFiles(None, images[0].name.split('/')[0])
         for split, images in dataset.splits.items()
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 from mmgreen.evaluation import FIGURES
 
 from .comparison import Comparison, Part, compare
+from .curves import describe_training_curves
 from .document import Report
 from .pretraining import describe_pretraining
 from .provenance import (
@@ -27,7 +28,6 @@ from .sections import (
     describe_images,
     describe_sizes,
 )
-from .training import describe_training_curves
 
 
 def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgreen.engine.hooks import KNN, RANK, WITHIN
-from mmgreen.visualization import PICTURE
+from mmgreen.engine.hooks import KNN, PICTURE, RANK, WITHIN
 
 from .charts import lines
 from .document import Picture, Report, Row, Section

@@ -7,9 +7,11 @@ in, index tensors come out (:class:`Layout`), and
 
 from .attention import attend_in_groups, group_window_attention, pair_bias
 from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, tile_grouping
-from .layout import Layout, Window, Windows
-from .masking import block_mask, grid_mask, num_visible, random_mask, weighted_mask
+from .layout import Layout
+from .masking import block_mask, grid_mask, num_visible, random_mask
 from .places import Places, fill_places
+from .window_map import Window
+from .windows import Windows
 
 __all__ = [
     'GROUPINGS',
@@ -29,5 +31,4 @@ __all__ = [
     'tile_cost',
     'tile_grouping',
     'random_mask',
-    'weighted_mask',
 ]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .layout import Windows
+from .windows import Windows
 
 # What varies from mask to mask, the number of groups and their size, stays inside
 # the first two functions: compiled code around them has fixed shapes and is never made anew.

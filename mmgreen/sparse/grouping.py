@@ -344,9 +344,9 @@ def pad_grouping(counts: Sequence[int] | Ints) -> Groups:
 GROUPINGS: dict[str, Callable[[Sequence[int] | Ints], Groups]] = {
     'pairs': optimal_grouping,
     'tiles': tile_grouping,
-    'greedy': greedy_grouping,
-    'pad': pad_grouping,
 }
+#: Ablations of them, which are there to be measured.
+ABLATIONS = {'greedy': greedy_grouping, 'pad': pad_grouping}
 
 
 def _checked(counts: Sequence[int] | Ints) -> Ints:

@@ -116,29 +116,6 @@ def grid_mask(
     return _all_but(visible, height, width)
 
 
-def weighted_mask(
-    height: int,
-    width: int,
-    mask_ratio: float = 0.75,
-    num_masks: int = 1,
-    generator: torch.Generator | None = None,
-    *,
-    weights: Tensor,
-) -> Tensor:
-    """Hide units drawn one after another, each with a chance of its weight.
-
-    Args:
-        weights: (height, width), not negative, not all 0; units of weight 0 are hidden after
-            all others, in random order.
-    """
-    visible = num_visible(height * width, mask_ratio)
-    # An exponential clock for each unit: the last to ring stay visible.
-    clock = torch.empty(num_masks, height * width).exponential_(generator=generator)
-    weights = weights.clamp(min=1e-20 * weights.max())  # no two at infinity, in one order always
-    order = (clock / weights.flatten()).argsort(dim=1, descending=True)
-    return _all_but(order[:, :visible], height, width)
-
-
 def _all_but(visible: Tensor, height: int, width: int) -> Tensor:
     """(M, V) units that stay visible to masks (M, height, width)."""
     mask = torch.ones(len(visible), height * width, dtype=torch.bool)

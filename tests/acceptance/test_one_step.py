@@ -16,7 +16,7 @@ from helpers import ROOT, run_tool
 from PIL import Image
 from pycocotools.coco import COCO
 
-from mmgreen.checkpoints.formats import convert, revert
+from mmgreen.checkpoints.converting import convert, revert
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ from mmengine.runner import save_checkpoint
 from mmpretrain.models import SwinTransformer
 
 from mmgreen.checkpoints.backbone import resize_bias_table
-from mmgreen.checkpoints.formats import revert
+from mmgreen.checkpoints.converting import revert
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 

@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmgreen.datasets import LabelledDataset, UnlabelledDataset
-from mmgreen.datasets.images import read_class_folders
+from mmgreen.datasets.class_folders import read_class_folders
 from mmgreen.errors import UserError
 
 PIPELINE = [

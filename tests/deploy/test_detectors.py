@@ -7,9 +7,9 @@ import pytest
 import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures import DetDataSample
+from mmdet_families import with_green_swin
 from torch import nn
 
-from mmgreen.benchmark import with_green_swin
 from mmgreen.config import load_config
 from mmgreen.deploy.onnx_file import check_padding, export_onnx, exportable
 from mmgreen.engine import own_scope

@@ -14,9 +14,8 @@ from helpers import ROOT
 from PIL import Image
 from torch import nn
 
-from mmgreen.apis import Detector, evaluate, export_detector, time_exported
+from mmgreen.apis import Detector, evaluate, export_detector, open_run, time_exported
 from mmgreen.apis.inference import load_model
-from mmgreen.apis.testing import prepare_test
 from mmgreen.config import load_config
 from mmgreen.deploy import ExportedDetector, open_session, preparation
 from mmgreen.deploy.onnx_file import exportable
@@ -107,12 +106,12 @@ def test_labels_mean_what_they_meant_in_training(exported, demo, tmp_path):
     (tmp_path / 'other.json').write_text(json.dumps(content))
     cfg = load_config(CONFIG, OPTIONS | {'data_root': f'{demo}/'})
     cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'reversed.json')
-    prepare_test(cfg, str(exported))
+    open_run(cfg, 'test', str(exported))
     assert list(cfg.test_dataloader.dataset.metainfo.classes) == CLASSES
     cfg = load_config(CONFIG, OPTIONS | {'data_root': f'{demo}/'})
     cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'other.json')
     with pytest.raises(UserError, match='epoch_1.onnx was trained on other categories'):
-        prepare_test(cfg, str(exported))
+        open_run(cfg, 'test', str(exported))
 
 
 def test_a_detector_loads_it(checkpoint, exported, demo):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import small_swin
 
-from mmgreen.deploy import export_backbone, make_windows_symbolic
+from mmgreen.deploy import export_program, make_windows_symbolic
 from mmgreen.errors import UserError
 
 
@@ -26,7 +26,7 @@ def test_symbolic_windows_are_windows(size, pad_small_map):
 def test_a_backbone_is_exported(tmp_path):
     arch = dict(embed_dims=8, depths=[1, 2], num_heads=[1, 2])
     backbone = small_swin(arch=arch, window_size=4, out_indices=(0, 1), pad_small_map=True)
-    export_backbone(copy.deepcopy(backbone), tmp_path / 'backbone.pt2')
+    export_program(copy.deepcopy(backbone), tmp_path / 'backbone.pt2')
     program = torch.export.load(tmp_path / 'backbone.pt2').module()
     for shape in ((1, 3, 64, 96), (3, 3, 224, 128)):
         x = torch.randn(shape)
@@ -34,4 +34,4 @@ def test_a_backbone_is_exported(tmp_path):
             for a, b in zip(backbone(x), program(x), strict=True):
                 torch.testing.assert_close(a, b)
     with pytest.raises(UserError, match='Linear cannot be exported as a .pt2 file'):
-        export_backbone(torch.nn.Linear(2, 2), tmp_path / 'linear.pt2')
+        export_program(torch.nn.Linear(2, 2), tmp_path / 'linear.pt2')

@@ -1,7 +1,5 @@
 """The algorithm: each latent at its own unit, the loss of the paper, reconstructions."""
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from helpers import greenmim_config, mask_with, randomise, small_greenmim
@@ -142,23 +140,6 @@ def test_masks_from_elsewhere(masking, monkeypatch):
     model.loss(torch.randn(3, 3, 64, 128))['loss'].backward()
 
 
-@pytest.mark.parametrize('suffix', ['npy', 'png'])
-@pytest.mark.parametrize('scale', [1, 32])
-def test_saliency_maps(suffix, scale, tmp_path):
-    """A value for each unit, or for each pixel: what has none stays visible."""
-    saliency = np.full((7, 7), 200, np.uint8)
-    saliency[2:5, 2:6] = 0
-    saliency = saliency.repeat(scale, 0).repeat(scale, 1)
-    file = tmp_path / f'map.{suffix}'
-    np.save(file, saliency) if suffix == 'npy' else cv2.imwrite(str(file), saliency)
-    model = small_greenmim(masking=dict(type='saliency', file=str(file)))
-    mask = model.draw_mask((224, 224), 4)
-    assert not mask[:, 2:5, 2:6].any()
-    assert mask.flatten(1).sum(1).tolist() == [37] * 4
-    with pytest.raises(UserError, match='does not go with 14x7 units: it needs a value for each'):
-        model.draw_mask((448, 224))
-
-
 def test_masks_of_one_kind_follow_from_seed_and_step():
     images = torch.randn(2, 3, 224, 224)
     first = visible_units(small_greenmim(masking='block'), images, 3)
@@ -169,23 +150,12 @@ def test_masks_of_one_kind_follow_from_seed_and_step():
 @pytest.mark.parametrize(
     ('masking', 'words'),
     [
-        ('spiral', "masking 'spiral' is unknown: choose from random, block, grid, saliency"),
-        (dict(type='saliency', file='none.npy'), 'saliency map none.npy does not exist'),
-        (dict(type='saliency', file='none.png'), 'saliency map none.png does not exist'),
-        (dict(type='saliency', file='{folder}/black.png'), 'not all of them 0'),
-        (dict(type='saliency'), "'saliency' takes a file and nothing else"),
+        ('spiral', "masking 'spiral' is unknown: choose from random, block, grid, or register"),
         (dict(min_units=4), "masking 'None' is unknown"),
         (dict(type='block', area=4), "'block' does not take these settings: .*'area'"),
-        (dict(type='saliency', file='{folder}/negative.npy'), 'values from 0 upwards'),
-        (dict(type='saliency', file='{folder}/text.npy'), 'cannot be read'),
     ],
 )
-def test_masking_that_is_not_there_is_said_at_once(masking, words, tmp_path):
-    np.save(tmp_path / 'negative.npy', -np.ones((7, 7)))
-    (tmp_path / 'text.npy').write_text('none')
-    cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((7, 7), np.uint8))
-    if 'file' in masking:
-        masking['file'] = masking['file'].format(folder=tmp_path)
+def test_masking_that_is_not_there_is_said_at_once(masking, words):
     with pytest.raises(UserError, match=words):
         small_greenmim(masking=masking)
 

@@ -15,8 +15,8 @@ from synthetic import make_coco
 
 from mmgreen.errors import UserError
 from mmgreen.report import write_report
+from mmgreen.report.curves import overfitting_from
 from mmgreen.report.examples import draw_example
-from mmgreen.report.training import overfitting_from
 
 
 def save(folder, truth, detections, name='run.segm.json'):

@@ -18,7 +18,16 @@ from mmgreen.sparse import (
     tile_cost,
     tile_grouping,
 )
-from mmgreen.sparse.grouping import fixed_grouping, fixed_shape, fullest_subset, pack
+from mmgreen.sparse.grouping import (
+    ABLATIONS,
+    fixed_grouping,
+    fixed_shape,
+    fullest_subset,
+    greedy_grouping,
+    pack,
+)
+
+EVERY = GROUPINGS | ABLATIONS
 
 counts_of_windows = st.lists(st.integers(1, 49), min_size=1, max_size=40)
 few_counts = st.lists(st.integers(1, 12), min_size=1, max_size=9)
@@ -91,10 +100,10 @@ def papers_cost(counts):
     return best
 
 
-@pytest.mark.parametrize('grouping', GROUPINGS)
+@pytest.mark.parametrize('grouping', EVERY)
 @given(counts=counts_of_windows)
 def test_every_window_is_in_one_group_whole(grouping, counts):
-    groups = members(GROUPINGS[grouping](counts), counts)
+    groups = members(EVERY[grouping](counts), counts)
     assert sorted(i for group in groups for i in group) == list(range(len(counts)))
     assert all(groups)
 
@@ -145,7 +154,7 @@ def test_sweep_equals_trying_every_size(counts):
     for s in range(max(counts), tokens + 1):
         tries = (pack(values, times, s, len(counts)), pack(counts, ones, s, len(counts)))
         costs[s] = attention_cost(min(sum(n for n, _ in patterns) for patterns in tries), s)
-    first_fit = GROUPINGS['greedy'](counts)
+    first_fit = greedy_grouping(counts)
     by_first_fit = attention_cost(first_fit.number, first_fit.size)
     costs[first_fit.size] = min(costs[first_fit.size], by_first_fit)
     assert attention_cost(groups.number, groups.size) == min(costs.values())
@@ -176,7 +185,7 @@ def test_never_costs_more_than_the_papers_algorithm(grid, unit_side, side, num_m
 @settings(deadline=None)
 def test_optimal_costs_least_of_all_strategies(counts):
     cost = {
-        name: attention_cost(g.number, g.size) for name, f in GROUPINGS.items() for g in [f(counts)]
+        name: attention_cost(g.number, g.size) for name, f in EVERY.items() for g in [f(counts)]
     }
     assert cost['pairs'] <= cost['greedy'] <= cost['pad']
 
@@ -214,15 +223,15 @@ def test_first_fit_and_padding():
         ('greedy', [3, 5, 2, 3], [[0, 2], [1], [3]], 5),
         ('pad', [3, 5, 2], [[0], [1], [2]], 5),
     ):
-        found = GROUPINGS[grouping](counts)
+        found = EVERY[grouping](counts)
         assert (members(found, counts), found.size) == (groups, size)
 
 
-@pytest.mark.parametrize('grouping', GROUPINGS)
+@pytest.mark.parametrize('grouping', EVERY)
 @pytest.mark.parametrize('counts', [[], [3, 0]])
 def test_nothing_to_group_is_refused(grouping, counts):
     with pytest.raises(ValueError, match='at least one window'):
-        GROUPINGS[grouping](counts)
+        EVERY[grouping](counts)
 
 
 def fewest_tiles(counts):
@@ -250,7 +259,7 @@ def test_masks_need_no_more_tiles_than_by_any_other_grouping(side, unit_side):
     for seed in range(20):
         mask = random_mask(7, 7, 0.75, generator=torch.Generator().manual_seed(seed))
         counts = counts_of_windows_of(mask, stage, (side, side // 2))
-        tiles = {n: tile_cost(g.number, g.size) for n in GROUPINGS for g in [GROUPINGS[n](counts)]}
+        tiles = {n: tile_cost(g.number, g.size) for n in EVERY for g in [EVERY[n](counts)]}
         assert tiles['tiles'] == min(tiles.values())
 
 
@@ -300,6 +309,6 @@ def test_windows_of_many_images_leave_hardly_a_hole(stage, shift):
     groups = optimal_grouping(counts)
     members(groups, counts)
     assert attention_cost(groups.number, groups.size) < 1.02 * sum(counts) * max(counts)
-    first_fit = GROUPINGS['greedy'](counts)
+    first_fit = greedy_grouping(counts)
     assert groups.number <= first_fit.number
     assert groups.size == first_fit.size

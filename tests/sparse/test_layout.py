@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mmpretrain.models.utils import WindowMSA
 
 from mmgreen.sparse import Layout
-from mmgreen.sparse.layout import nested_order
+from mmgreen.sparse.nested import nested_order
 
 STAGES = [[(7, 0), (7, 3)]] * 3 + [[(7, 0)]]
 

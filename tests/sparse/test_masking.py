@@ -1,13 +1,11 @@
-"""Unit masks: random, in blocks, on a grid, by weight."""
-
-from functools import partial
+"""Unit masks: random, in blocks, on a grid."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgreen.sparse import block_mask, grid_mask, num_visible, random_mask, weighted_mask
+from mmgreen.sparse import block_mask, grid_mask, num_visible, random_mask
 
 
 @given(
@@ -18,14 +16,13 @@ from mmgreen.sparse import block_mask, grid_mask, num_visible, random_mask, weig
 )
 def test_every_mask_leaves_the_same_share(height, width, ratio, num_masks):
     masks = [random_mask, block_mask]
-    masks += [partial(weighted_mask, weights=torch.rand(height, width))]
     if height % 2 == width % 2 == 0:
         masks += [lambda height, width, _, num_masks: grid_mask(height, width, 0.75, num_masks)]
     for draw in masks:
         mask = draw(height, width, ratio, num_masks)
         assert mask.shape == (num_masks, height, width)
         assert mask.dtype == torch.bool
-        share = 0.75 if draw is masks[-1] and len(masks) == 4 else ratio
+        share = 0.75 if draw is masks[-1] and len(masks) == 3 else ratio
         visible = (~mask).flatten(1).sum(1)
         assert visible.tolist() == [num_visible(height * width, share)] * num_masks
 
@@ -81,22 +78,6 @@ def test_a_grid_shows_one_of_every_four():
 def test_a_grid_has_its_own_ratio_and_size(size, ratio, words):
     with pytest.raises(ValueError, match=words):
         grid_mask(*size, ratio)
-
-
-def test_weights_decide_how_often_a_unit_is_hidden():
-    weights = torch.tensor([[0.0, 1.0], [2.0, 4.0]])
-    share = weighted_mask(2, 2, 0.25, 4000, weights=weights).float().mean(0)
-    torch.testing.assert_close(share, weights / 7, atol=0.04, rtol=0)
-    assert share[0, 0] == 0
-    assert (weighted_mask(2, 2, 0.75, 50, weights=weights) == (weights > 0)).all()
-
-
-def test_units_without_weight_are_hidden_in_random_order():
-    """Three of four have none, and half are hidden: the one that has, and one of the three."""
-    weights = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
-    share = weighted_mask(2, 2, 0.5, 3000, weights=weights).float().mean(0)
-    expected = torch.tensor([[1 / 3, 1 / 3], [1 / 3, 1.0]])
-    torch.testing.assert_close(share, expected, atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize('ratio', [-0.5, 0, 1, 1.5])

@@ -36,14 +36,14 @@ def check(*args, faults=0):
 
 def test_sound_data_of_every_layout(imagenet, coco_tiny):
     said = check(imagenet)
-    assert 'layout of imagenet' in said
+    assert 'format of imagenet' in said
     assert '2 classes of 2 to 2 images' in said
     assert said.endswith('sound\n')
     said = check(imagenet / 'train', '--decode')
-    assert 'layout of images' in said
+    assert 'format of images' in said
     assert '4 images (4 .png)' in said
     said = check(coco_tiny)
-    assert 'layout of coco' in said
+    assert 'format of coco' in said
     assert '705 annotations (699 polygons, 6 crowd, 6 RLE), 80 categories' in said
 
 

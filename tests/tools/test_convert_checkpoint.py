@@ -180,7 +180,7 @@ def test_a_classifier_of_mmpretrain_to_official_names(tmp_path):
 def test_simmim_of_mmpretrain_and_its_official_names(tmp_path):
     from mmpretrain.models import SimMIM
 
-    from mmgreen.checkpoints.formats import revert
+    from mmgreen.checkpoints.converting import revert
 
     source = SimMIM(
         backbone=dict(
@@ -230,7 +230,7 @@ def test_the_newest_windows_are_read_off_the_tables(tmp_path):
 
 
 def official_swin() -> dict:
-    from mmgreen.checkpoints.formats import revert
+    from mmgreen.checkpoints.converting import revert
 
     weights = {f'backbone.{k}': v for k, v in small_swin().state_dict().items()}
     return revert(weights, 'official')[0]

@@ -21,7 +21,7 @@ SHORT = {
     'pretrain.py': 'train_cfg.max_iters=2 default_hooks.checkpoint.interval=2 param_scheduler=[] '
     'train_dataloader.batch_size=2',
 }
-LAYOUTS = {
+FORMATS = {
     'cvat': 'cvat',
     'brush': 'cvat brush',
     'roboflow': 'roboflow',
@@ -40,7 +40,7 @@ def journeys():
     for block in BLOCKS:
         lines = block.replace('\\\n', ' ').splitlines()
         made = re.findall(r'--out configs/(\w+)', block)
-        if made and made[-1] in LAYOUTS:
+        if made and made[-1] in FORMATS:
             yield pytest.param(lines, id=made[-1])
 
 
@@ -61,7 +61,7 @@ def run(line, cwd):
 def test_every_line_works(lines, tmp_path):
     for name in {name for line in lines for name in re.findall(r' data/(\w+)', line)}:
         ending = 'tif' if name == 'grey' else 'jpg'
-        export(LAYOUTS[name], tmp_path / 'data' / name, ending=ending)
+        export(FORMATS[name], tmp_path / 'data' / name, ending=ending)
     for line in lines:
         done = run(line, tmp_path)
     report = next(tmp_path.rglob('report.json'))
@@ -73,7 +73,7 @@ def test_every_line_works(lines, tmp_path):
 
 
 def test_all_layouts_have_a_journey():
-    assert {p.id for p in journeys()} == set(LAYOUTS) - {'photos'}
+    assert {p.id for p in journeys()} == set(FORMATS) - {'photos'}
 
 
 def test_five_channels_from_pre_training_to_the_report(tmp_path):

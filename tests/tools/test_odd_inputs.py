@@ -90,8 +90,8 @@ def test_what_training_leaves_out_is_counted(dataset, name, words):
 
 def test_the_layout_of_roboflow_is_recognised(odd_inputs):
     done = run_tool(CHECK, odd_inputs / 'roboflow')
-    assert 'layout of coco' in done.stdout
-    assert 'layout of images' not in done.stdout
+    assert 'format of coco' in done.stdout
+    assert 'format of images' not in done.stdout
 
 
 def test_rectangles_of_four_corners_are_converted(odd_inputs, tmp_path):

@@ -10,9 +10,10 @@ import torch
 from helpers import greenmim_config, mask_with, run_tool, small_greenmim
 from mmengine.config import Config
 
+from mmgreen.engine.hooks import ReconstructionHook
 from mmgreen.registry import MODELS
 from mmgreen.sparse import attention_cost
-from mmgreen.visualization import ReconstructionHook, draw_grouping, draw_reconstructions
+from mmgreen.visualization import draw_grouping, draw_reconstructions
 
 
 def drawn_model():

@@ -8,14 +8,14 @@ of their own, whose readers bring their own shuffling, which a run could not tak
 
 from .index import INDEX, Index, Shard
 from .reading import Pack, PackError, is_pack, open_pack
-from .writing import Packed, check_pack, pack_folder
+from .writing import PackingResult, check_pack, pack_folder
 
 __all__ = [
     'INDEX',
     'Index',
     'Pack',
     'PackError',
-    'Packed',
+    'PackingResult',
     'Shard',
     'check_pack',
     'is_pack',

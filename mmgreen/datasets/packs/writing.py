@@ -20,7 +20,7 @@ from mmgreen.errors import UserError
 from mmgreen.files import explain, write_whole
 from mmgreen.images import is_deep
 
-from ..images import EXTENSIONS
+from ..images import EXTENSIONS, is_image_name
 from .index import INDEX, Index, Shard
 from .reading import Pack
 
@@ -35,11 +35,11 @@ _BLOCK = 512  # of a tar
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackingResult:
     """What became of a folder.
 
     Attributes:
-        images: Packed.
+        images: Number of those that were packed.
         left_out: Names of those that are not, and why.
         bytes: Of all shards.
     """
@@ -55,7 +55,7 @@ def pack_folder(
     short_side: int = 256,
     processes: int | None = None,
     images_per_shard: int = IMAGES_PER_SHARD,
-) -> Packed:
+) -> PackingResult:
     """Pack every image below a folder, nested as deep as it may be.
 
     Images are in an order drawn once, so that any shard is like the others. One with a longer short
@@ -111,10 +111,10 @@ def pack_folder(
     for number in range(len(parts)):
         _note(out, number).unlink()
     (out / _BEGUN).unlink()
-    return Packed(len(index.names), left_out, sum(shard.bytes for shard in index.shards))
+    return PackingResult(len(index.names), left_out, sum(shard.bytes for shard in index.shards))
 
 
-def check_pack(folder: str | os.PathLike) -> Packed:
+def check_pack(folder: str | os.PathLike) -> PackingResult:
     """Compare every shard with the hash that it was written with.
 
     Raises:
@@ -124,13 +124,13 @@ def check_pack(folder: str | os.PathLike) -> Packed:
     for shard in track(pack.index.shards, 'Shards'):
         if _hash(Path(folder, shard.name)) != shard.sha256:
             raise UserError(f'shard {folder}/{shard.name} has changed: copy it again')
-    return Packed(len(pack), {}, sum(shard.bytes for shard in pack.index.shards))
+    return PackingResult(len(pack), {}, sum(shard.bytes for shard in pack.index.shards))
 
 
 def _images_below(folder: Path) -> Iterator[str]:
     for path, _, names in os.walk(folder, followlinks=True):
         for name in names:
-            if name.lower().endswith(EXTENSIONS):
+            if is_image_name(name):
                 yield Path(path, name).relative_to(folder).as_posix()
 
 

@@ -5,6 +5,7 @@ from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .progress_bar_hook import ProgressBarHook
+from .reconstruction_hook import PICTURE, ReconstructionHook
 from .run_record_hook import RECORD, RunRecordHook
 from .runtime_info_hook import RuntimeInfoHook
 from .strict_load_hook import StrictLoadHook
@@ -13,6 +14,7 @@ from .watch_hook import WatchHook
 
 __all__ = [
     'KNN',
+    'PICTURE',
     'RANK',
     'RECORD',
     'REQUEUE',
@@ -23,6 +25,7 @@ __all__ = [
     'PlainCheckpointHook',
     'PreemptionHook',
     'ProgressBarHook',
+    'ReconstructionHook',
     'RunRecordHook',
     'RuntimeInfoHook',
     'StrictLoadHook',

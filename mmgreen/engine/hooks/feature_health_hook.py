@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmgreen.datasets.held_out import held_out_images, load_held_out
+from mmgreen.engine.runner.model import unwrapped
 from mmgreen.errors import UserError
 from mmgreen.evaluation import effective_rank, knn_predict, share_within_images
 from mmgreen.registry import HOOKS
@@ -63,7 +63,7 @@ class FeatureHealthHook(Hook):
     def before_train(self, runner: Runner) -> None:
         if not is_main_process():
             return
-        if not hasattr(_model_of(runner).backbone, 'stages'):
+        if not hasattr(unwrapped(runner.model).backbone, 'stages'):
             raise UserError(
                 'FeatureHealthHook measures features by stage, which this backbone does not '
                 'have: leave it out of custom_hooks'
@@ -100,7 +100,7 @@ class FeatureHealthHook(Hook):
     def _measure(self, runner: Runner, done: int) -> None:
         if not self._loaded:
             return
-        model = _model_of(runner)
+        model = unwrapped(runner.model)
         size = runner.cfg.model.backbone.get('img_size', 224)
         stages = _stage_features(model, self._loaded, size)
         if not all(features.isfinite().all() for features in stages):
@@ -142,10 +142,6 @@ class FeatureHealthHook(Hook):
                 'may help.'
             )
         self._highest = [max(pair) for pair in zip(ranks, highest, strict=True)]
-
-
-def _model_of(runner: Runner) -> Any:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def _listed(values: list[float], digits: int) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmgreen.datasets.annotations import read_annotations
+from mmgreen.engine.runner.model import unwrapped
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.registry import HOOKS
@@ -46,7 +46,7 @@ class RunRecordHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._begin(runner, 'train')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         bases = {base.__name__ for base in type(model).__mro__}
         self._record |= dict(
             first_iteration=runner.iter,

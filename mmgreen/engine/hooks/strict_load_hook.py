@@ -1,10 +1,10 @@
 """A checkpoint that is tested or resumed fits its model, or the run stops."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from mmgreen.checkpoints import check_fit
+from mmgreen.engine.runner.model import unwrapped
 from mmgreen.registry import HOOKS
 
 
@@ -24,6 +24,6 @@ class StrictLoadHook(Hook):
         training = isinstance(runner._train_loop, BaseLoop)  # a dict until it is built
         if training and not runner._resume:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         source = runner._load_from or f'last saved in {runner.work_dir}'
         check_fit(model, checkpoint, source, runner.cfg.filename)

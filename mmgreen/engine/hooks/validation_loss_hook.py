@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgreen.engine.runner.model import unwrapped
 from mmgreen.registry import HOOKS
 
 #: The scalar; the parts of the loss follow it, as ``val_loss_mask``.
@@ -52,7 +52,7 @@ class ValidationLossHook(Hook):
     ) -> None:
         if self._images >= self.max_images or not data_batch:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         data = model.data_preprocessor(data_batch, False)
         samples = data['data_samples']
         if self._unscaled:

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
@@ -23,3 +24,8 @@ def build_model(cfg: Config) -> nn.Module:
         if cfg.get('data_preprocessor'):
             parts.setdefault('data_preprocessor', cfg.data_preprocessor)
         return MODELS.build(parts)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """A runner's model, without what wraps it for several processes."""
+    return model.module if is_model_wrapper(model) else model

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import Compose
-from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop
 
 from mmgreen.errors import UserError
 from mmgreen.registry import LOOPS
 from mmgreen.tiles import Tiling, detect_in_tiles
+
+from .model import unwrapped
 
 #: Pixels of an image up to which masks are laid out for the hooks that draw.
 _DRAWN = 50_000_000
@@ -65,9 +66,7 @@ class TiledTestLoop(TestLoop):
         (image,), (path,), (number,) = (data_batch[k] for k in ('img', 'img_path', 'img_id'))
         data_batch = dict(inputs=[image], data_samples=None)  # as hooks know it
         self.runner.call_hook('before_test_iter', batch_idx=idx, data_batch=data_batch)
-        model = (
-            self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
-        )
+        model = unwrapped(self.runner.model)
         device = next(model.parameters()).device.type
         with torch.autocast(device, enabled=self.fp16):
             sample = detect_in_tiles(model, self._prepare, image, self.tiling, self.batch_size)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mmgreen.checkpoints import load_backbone
 from mmgreen.errors import UserError
 from mmgreen.sparse import GROUPINGS, Layout, Window
+from mmgreen.sparse.grouping import ABLATIONS
 
 
 class GreenBackbone(BaseModule):
@@ -35,28 +36,21 @@ class GreenBackbone(BaseModule):
             programming: for fewest attention ``'pairs'``, as in the paper, for
             fewest ``'tiles'`` of a GPU's kernels, or ``'optimal'``: pairs on a CPU
             and tiles on a GPU. ``'fixed'``: tiles, in groups of one number and size
-            for 99 of 100 masks, so that steps have equal shapes. For comparison
-            ``'greedy'`` (first fit) and ``'pad'`` (each window by itself).
-        recompute: Whether the sparse path computes LayerNorm and GELU again in the
-            backward pass instead of keeping what they gave: 6 of 16 activations a
-            token for one or two hundredths of the time.
+            for 99 of 100 masks, so that steps have equal shapes.
         **kwargs: As of mmpretrain's class.
 
     Raises:
         UserError: If ``grouping`` is none of these.
     """
 
-    def __init__(
-        self, *args: Any, grouping: str = 'optimal', recompute: bool = True, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, grouping: str = 'optimal', **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if grouping not in ('optimal', 'fixed', *GROUPINGS):
+        if grouping not in ('optimal', 'fixed', *GROUPINGS, *ABLATIONS):
             raise UserError(
                 f"grouping '{grouping}' is unknown: choose from optimal, fixed, "
                 + ', '.join(GROUPINGS)
             )
         self.grouping = grouping
-        self.recompute = recompute
 
     @abstractmethod
     def patch_layers(self) -> Sequence[Any]:

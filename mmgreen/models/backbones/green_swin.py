@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmgreen.errors import UserError
-from mmgreen.models.layers import WindowAttention, linear_after, linear_keeping, norm_and_mlp
+from mmgreen.models.layers import WindowAttention, linear_after, norm_and_mlp
 from mmgreen.registry import MODELS
 from mmgreen.sparse import (
     Layout,
@@ -82,7 +82,7 @@ class GreenSwinTransformer(GreenBackbone, SwinTransformer):
             ]
             biases = _stage_biases(stage.blocks, patterns)
             for block, windows, bias in zip(stage.blocks, patterns, biases, strict=True):
-                x = _forward_block(block, x, windows, bias, layout.tokens[i], self.recompute)
+                x = _forward_block(block, x, windows, bias, layout.tokens[i])
             merged = x
             if stage.downsample is not None:
                 merge = layout.merges[i]
@@ -91,7 +91,7 @@ class GreenSwinTransformer(GreenBackbone, SwinTransformer):
                     if stand_in is None:
                         stand_in = x.new_zeros(x.shape[2])
                     merged = fill_places(x, merge, stand_in)
-                merged = _merge_patches(stage.downsample, merged)
+                merged = _merge_fours(stage.downsample, merged)
             if i in self.out_indices:
                 outs.append(getattr(self, f'norm{i}')(merged if self.out_after_downsample else x))
             x = merged
@@ -141,15 +141,14 @@ def _stage_biases(blocks: Sequence[SwinBlock], patterns: Sequence[Windows]) -> l
 
 
 def _forward_block(
-    block: SwinBlock, x: Tensor, windows: Windows, bias: Tensor, tokens: Tensor, recompute: bool
+    block: SwinBlock, x: Tensor, windows: Windows, bias: Tensor, tokens: Tensor
 ) -> Tensor:
     """:meth:`SwinBlock.forward` for visible tokens, (b, T, C) to (b, T, C)."""
     msa = block.attn.w_msa
-    linear = linear_after if recompute else linear_keeping
 
     def inner(x: Tensor) -> Tensor:
         attended = group_window_attention(
-            linear(block.norm1, x, msa.qkv),
+            linear_after(block.norm1, x, msa.qkv),
             bias,
             windows,
             scale=msa.scale,
@@ -158,7 +157,7 @@ def _forward_block(
         )
         x = x + _drop_path(block.attn.drop, msa.proj_drop(msa.proj(attended)), tokens)
         return x + _drop_path(
-            block.ffn.dropout_layer, norm_and_mlp(block.norm2, block.ffn, x, linear), tokens
+            block.ffn.dropout_layer, norm_and_mlp(block.norm2, block.ffn, x), tokens
         )
 
     if block.with_cp and x.requires_grad:
@@ -174,7 +173,7 @@ def _drop_path(layer: nn.Module, x: Tensor, tokens: Tensor) -> Tensor:
     return x * kept.repeat_interleave(tokens, 0, output_size=x.shape[1])
 
 
-def _merge_patches(merging: PatchMerging, x: Tensor) -> Tensor:
+def _merge_fours(merging: PatchMerging, x: Tensor) -> Tensor:
     """:meth:`PatchMerging.forward` for nested tokens, (b, T, C) to (b, T/4, C')."""
     batch, tokens, channels = x.shape
     # Four neighbours in memory; mmcv's weights want channel-major order.

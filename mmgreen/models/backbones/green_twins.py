@@ -14,7 +14,7 @@ from mmpretrain.models.utils import ConditionalPositionEncoding
 from torch import Tensor, nn
 
 from mmgreen.errors import UserError
-from mmgreen.models.layers import linear_after, linear_keeping, norm_and_mlp
+from mmgreen.models.layers import linear_after, norm_and_mlp
 from mmgreen.registry import MODELS
 from mmgreen.sparse import Layout, Window, Windows, group_window_attention, pair_bias
 
@@ -63,7 +63,7 @@ class _SparseTwins(GreenBackbone):
         outs = []
         for i, (stage, (height, width)) in enumerate(zip(self.stages, maps, strict=True)):
             if i > 0:
-                x = _merge_patches(self.patch_embeds[i], x)
+                x = _join_fours(self.patch_embeds[i], x)
             x = self.position_encoding_drops[i](x)
             # A token of this stage stands where the first of those that it holds does.
             rows, cols = (c[:, :: 4**i] >> i for c in (layout.rows, layout.cols))
@@ -73,12 +73,12 @@ class _SparseTwins(GreenBackbone):
                 zip(stage, self.windows_of_blocks((height, width), i), strict=True)
             ):
                 if window is None:
-                    x = _forward_global(block, x, self.recompute)
+                    x = _forward_global(block, x)
                 else:
                     windows = layout.windows[i, window.side, window.shift]
                     if window not in biases:
                         biases[window] = _no_bias(x, block, windows)
-                    x = _forward_local(block, x, windows, biases[window], self.recompute)
+                    x = _forward_local(block, x, windows, biases[window])
                 if j == 0:
                     x = _encode_positions(self.position_encodings[i], x, places, (height, width))
             x = getattr(self, f'norm_after_stage{i}')(x)
@@ -129,14 +129,11 @@ def _head(block: LSAEncoderLayer) -> int:
     return round(block.attn.scale**-2)
 
 
-def _forward_local(
-    block: LSAEncoderLayer, x: Tensor, windows: Windows, bias: Tensor, recompute: bool
-) -> Tensor:
+def _forward_local(block: LSAEncoderLayer, x: Tensor, windows: Windows, bias: Tensor) -> Tensor:
     """:meth:`LSAEncoderLayer.forward` for visible tokens, (B, N, C) to (B, N, C)."""
     attn = block.attn
-    linear = linear_after if recompute else linear_keeping
     attended = group_window_attention(
-        linear(block.norm1, x, attn.qkv),
+        linear_after(block.norm1, x, attn.qkv),
         bias,
         windows,
         scale=attn.scale,
@@ -144,10 +141,10 @@ def _forward_local(
         beyond=attn.qkv.bias,
     )
     x = x + block.drop_path(attn.proj_drop(attn.proj(attended)))
-    return _add_mlp(block, x, recompute)
+    return _add_mlp(block, x)
 
 
-def _forward_global(block: GSAEncoderLayer, x: Tensor, recompute: bool) -> Tensor:
+def _forward_global(block: GSAEncoderLayer, x: Tensor) -> Tensor:
     """:meth:`GSAEncoderLayer.forward` for visible tokens, (B, N, C) to (B, N, C)."""
     attn = block.attn
     y = block.norm1(x)
@@ -159,7 +156,7 @@ def _forward_global(block: GSAEncoderLayer, x: Tensor, recompute: bool) -> Tenso
     out = attn.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
     out = attn.proj(out.transpose(1, 2).flatten(2))
     x = x + block.drop_path(attn.out_drop(attn.proj_drop(out)))
-    return _add_mlp(block, x, recompute)
+    return _add_mlp(block, x)
 
 
 def _subsample(attn: GlobalSubsampledAttention, x: Tensor) -> Tensor:
@@ -175,9 +172,8 @@ def _subsample(attn: GlobalSubsampledAttention, x: Tensor) -> Tensor:
     return F.linear(x, weight.flatten(1), attn.sr.bias)
 
 
-def _add_mlp(block: LSAEncoderLayer | GSAEncoderLayer, x: Tensor, recompute: bool) -> Tensor:
-    linear = linear_after if recompute else linear_keeping
-    mlp = norm_and_mlp(block.norm2, block.ffn, x, linear)
+def _add_mlp(block: LSAEncoderLayer | GSAEncoderLayer, x: Tensor) -> Tensor:
+    mlp = norm_and_mlp(block.norm2, block.ffn, x)
     return x + block.drop_path(block.ffn.dropout_layer(mlp))
 
 
@@ -195,7 +191,7 @@ def _encode_positions(
     return encoding(canvas.scatter(1, index, x), map_size).gather(1, index)
 
 
-def _merge_patches(embed: PatchEmbed, x: Tensor) -> Tensor:
+def _join_fours(embed: PatchEmbed, x: Tensor) -> Tensor:
     """:class:`PatchEmbed` of 2x2 tokens for nested tokens, (B, N, C) to (B, N/4, C')."""
     batch, tokens, channels = x.shape
     x = x.view(batch, tokens // 4, 4, channels).transpose(2, 3).flatten(2)

@@ -1,5 +1,5 @@
 from .linear_after import linear_after
-from .mlp import LinearAfter, linear_keeping, norm_and_mlp
+from .mlp import norm_and_mlp
 from .window_attention import WindowAttention
 
-__all__ = ['LinearAfter', 'WindowAttention', 'linear_after', 'linear_keeping', 'norm_and_mlp']
+__all__ = ['WindowAttention', 'linear_after', 'norm_and_mlp']

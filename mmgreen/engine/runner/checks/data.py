@@ -10,7 +10,8 @@ from mmengine.logging import print_log
 
 from mmgreen.config import MOST_PIXELS, TILED, innermost
 from mmgreen.datasets.annotations import Annotations, read_annotations
-from mmgreen.datasets.images import read_class_folders
+from mmgreen.datasets.class_folders import read_class_folders
+from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.packs import open_pack
 from mmgreen.datasets.sizes import describe_difference, look
 from mmgreen.errors import UserError
@@ -164,8 +165,8 @@ def _check_some_sizes(found: Annotations, folder: str, turned: bool) -> None:
 
     The others are looked at when they are loaded, turned as EXIF says or not.
     """
-    step = max(1, -(-len(found.images) // _MOST_COMPARED))
-    for name, said in list(zip(found.images, found.sizes, strict=True))[::step]:
+    pairs = list(zip(found.images, found.sizes, strict=True))
+    for name, said in evenly_spaced(pairs, _MOST_COMPARED):
         head = look(Path(folder, name))
         size = head and (head.size if turned else head.stored)
         if size and size != said:

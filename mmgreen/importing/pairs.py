@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.progress import track
 
-from mmgreen.datasets.images import EXTENSIONS
+from mmgreen.datasets.images import is_image_name
 from mmgreen.errors import UserError
 
 from .dataset import AnnotatedImage
@@ -21,11 +21,6 @@ from .yolo import read_yolo
 
 #: Whose annotation files end so.
 KINDS = {'.json': 'LabelMe', '.xml': 'Pascal VOC', '.txt': 'YOLO'}
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file is an image, by its name."""
-    return path.name.lower().endswith(EXTENSIONS)
 
 
 def find_pairs(
@@ -42,7 +37,7 @@ def find_pairs(
         UserError: If an image has two.
     """
     pairs, without = [], []
-    for image in sorted(filter(is_image, images.rglob('*'))):
+    for image in sorted(p for p in images.rglob('*') if is_image_name(p.name)):
         stem = (annotations / image.relative_to(images)).with_suffix('')
         found = [p for p in (stem.parent / f'{stem.name}{e}' for e in endings) if p.exists()]
         if len(found) > 1:

@@ -18,7 +18,7 @@ from mmpretrain.models import SwinTransformer
 from timm.models.swin_transformer import checkpoint_filter_fn
 
 from mmgreen.checkpoints import SwinArchitecture, architecture_of
-from mmgreen.checkpoints.formats import (
+from mmgreen.checkpoints.converting import (
     KINDS,
     convert,
     relative_position_index,

@@ -1,4 +1,4 @@
-"""What a dataset lacks, in plain words: ImageNet's layout, COCO's, or a folder of images."""
+"""What a dataset lacks, in plain words: ImageNet's format, COCO's, or a folder of images."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,40 +6,41 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from mmgreen.datasets.annotations import Annotations, examine_annotations, is_size
+from mmgreen.datasets.faults import listed
+from mmgreen.datasets.images import EXTENSIONS, decoding_fault, evenly_spaced, is_image_name
+from mmgreen.datasets.sizes import describe_difference, look
+from mmgreen.datasets.statistics import measure_images
 from mmgreen.errors import UserError
 from mmgreen.images import is_deep
 
-from .annotations import Annotations, examine_annotations, is_size
-from .faults import listed
-from .images import EXTENSIONS, decoding_fault
-from .layouts import find_coco_files, image_folder, read_dataset
-from .sizes import describe_difference, look
-from .statistics import measure_images
+from .coco_files import find_coco_files, image_folder
+from .recognising import read_dataset
 
 #: Of how many images of a folder without annotations the modes are counted.
-_LOOKED_AT = 2000
+_MOST_OPENED = 2000
 #: Modes of eight bits.
 _PLAIN = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 #: What :func:`check_dataset` can recognise.
-LAYOUTS = ('imagenet', 'coco', 'images')
+FORMATS = ('imagenet', 'coco', 'images')
 
 
 def check_dataset(
     folder: Path,
-    layout: str | None = None,
+    format: str | None = None,
     ann_files: list[Path] | None = None,
     decode: bool = False,
     statistics: bool = False,
 ) -> int:
     """Check a dataset, and print what is found, the worst first.
 
-    The layout is recognised: a folder ``annotations`` with JSON files, or Roboflow's
+    The format is recognised: a folder ``annotations`` with JSON files, or Roboflow's
     ``*/_annotations.coco.json``, is COCO; class folders below ``train`` are ImageNet;
     anything else is a folder of images, which may have annotations of LabelMe, Pascal VOC or YOLO.
 
     Args:
         folder: Folder of the dataset.
-        layout: One of :data:`LAYOUTS`, not to guess.
+        format: One of :data:`FORMATS`, not to guess.
         ann_files: COCO annotation files, where they are not in ``annotations/``.
         decode: Decode every image, too, which is slow.
         statistics: Measure depth, range and channels of some images.
@@ -54,19 +55,19 @@ def check_dataset(
         raise UserError(f'folder {folder} does not exist')
     report = _Report()
     files = ann_files or find_coco_files(folder)
-    layout = layout or _recognise(folder, files)
-    print(f'{folder}: layout of {layout}')
-    if layout == 'coco':
+    format = format or _recognise(folder, files)
+    print(f'{folder}: format of {format}')
+    if format == 'coco':
         if not files:
             report.fault(f'{folder / "annotations"} holds no JSON file: see --ann-file')
         _check_coco(folder, files, report, decode)
-    elif layout == 'imagenet':
+    elif format == 'imagenet':
         _check_imagenet(folder, report, decode)
     else:
         if _check_images(folder, report, decode):
             _check_annotations(folder, report)
     if statistics:
-        images = sorted(filter(_is_image, folder.rglob('*')))
+        images = sorted(p for p in folder.rglob('*') if is_image_name(p.name))
         try:
             report.say(f'{folder}: {measure_images(images)}' if images else 'no image to measure')
         except UserError as error:
@@ -113,14 +114,10 @@ class _Report:
         return len(self._faults)
 
 
-def _is_image(path: Path) -> bool:
-    return path.name.lower().endswith(EXTENSIONS)
-
-
 def _check_images(folder: Path, report: _Report, decode: bool) -> list[Path]:
     """A folder of images, nested as deep as it may be."""
     files = sorted(p for p in folder.rglob('*') if p.is_file())
-    images = [p for p in files if _is_image(p)]
+    images = [p for p in files if is_image_name(p.name)]
     if not images:
         report.fault(f'no image below {folder} (known are {", ".join(EXTENSIONS)})')
         return images
@@ -128,7 +125,9 @@ def _check_images(folder: Path, report: _Report, decode: bool) -> list[Path]:
     said = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common())
     report.say(f'{folder}: {len(images)} images ({said})')
     if len(files) > len(images):
-        others = Counter(p.suffix.lower() or 'no ending' for p in files if not _is_image(p))
+        others = Counter(
+            p.suffix.lower() or 'no ending' for p in files if not is_image_name(p.name)
+        )
         said = ', '.join(f'{count} {kind}' for kind, count in others.most_common())
         report.say(f'{folder}: {len(files) - len(images)} other files, not used ({said})')
     _count_modes(folder, images, report)
@@ -139,7 +138,7 @@ def _check_images(folder: Path, report: _Report, decode: bool) -> list[Path]:
 
 def _count_modes(folder: Path, images: list[Path], report: _Report) -> None:
     """Modes of images, of very many some, evenly spaced."""
-    some = images[:: -(-len(images) // _LOOKED_AT)]
+    some = evenly_spaced(images, _MOST_OPENED)
     shown = track(some, 'Modes', console=Console(stderr=True), transient=True)
     _say_modes(folder, Counter(found.mode for found in map(look, shown) if found), report)
 
@@ -174,7 +173,7 @@ def _check_annotations(folder: Path, report: _Report) -> None:
         masks = 'masks' if dataset.has_masks else 'boxes'
         for split, images in dataset.splits.items():
             number = dataset.counts(split).total()
-            report.say(f'{dataset.layout}, {split}: {len(images)} images, {number} {masks}')
+            report.say(f'{dataset.format}, {split}: {len(images)} images, {number} {masks}')
         report.say(f'{len(dataset.categories)} categories: {listed(dataset.categories)}')
         for note in dataset.notes:
             report.say(note)

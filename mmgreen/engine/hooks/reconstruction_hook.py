@@ -4,13 +4,12 @@ import logging
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgreen.engine.runner.model import unwrapped
 from mmgreen.errors import UserError
 from mmgreen.registry import HOOKS
-
-from .reconstruction import draw_reconstructions
+from mmgreen.visualization import draw_reconstructions
 
 #: The picture's name, for all of mmengine's visualization backends.
 PICTURE = 'reconstruction'
@@ -69,7 +68,7 @@ class ReconstructionHook(Hook):
     def _draw(self, runner: Runner, done: int) -> None:
         if not self._loaded:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         size = runner.cfg.model.backbone.get('img_size', 224)
         picture = draw_reconstructions(model, self._loaded, size)
         runner.visualizer.add_image(PICTURE, picture, step=done)

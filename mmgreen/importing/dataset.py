@@ -1,4 +1,4 @@
-"""Annotated images of any layout, in the terms of COCO."""
+"""Annotated images of any format, in the terms of COCO."""
 
 import json
 from collections import Counter
@@ -27,11 +27,11 @@ class AnnotatedImage:
 
 @dataclass
 class Dataset:
-    """What a folder holds, whatever its layout.
+    """What a folder holds, whatever its format.
 
     Attributes:
         folder: The folder, below which all images are.
-        layout: Name of the layout.
+        format: Name of the format.
         splits: Images by split: ``train``, ``val`` and ``test``, or those of them that
             there are; ``all`` where nothing is said.
         categories: Names, in the order in which they are counted.
@@ -41,7 +41,7 @@ class Dataset:
     """
 
     folder: Path
-    layout: str
+    format: str
     splits: dict[str, list[AnnotatedImage]]
     categories: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)

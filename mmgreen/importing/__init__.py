@@ -1,8 +1,8 @@
-"""Annotated images of other layouts than COCO's: recognised, read, divided, written as COCO's."""
+"""Annotated images of other formats than COCO's: recognised, read, divided, written as COCO's."""
 
-from .coco import find_coco_files, image_folder
+from .coco_files import find_coco_files, image_folder
 from .dataset import AnnotatedImage, Dataset, write_coco
-from .recognise import read_dataset
+from .recognising import read_dataset
 from .splits import divide
 from .to_coco import Conversion, to_coco
 

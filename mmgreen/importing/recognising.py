@@ -1,4 +1,4 @@
-"""Which layout a folder has, and what it holds."""
+"""Which format a folder has, and what it holds."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,16 +8,17 @@ from pathlib import Path
 import yaml
 
 from mmgreen.datasets.faults import listed
+from mmgreen.datasets.images import is_image_name
 from mmgreen.errors import UserError
 
-from .coco import find_coco_files, read_coco
+from .coco_files import find_coco_files, read_coco
 from .dataset import AnnotatedImage, Dataset
 from .label_studio import find_label_studio, read_label_studio
-from .pairs import find_pairs, is_image, read_pairs
+from .pairs import find_pairs, read_pairs
 from .splits import split_of
 
 #: What is looked for, in words.
-LAYOUTS = (
+FORMATS = (
     'COCO (annotations/*.json; CVAT and Datumaro with images/SUBSET/), Roboflow '
     '(*/_annotations.coco.json), Label Studio (its JSON, or COCO) or others (one COCO file beside a folder of images), '
     'LabelMe (.json beside each image), Pascal VOC (.xml, beside or in Annotations/), YOLO (labels/ '
@@ -26,7 +27,7 @@ LAYOUTS = (
 
 
 def read_dataset(folder: Path, crowds_as_objects: bool = False) -> Dataset:
-    """Recognise the layout of a folder, and read it.
+    """Recognise the format of a folder, and read it.
 
     Args:
         folder: Of the dataset.
@@ -34,7 +35,7 @@ def read_dataset(folder: Path, crowds_as_objects: bool = False) -> Dataset:
             object.
 
     Raises:
-        UserError: If the folder does not exist, no layout or more than one is recognised, or
+        UserError: If the folder does not exist, no format or more than one is recognised, or
             what is there cannot be read.
     """
     if not folder.is_dir():
@@ -50,7 +51,7 @@ def read_dataset(folder: Path, crowds_as_objects: bool = False) -> Dataset:
     there = [name for name, files in found.items() if files]
     if len(there) > 1:
         raise UserError(
-            f'{folder} has annotations of several layouts, {" and ".join(there)}: leave those of one '
+            f'{folder} has annotations of several formats, {" and ".join(there)}: leave those of one '
             'in it'
         )
     if coco:
@@ -120,20 +121,20 @@ def _yolo_names(folder: Path) -> tuple[str, ...]:
     return ()
 
 
-def _read_paired(folder: Path, layout: str, pairs: list[tuple[Path, Path]]) -> Dataset:
+def _read_paired(folder: Path, format: str, pairs: list[tuple[Path, Path]]) -> Dataset:
     left_out: Counter = Counter()
     names: tuple[str, ...] = ()
-    if layout == 'YOLO':
+    if format == 'YOLO':
         names = _yolo_names(folder)
         if not names:
             raise UserError(
                 f'{folder} has labels of YOLO, and no names of categories: put them into data.yaml '
                 '(names: [...]) or, one a line, into classes.txt'
             )
-    elif layout == 'Pascal VOC' or layout == 'LabelMe':
-        total = sum(1 for path in folder.rglob('*') if is_image(path))
+    elif format == 'Pascal VOC' or format == 'LabelMe':
+        total = sum(1 for path in folder.rglob('*') if is_image_name(path.name))
         left_out['images without an annotation file'] = total - len(pairs)
-    return _of_images(folder, layout, read_pairs(folder, pairs, left_out, names), left_out, names)
+    return _of_images(folder, format, read_pairs(folder, pairs, left_out, names), left_out, names)
 
 
 def _read_tasks(folder: Path, files: list[Path]) -> Dataset:
@@ -146,7 +147,7 @@ def _read_tasks(folder: Path, files: list[Path]) -> Dataset:
 
 def _of_images(
     folder: Path,
-    layout: str,
+    format: str,
     images: list[AnnotatedImage],
     left_out: Counter,
     names: tuple[str, ...] = (),
@@ -156,7 +157,7 @@ def _of_images(
         raise UserError(f'the annotations of {folder} contain no object')
     splits = _by_lists(folder, images) or _by_folders(images)
     notes = [f'left out: {count} {what}' for what, count in left_out.items() if count]
-    return Dataset(folder, layout, splits, names, notes)
+    return Dataset(folder, format, splits, names, notes)
 
 
 def _by_folders(images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedImage]]:
@@ -190,12 +191,14 @@ def _by_lists(folder: Path, images: list[AnnotatedImage]) -> dict[str, list[Anno
 
 def _read_images(folder: Path) -> Dataset:
     """Images without objects, in class folders or not."""
-    names = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob('*')) if is_image(p)]
+    names = [
+        p.relative_to(folder).as_posix() for p in sorted(folder.rglob('*')) if is_image_name(p.name)
+    ]
     if not names:
         there = sorted(p.name for p in folder.iterdir())
         raise UserError(
-            f'{folder} has no layout that is known, only {listed(there) or "nothing"}; looked for '
-            f'were {LAYOUTS}'
+            f'{folder} has no format that is known, only {listed(there) or "nothing"}; looked for '
+            f'were {FORMATS}'
         )
     splits = _by_folders(AnnotatedImage(name, (0, 0)) for name in names)
     depth = 2 if 'all' not in splits else 1

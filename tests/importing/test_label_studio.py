@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmgreen.datasets.layouts import read_dataset
-from mmgreen.datasets.layouts.label_studio import decode_brush
 from mmgreen.errors import UserError
+from mmgreen.importing import read_dataset
+from mmgreen.importing.label_studio import decode_brush
 
 SIZE = 60, 40
 
@@ -97,7 +97,7 @@ def test_what_was_painted(tmp_path):
 def test_what_is_no_object_is_counted(tmp_path):
     box = result('rectanglelabels', x=10, y=25, width=50, height=20, rectanglelabels=['cell'])
     dataset = dataset_of(tmp_path, box, dict(type='choices', value=dict(choices=['good'])))
-    assert dataset.layout == 'Label Studio'
+    assert dataset.format == 'Label Studio'
     assert 'left out: 1 results of type choices' in dataset.notes
 
 

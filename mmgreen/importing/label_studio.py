@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mmgreen.datasets.images import EXTENSIONS
+from mmgreen.datasets.images import is_image_name
 from mmgreen.errors import UserError
 
 from .dataset import AnnotatedImage
@@ -45,7 +45,7 @@ def read_label_studio(folder: Path, path: Path, left_out: Counter) -> list[Annot
     """
     there: dict[str, list[Path]] = defaultdict(list)
     for image in sorted(folder.rglob('*')):
-        if image.name.lower().endswith(EXTENSIONS):
+        if is_image_name(image.name):
             there[image.name].append(image)
     found, missing = [], []
     for task in _tasks(path):
@@ -97,7 +97,7 @@ def _image_name(task: dict) -> str:
     values = [value for value in task['data'].values() if isinstance(value, str)]
     for value in values:
         name = unquote(value.split('?')[0]).replace('\\', '/').rsplit('/', 1)[-1]
-        if name.lower().endswith(EXTENSIONS):
+        if is_image_name(name):
             return name
     raise UserError(f'task {task.get("id")} of Label Studio names no image, only {values}')
 

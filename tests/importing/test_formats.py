@@ -9,8 +9,8 @@ from exports import NAMES, SIZE, export
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmgreen.datasets.layouts import divide, read_dataset
 from mmgreen.errors import UserError
+from mmgreen.importing import divide, read_dataset
 
 SPLIT = ('coco', 'datumaro', 'roboflow', 'voc', 'yolo', 'yolo boxes')
 UNSPLIT = ('cvat', 'label studio', 'label studio tasks', 'labelme')
@@ -22,13 +22,13 @@ def covered(outline):
     return coco_mask.decode(rle).astype(bool)
 
 
-@pytest.mark.parametrize('layout', SPLIT + UNSPLIT)
-def test_reads_images_objects_categories_and_splits(layout, tmp_path):
-    truth = export(layout, tmp_path)
+@pytest.mark.parametrize('format', SPLIT + UNSPLIT)
+def test_reads_images_objects_categories_and_splits(format, tmp_path):
+    truth = export(format, tmp_path)
     dataset = read_dataset(tmp_path)
     assert dataset.categories == NAMES
-    assert dataset.has_masks == (layout not in BOXES)
-    assert set(dataset.splits) == ({'train', 'val'} if layout in SPLIT else {'all'})
+    assert dataset.has_masks == (format not in BOXES)
+    assert set(dataset.splits) == ({'train', 'val'} if format in SPLIT else {'all'})
     seen = set()
     for split, images in dataset.splits.items():
         for image in images:
@@ -50,9 +50,9 @@ def test_reads_images_objects_categories_and_splits(layout, tmp_path):
 
 
 def test_originals_are_used_where_they_say_all(tmp_path):
-    for layout, kept in (('coco', True), ('datumaro', True), ('roboflow', False)):
-        folder = tmp_path / layout
-        export(layout, folder)
+    for format, kept in (('coco', True), ('datumaro', True), ('roboflow', False)):
+        folder = tmp_path / format
+        export(format, folder)
         dataset = read_dataset(folder)
         assert bool(dataset.originals) == kept
         for path, images in dataset.originals.values():
@@ -122,9 +122,9 @@ def test_named_test_images_stay(tmp_path):
 def test_images_without_labels(tmp_path):
     export('images', tmp_path / 'flat')
     export('class folders', tmp_path / 'classes')
-    assert read_dataset(tmp_path / 'flat').layout == 'class folders'
+    assert read_dataset(tmp_path / 'flat').format == 'class folders'
     found = read_dataset(tmp_path / 'classes')
-    assert found.layout == 'class folders'
+    assert found.format == 'class folders'
     assert {split: len(images) for split, images in found.splits.items()} == dict(train=8, val=4)
     assert not found.labelled
     flat = read_dataset(tmp_path / 'flat')
@@ -137,11 +137,11 @@ def broken(folder, how):
     if how == 'mixed':
         export('yolo', folder)
         export('labelme', folder)
-        return 'annotations of several layouts, LabelMe and YOLO'
+        return 'annotations of several formats, LabelMe and YOLO'
     if how == 'unknown':
         folder.mkdir()
         (folder / 'notes.docx').touch()
-        return 'no layout that is known, only notes.docx; looked for were COCO .*Roboflow.*YOLO'
+        return 'no format that is known, only notes.docx; looked for were COCO .*Roboflow.*YOLO'
     if how == 'categories':
         export('coco', folder)
         path = folder / 'annotations/instances_val2017.json'

@@ -1,0 +1,152 @@
+"""Windows of visible tokens, in groups."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmgreen.arrays import Ints
+
+from .grouping import Groups
+from .window_map import WindowMap
+
+#: From slots of windows to groups.
+Packing = Callable[[Ints], Groups]
+
+
+@dataclass
+class Windows:
+    """One attention pattern: the windows of a stage, plain or shifted, in groups.
+
+    G groups of S slots each; T tokens that one set of indices addresses (those
+    of one image where the batch shares its mask, else those of the batch).
+
+    Attributes:
+        slots: (G*S,) int32, the token in each slot, 0 where there is none.
+        inverse: (T,) int32, the slot of each token.
+        window: (G*S,) int32, the window of each slot; an empty one has a number of its
+            own, below zero, and so attends to itself alone.
+        code: (G*S,) int32, position inside the window, ``row * (2w - 1) + col``.
+        beyond: (E,) int64, slots of positions beyond the map's border, which
+            tokens attend to.
+        num_groups: G.
+        group_size: S.
+        side: Window side w, the one of the bias table.
+        num_pairs: Pairs of slots within a window, those of a slot with itself too; None
+            where there is one mask, and all pairs are few.
+        in_order: Whether there is one group and its slot i holds token i, as where
+            one window holds all tokens: nothing need be gathered.
+    """
+
+    slots: Tensor
+    inverse: Tensor
+    window: Tensor
+    code: Tensor
+    beyond: Tensor
+    num_groups: int
+    group_size: int
+    side: int
+    num_pairs: int | None
+    in_order: bool
+
+    #: The index tensors, in the order in which a layout is sent to a device.
+    TENSORS = ('slots', 'inverse', 'window', 'code', 'beyond')
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.inverse)
+
+    @cached_property
+    def relative(self) -> Tensor:
+        """(G*S*S,) int32: row of the relative position bias table for each pair.
+
+        Pairs of different windows get row ``(2w - 1)**2``, one past the table.
+        """
+        window = self.window.view(self.num_groups, self.group_size)
+        code = self.code.view(self.num_groups, self.group_size)
+        index = code[:, :, None] - code[:, None, :] + 2 * self.side * (self.side - 1)
+        same = window[:, :, None] == window[:, None, :]
+        return torch.where(same, index, (2 * self.side - 1) ** 2).flatten()
+
+    @cached_property
+    def within(self) -> Tensor:
+        """(``num_pairs``,) int64: where in :attr:`relative` the pairs within windows are."""
+        assert self.num_pairs is not None
+        # Their number is known, so that a GPU is not waited for.
+        same = self.relative != (2 * self.side - 1) ** 2
+        return torch.nonzero_static(same, size=self.num_pairs).flatten()
+
+
+def build_windows(
+    image: Ints, piece: Ints, num_masks: int, where: WindowMap, side: int, pack: Packing
+) -> Windows:
+    """Give every visible token its window, every window its group.
+
+    Args:
+        image: (n,) int64, the mask of each visible piece, increasing.
+        piece: (n,) int64, the piece, increasing within a mask.
+        num_masks: M.
+        where: The stage's windows.
+        side: Window side w.
+        pack: From slots of windows to groups, as of ``GROUPINGS``.
+
+    Returns:
+        The windows of all masks, grouped together; tokens are numbered as they
+        lie in the list.
+    """
+    num_windows = where.num_windows
+    owner, own = where.windows_of_pieces(image, piece)
+    tokens = where.tokens_of_windows(owner, own, num_masks)
+    slots_of_window = where.slots_of_windows(tokens)
+    held = np.flatnonzero(slots_of_window)
+    counts = slots_of_window[held]
+    groups = pack(counts)
+    first = np.zeros(num_masks * num_windows, dtype=np.int64)
+    first[held] = groups.first
+
+    # A token stands behind those of earlier pieces in its window, then by its rank.
+    order = owner.argsort(kind='stable')
+    owner, own = owner[order], own[order]
+    start = np.empty_like(own)
+    start[order] = own.cumsum() - own + (first + tokens - tokens.cumsum())[owner]
+    which = where.which[piece]  # [n, P]
+    which += np.arange(0, start.size, where.windows.shape[1])[:, None]
+    inverse = start[which].ravel()
+    inverse += where.rank[piece].ravel()
+
+    # int32 is half the bytes, for the largest of what goes to a device.
+    place = torch.from_numpy(inverse)
+    slots, code = torch.zeros(2, groups.number * groups.size, dtype=torch.int32)
+    window = torch.arange(-1, -1 - len(slots), -1, dtype=torch.int32)
+    slots.scatter_(0, place, torch.arange(len(place), dtype=torch.int32))
+    code.scatter_(0, place, torch.from_numpy(where.code[piece].ravel()))
+    windows = where.window[piece]
+    windows += (image * num_windows).astype(np.int32)[:, None]
+    window.scatter_(0, place, torch.from_numpy(windows.ravel()))
+
+    beyond = inverse[:0]
+    if len(where.beyond_window):
+        # Behind the tokens of their window, where it has some.
+        behind = (first + tokens).reshape(num_masks, -1)[:, where.beyond_window]
+        chosen = tokens.reshape(num_masks, -1)[:, where.beyond_window] > 0  # [M, E]
+        beyond = (behind + where.beyond_rank)[chosen]
+        offset = num_windows * np.arange(num_masks, dtype=np.int32)[:, None]
+        window[beyond] = torch.from_numpy((where.beyond_window + offset)[chosen])
+        code[beyond] = torch.from_numpy(np.tile(where.beyond_code, (num_masks, 1))[chosen])
+
+    num_pairs = int((counts**2).sum()) + len(slots) - int(counts.sum())
+    return Windows(
+        slots=slots,
+        inverse=place.int(),
+        window=window,
+        code=code,
+        beyond=torch.from_numpy(beyond),
+        num_groups=groups.number,
+        group_size=groups.size,
+        side=side,
+        num_pairs=num_pairs if num_masks > 1 else None,
+        in_order=groups.number == 1 and np.array_equal(inverse, np.arange(len(slots))),
+    )
