@@ -48,7 +48,7 @@ train_dataloader = dict(
     dataset=dict(data_root=data_root, data_prefix='unlabelled', pipeline=train_pipeline),
 )
 
-max_epochs = 80
+max_epochs = 40
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',

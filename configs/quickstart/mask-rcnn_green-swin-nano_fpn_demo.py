@@ -9,7 +9,7 @@ _base_ = [
 model = dict(
     backbone=dict(
         img_size=192,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_80.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/quickstart/pretrain/epoch_40.pth'),
     )
 )
 
@@ -55,7 +55,7 @@ val_evaluator = dict(type='mmgreen.CocoMetric', ann_file=data_root + 'annotation
 test_evaluator = dict(type='mmgreen.CocoMetric', ann_file=data_root + 'annotations/val.json')
 
 # Few labelled images: what this detector is to show is what pre-training is worth then.
-max_epochs = 100
+max_epochs = 75
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def export_backbone(
 
     if Path(out).suffix != '.pt2':
         raise UserError(f'{out} must end in .pt2')
-    model = load_model(load_config(config, cfg_options), checkpoint, 'cpu')
+    model: Any = load_model(load_config(config, cfg_options), checkpoint, 'cpu')
     export_program(model.backbone, Path(out))
 
 

@@ -1,5 +1,6 @@
 """The runner of a run, as tools and functions open it."""
 
+import os
 from pathlib import Path
 
 from mmengine.config import Config
@@ -14,7 +15,7 @@ def open_run(
     cfg: Config,
     mode: str,
     checkpoint: str | None = None,
-    data: Path | None = None,
+    data: str | os.PathLike | None = None,
     restartable: bool = False,
 ) -> Runner:
     """Check a config, complete it, and build its runner.
@@ -33,7 +34,7 @@ def open_run(
         UserError: If config, data or checkpoint are not right. Nothing is written then.
     """
     if data:
-        use_folder(cfg, data)
+        use_folder(cfg, Path(data))
     known = None
     if checkpoint and checkpoint.endswith('.onnx'):
         from mmgreen.deploy import ExportedDetector, use_exported  # slow to import

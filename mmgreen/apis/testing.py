@@ -54,7 +54,7 @@ def evaluate(
     """
     cfg = load_config(config, cfg_options, work_dir)
     with own_scope(cfg):
-        runner = open_run(cfg, 'test', str(checkpoint), data and Path(data))
+        runner = open_run(cfg, 'test', str(checkpoint), data)
         return run_test(runner, report)
 
 

@@ -50,7 +50,7 @@ def _train(
     if resume:
         resume_from(cfg, 'auto')
     with own_scope(cfg):
-        runner = open_run(cfg, 'train', data=data and Path(data))
+        runner = open_run(cfg, 'train', data=data)
         runner.train()
     last = Path(runner.work_dir, 'last_checkpoint')
     if not last.is_file():

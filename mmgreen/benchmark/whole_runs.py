@@ -1,22 +1,24 @@
-"""How much of a bare step's speed a whole run of ``tools/train.py`` has."""
+"""How much of a bare step's speed a whole run has."""
 
 import json
+import multiprocessing
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from mmengine.config import Config
 from terminaltables import GithubFlavoredMarkdownTable
 
-import mmgreen
 from mmgreen.config import load_config
-from mmgreen.errors import UserError
+from mmgreen.engine import build_runner, prepare_run
 
 from .measuring import Settings, measure_in_turn, set_precision
 from .subject import Subject
 
-_TOOL = Path(mmgreen.__file__).parent / '.mim/tools/train.py'
 # Steps of a run before those that are timed: workers start, memory is found.
 _WARM_UP = 10
 # Lines of a run's log are so many steps apart, each with their mean.
@@ -24,7 +26,7 @@ _LOGGED = 5
 
 
 def measure_training(subjects: list[Subject], settings: Settings) -> list[dict]:
-    """Run ``tools/train.py`` beside the bare step with the optimizer, at each config's batch size.
+    """Train beside the bare step with the optimizer, at each config's batch size.
 
     They take turns. The run has everything that training has: images are read and augmented, hooks
     called, lines logged. Left out are the config's own hooks, which draw and measure every so often,
@@ -101,17 +103,21 @@ def _run(subject: Subject, settings: Settings) -> tuple[float, float]:
     cfg.custom_hooks = []
     set_precision(cfg, settings)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, 'benchmark.py')
-        cfg.dump(path)
-        command = [sys.executable, str(_TOOL), str(path), '--work-dir', f'{folder}/run']
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ['no word'])[-1]
-            raise UserError(f'tools/train.py with {subject.name} failed: {last}')
-        (scalars,) = Path(folder, 'run').glob('*/vis_data/scalars.json')
+        cfg.work_dir = folder
+        context = multiprocessing.get_context('forkserver')
+        with ProcessPoolExecutor(1, context) as process:
+            process.submit(_train, cfg).result()
+        (scalars,) = Path(folder).glob('*/vis_data/scalars.json')
         lines = [json.loads(line) for line in scalars.read_text(encoding='utf-8').splitlines()]
     steady = [line for line in lines if line.get('step', 0) > _WARM_UP and 'time' in line]
     return (
         statistics.median(line['time'] for line in steady),
         statistics.median(line['data_time'] for line in steady),
     )
+
+
+def _train(cfg: Config) -> None:
+    """Train as the command does, in a process of its own, and print nothing."""
+    with open(os.devnull, 'w') as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        prepare_run(cfg, 'train')
+        build_runner(cfg).train()

@@ -7,8 +7,9 @@ local file backend by :class:`AtomicBackend`.
 from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
-from .converting import STYLES, Converted, convert, revert, unwrap
+from .converting import Converted, convert, revert, unwrap
 from .fit import check_fit, is_derived
+from .names import STYLES
 from .reading import ALLOW_PICKLE, read_checkpoint
 
 __all__ = [

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mmgreen.errors import UserError
 
-from .converting import TWINS, family_of, window_side
+from .converting import family_of, window_side
+from .names import TWINS
 
 
 @dataclass(frozen=True)

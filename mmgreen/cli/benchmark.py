@@ -75,20 +75,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_sentence():
         subjects = benchmark.read_subjects(args.configs, args.floor)
         given = {name: getattr(args, name) for name in names}
-        said = {key: value for key, value in given.items() if value is not None}
-        settings = benchmark.Settings(**said)
+        settings = benchmark.Settings(**{k: v for k, v in given.items() if v is not None})
         about = settings.describe()
         print(', '.join(f'{key} {value}' for key, value in about.items()), flush=True)
         if args.loading:
             rows = benchmark.measure_loading(subjects, args.rounds, args.images)
-            said = benchmark.loading_table(rows)
+            shown = benchmark.loading_table(rows)
         elif args.train:
             rows = benchmark.measure_training(subjects, settings)
-            said = benchmark.training_table(rows)
+            shown = benchmark.training_table(rows)
         else:
             rows = benchmark.summarise(benchmark.measure_in_turn(subjects, settings))
-            said = benchmark.table(rows, args.batch_size, args.devices)
-        print('\n' + said)
+            shown = benchmark.table(rows, args.batch_size, args.devices)
+        print('\n' + shown)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(dict(machine=about, rows=rows), indent=1))

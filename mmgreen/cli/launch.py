@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # What was saved before is of another run, unless Slurm has started this one again.
     if os.environ.get('SLURM_RESTART_COUNT', '0') == '0':
         os.environ['MMGREEN_LAUNCHED'] = str(time.time())
-    torch.distributed.launcher.api.LocalElasticAgent = Agent
+    torch.distributed.launcher.api.LocalElasticAgent = Agent  # type: ignore[misc]
     try:
         run(args)
     except SignalException as error:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmgreen.errors import UserError, one_sentence
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = load_config(args.config, options)
         if cfg.model.type != 'mmgreen.GreenMIM':
             raise UserError(f'{args.config} describes {cfg.model.type}, not mmgreen.GreenMIM')
-        model = build_model(cfg)
+        model: Any = build_model(cfg)
         size = args.size or cfg.model.backbone.get('img_size', 224)
         mask = model.draw_mask((size, size), generator=torch.Generator().manual_seed(args.seed))
         layout = model.backbone.build_layout((size, size), mask)

@@ -41,6 +41,7 @@ class PreemptionHook(Hook):
 
     # After the checkpoint hook, which knows the random states then.
     priority = 'LOWEST'
+    _previous: dict[signal.Signals, Any] = {}
 
     def before_train(self, runner: Runner) -> None:
         self._signalled: float | None = None
@@ -57,9 +58,14 @@ class PreemptionHook(Hook):
         if self._agreed() and self._nothing_held(runner):
             self._save_and_exit(runner)
 
-    def after_train(self, runner: Runner) -> None:
+    def give_back(self) -> None:
+        """Let signals do again what they did before the training."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        self._previous = {}
+
+    def after_train(self, runner: Runner) -> None:
+        self.give_back()
         if self._told is not None:
             self._told[0].wait()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 
 from mmgreen.datasets.annotations import read_annotations
@@ -38,7 +38,8 @@ class RunRecordHook(Hook):
     ``tools/train.py`` and ``tools/test.py`` add the hook to every run.
 
     Memory is the peak of what PyTorch allocates on the GPU, or of the process
-    where there is none, in MiB, of the main process.
+    where there is none, in MiB, of the main process; it is asked for where it is
+    logged or written.
     """
 
     # After the timer, before the logger.
@@ -71,8 +72,8 @@ class RunRecordHook(Hook):
             images, seconds = map(sum, zip(*self._recent, strict=True))
             hub = runner.message_hub
             hub.update_scalar('train/images_per_s', images / seconds)
-            if not torch.cuda.is_available():  # there mmengine logs it
-                hub.update_scalar('train/memory', int(self._record['memory_mib']))
+            if self._is_logged(runner, batch_idx) and not torch.cuda.is_available():
+                hub.update_scalar('train/memory', int(_memory()))  # on a GPU mmengine logs it
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         self._last = time.perf_counter()  # between two steps, validation is not training
@@ -125,6 +126,14 @@ class RunRecordHook(Hook):
         )
         self._last = time.perf_counter()
 
+    def _is_logged(self, runner: Runner, batch_idx: int) -> bool:
+        """Whether the log has a line of this step."""
+        return any(
+            hook.every_n_inner_iters(batch_idx, hook.interval)
+            for hook in runner.hooks
+            if isinstance(hook, LoggerHook)
+        ) or self.end_of_epoch(runner.train_dataloader, batch_idx)
+
     def _count(self, data_batch: Any) -> tuple[int, float]:
         """Add a step to the record; returns its images, of all processes, and its seconds."""
         now = time.perf_counter()
@@ -132,13 +141,13 @@ class RunRecordHook(Hook):
         self._record['iterations'] += 1
         self._record['images'] += images
         self._record['seconds'] += seconds
-        self._record['memory_mib'] = max(self._record['memory_mib'], _memory())
         self._last = now
         return images, seconds
 
     def _write(self, runner: Runner) -> None:
         if not is_main_process():
             return
+        self._record['memory_mib'] = _memory()
         self._record['finished'] = datetime.datetime.now().isoformat(timespec='seconds')
         content = json.dumps(self._record, indent=2, ensure_ascii=False)
         write_whole(osp.join(runner.log_dir, RECORD), content)

@@ -168,7 +168,7 @@ def _complete_hooks(cfg: Config, mode: str) -> None:
     if mode == 'train':
         hooks.setdefault('runtime_info', ConfigDict(type='RuntimeInfoHook'))
         hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
-        replaced = ('runtime_info', 'checkpoint')
+        replaced: tuple[str, ...] = ('runtime_info', 'checkpoint')
     else:
         replaced = ('visualization',)
     for name in replaced:

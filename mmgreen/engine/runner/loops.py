@@ -28,6 +28,12 @@ class _ResumableLoop(BaseLoop):
     def run(self) -> nn.Module:
         try:
             return super().run()
+        except (Exception, KeyboardInterrupt):
+            # Not SystemExit: a process that leaves heeds signals until it is gone.
+            for hook in self.runner.hooks:
+                if hasattr(hook, 'give_back'):  # signals, of PreemptionHook
+                    hook.give_back()
+            raise
         finally:
             if self._batches is not None:
                 self._batches.close()

@@ -1,6 +1,7 @@
 """The model that a config describes."""
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
@@ -26,6 +27,6 @@ def build_model(cfg: Config) -> nn.Module:
         return MODELS.build(parts)
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> Any:
     """A runner's model, without what wraps it for several processes."""
     return model.module if is_model_wrapper(model) else model
