@@ -51,9 +51,9 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
 
 def explain(error: OSError) -> str:
     """What the system says, and what to do about it where that is known."""
-    said = (error.strerror or str(error)).lower()
+    reason = (error.strerror or str(error)).lower()
     advice = _ADVICE.get(error.errno or 0)
-    return f'{said}; {advice}' if advice else said
+    return f'{reason}; {advice}' if advice else reason
 
 
 def _sync_folder(folder: Path) -> None:

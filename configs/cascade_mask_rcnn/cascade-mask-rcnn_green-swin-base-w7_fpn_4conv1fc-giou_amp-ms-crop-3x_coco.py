@@ -2,24 +2,13 @@
 _base_ = [
     'mmdet::convnext/cascade-mask-rcnn_convnext-t-p4-w7_fpn_4conv1fc-giou_amp-ms-crop-3x_coco.py',
     '../_base_/datasets/ms_crop_pipeline.py',
+    '../_base_/backbones/green_swin_w7.py',
 ]
 
 custom_imports = dict(_delete_=True, imports=['mmgreen'])
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmgreen.GreenSwinTransformer',
-        arch='base',
-        window_size=7,
-        pad_small_map=True,
-        drop_path_rate=0.3,
-        out_indices=(0, 1, 2, 3),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/greenmim_swin-base-w7_8xb256-amp-coslr-100e_in1k/epoch_100.pth',
-        ),
-    ),
+    backbone={{_base_.green_swin_base}},
     neck=dict(in_channels=[128, 256, 512, 1024]),
 )
 

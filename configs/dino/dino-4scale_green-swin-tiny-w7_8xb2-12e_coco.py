@@ -1,21 +1,12 @@
-_base_ = 'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py'
+_base_ = [
+    'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
+    '../_base_/backbones/green_swin_w7.py',
+]
 
 custom_imports = dict(imports=['mmgreen'])
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmgreen.GreenSwinTransformer',
-        arch='tiny',
-        window_size=7,
-        pad_small_map=True,
-        drop_path_rate=0.2,
-        out_indices=(1, 2, 3),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k/epoch_100.pth',
-        ),
-    ),
+    backbone={{_base_.green_swin_tiny_from_stride_8}},
     neck=dict(in_channels=[192, 384, 768]),
 )
 

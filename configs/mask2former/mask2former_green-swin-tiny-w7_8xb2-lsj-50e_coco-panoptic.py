@@ -1,20 +1,9 @@
 # mmdet's recipe of Swin-T, with large-scale jitter at 1024 pixels.
-_base_ = 'mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco-panoptic.py'
+_base_ = [
+    'mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco-panoptic.py',
+    '../_base_/backbones/green_swin_w7.py',
+]
 
 custom_imports = dict(imports=['mmgreen'])
 
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmgreen.GreenSwinTransformer',
-        arch='tiny',
-        window_size=7,
-        pad_small_map=True,
-        drop_path_rate=0.3,
-        out_indices=(0, 1, 2, 3),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k/epoch_100.pth',
-        ),
-    )
-)
+model = dict(backbone={{_base_.green_swin_tiny_drop_path_3}})

@@ -1,22 +1,11 @@
-_base_ = 'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py'
+_base_ = [
+    'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py',
+    '../_base_/backbones/green_swin_w7.py',
+]
 
 custom_imports = dict(imports=['mmgreen'])
 
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmgreen.GreenSwinTransformer',
-        arch='tiny',
-        window_size=7,
-        pad_small_map=True,
-        drop_path_rate=0.2,
-        out_indices=(0, 1, 2, 3),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k/epoch_100.pth',
-        ),
-    )
-)
+model = dict(backbone={{_base_.green_swin_tiny}})
 
 # mmdet's, with masks as polygons.
 train_pipeline = [

@@ -1,6 +1,9 @@
 # RTMDet-Ins-l with a Swin instead of its CSPNeXt, trained as mmdet trains RTMDet with Swin-B: group
 # norm in neck and head, and 100 epochs.
-_base_ = 'mmdet::rtmdet/rtmdet-ins_l_8xb32-300e_coco.py'
+_base_ = [
+    'mmdet::rtmdet/rtmdet-ins_l_8xb32-300e_coco.py',
+    '../_base_/backbones/green_swin_w7.py',
+]
 
 custom_imports = dict(imports=['mmgreen'])
 
@@ -13,19 +16,7 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
     ),
-    backbone=dict(
-        _delete_=True,
-        type='mmgreen.GreenSwinTransformer',
-        arch='tiny',
-        window_size=7,
-        pad_small_map=True,
-        drop_path_rate=0.2,
-        out_indices=(1, 2, 3),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k/epoch_100.pth',
-        ),
-    ),
+    backbone={{_base_.green_swin_tiny_from_stride_8}},
     neck=dict(in_channels=[192, 384, 768], norm_cfg=norm_cfg),
     bbox_head=dict(norm_cfg=norm_cfg),
 )

@@ -87,8 +87,8 @@ def loading_table(rows: list[dict]) -> str:
         for row in rows
         if 'steps' in row
     ]
-    said = '\n'.join([GithubFlavoredMarkdownTable(lines).table, *steps])
-    return said + ('\n\n' + GithubFlavoredMarkdownTable(cores).table if cores[1:] else '')
+    text = '\n'.join([GithubFlavoredMarkdownTable(lines).table, *steps])
+    return text + ('\n\n' + GithubFlavoredMarkdownTable(cores).table if cores[1:] else '')
 
 
 def _measure(subjects: list[Subject], rounds: int, images: int) -> list[dict]:

@@ -25,9 +25,9 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
     Raises:
         UserError: As :func:`read_backbone`. The backbone is unchanged then.
     """
-    weights, said = read_backbone(backbone, filename, prefix)
+    weights, message = read_backbone(backbone, filename, prefix)
     backbone.load_state_dict(weights, strict=False)
-    print_log(said, logger='current')
+    print_log(message, logger='current')
 
 
 def read_backbone(
@@ -76,17 +76,17 @@ def read_backbone(
     except UserError as error:
         raise UserError(f'cannot start from checkpoint {filename}: {error}') from error
 
-    said = f'loaded {len(wanted) - len(new_norms)} of {len(wanted)} backbone tensors'
+    message = f'loaded {len(wanted) - len(new_norms)} of {len(wanted)} backbone tensors'
     if new_norms:
-        said += f' (new output norms: {", ".join(new_norms)})'
+        message += f' (new output norms: {", ".join(new_norms)})'
     if resized:
-        said += f'; {resized}'
-    said += channels
+        message += f'; {resized}'
+    message += channels
     unused = [key for key in weights if key not in wanted]
     if unused:
-        said += f'; not used: {", ".join(unused)}'
-    said += f' from {filename} ({converted.kind} by {converted.style} names)'
-    return {key: weights[key] for key in wanted if key in weights}, said
+        message += f'; not used: {", ".join(unused)}'
+    message += f' from {filename} ({converted.kind} by {converted.style} names)'
+    return {key: weights[key] for key in wanted if key in weights}, message
 
 
 def resize_bias_table(table: Tensor, window: int) -> Tensor:
@@ -120,8 +120,10 @@ def _resize_bias_tables(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -
             stage = key.split('.')[1]
             stages = changes.setdefault(f'from window {old} to {new}', [])
             stages += [] if stage in stages else [stage]
-    said = [f'{change} in stages {", ".join(stages)}' for change, stages in changes.items()]
-    return f'relative position bias tables resized (bicubic) {"; ".join(said)}' if said else ''
+    message = [f'{change} in stages {", ".join(stages)}' for change, stages in changes.items()]
+    return (
+        f'relative position bias tables resized (bicubic) {"; ".join(message)}' if message else ''
+    )
 
 
 def adapt_channels(weight: Tensor, channels: int) -> Tensor:

@@ -37,8 +37,8 @@ def check_fit(model: nn.Module, checkpoint: Mapping[str, Any], source: str, conf
     shapes = [k for k in wanted if k in found and found[k].shape != wanted[k]]
     if missing or left_over or shapes:
         faults = {'missing': missing, 'left over': left_over, 'of another shape': shapes}
-        said = ', '.join(f'{len(v)} {k} (such as {v[0]})' for k, v in faults.items() if v)
+        differences = ', '.join(f'{len(v)} {k} (such as {v[0]})' for k, v in faults.items() if v)
         raise UserError(
             f'checkpoint {source} is of another architecture than the config {config}: '
-            f'weights {said}'
+            f'weights {differences}'
         )

@@ -30,9 +30,9 @@ class Faults:
 
     def sentences(self) -> list[str]:
         """A sentence for each kind: the first fault of it, and the ids of the others."""
-        said = []
+        sentences = []
         for (_, sentence), *others in self._found.values():
             if others:
                 sentence += f' ({len(others)} more alike: {listed([n for n, _ in others])})'
-            said.append(sentence)
-        return said
+            sentences.append(sentence)
+        return sentences

@@ -100,12 +100,12 @@ def _swap_sizes(content: dict[str, Any], folder: Path) -> int:
         farthest[annotation.get('image_id')] = max(right, x + width), max(bottom, y + height)
     swapped = 0
     for image in content['images']:
-        said = image.get('width'), image.get('height')
+        declared = image.get('width'), image.get('height')
         head = look(folder / str(image.get('file_name')))
         if head is None:
             continue
         width, height = head.size
-        if width == height or said != (height, width):
+        if width == height or declared != (height, width):
             continue
         right, bottom = farthest.get(image['id'], (0, 0))
         fits = right <= width + 1 and bottom <= height + 1

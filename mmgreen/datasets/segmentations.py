@@ -146,10 +146,10 @@ def _check_sum(
     total: int, width: int, height: int, number: int, where: str, faults: Faults
 ) -> None:
     if total != width * height:
-        said = f'add up to {total} pixels' if total >= 0 else 'cannot be read'
+        why = f'add up to {total} pixels' if total >= 0 else 'cannot be read'
         faults.add(
             'sum of run lengths',
             number,
-            f'{where} has run lengths that {said}, where its image has {height} x {width} = '
+            f'{where} has run lengths that {why}, where its image has {height} x {width} = '
             f'{width * height}: export the masks again',
         )

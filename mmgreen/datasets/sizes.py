@@ -51,14 +51,14 @@ def look(path: Path) -> ImageHeader | None:
     return None
 
 
-def describe_difference(path: Any, said: tuple[int, int], found: tuple[int, int]) -> str:
+def describe_difference(path: Any, declared: tuple[int, int], found: tuple[int, int]) -> str:
     """Say that an image is of another size (width, height) than its annotations."""
     hint = ''
-    if said == found[::-1]:
+    if declared == found[::-1]:
         hint = ' (width and height are swapped: EXIF turns the image, and the annotations do not)'
     return (
         f'image {path} has {found[0]}x{found[1]} pixels, and its annotations are for '
-        f'{said[0]}x{said[1]}{hint}'
+        f'{declared[0]}x{declared[1]}{hint}'
     )
 
 
@@ -67,10 +67,10 @@ class CheckSize:
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         height, width = results['img'].shape[:2]
-        said = results['width'], results['height']
-        if said != (width, height):
+        declared = results['width'], results['height']
+        if declared != (width, height):
             raise UserError(
-                describe_difference(results['img_path'], said, (width, height))
+                describe_difference(results['img_path'], declared, (width, height))
                 + ': correct width and height, or the masks, in the annotation file'
             )
         return results

@@ -68,9 +68,9 @@ def measure_images(paths: Sequence[Path]) -> Statistics:
         pixels = array.reshape(-1, array.shape[2])
         samples.append(pixels[rng.integers(len(pixels), size=min(_PIXELS, len(pixels)))])
     if len(kinds) > 1 and deep:
-        said = ', '.join(f'{path} {c} x {dtype}' for (dtype, c), path in kinds.items())
+        listed = ', '.join(f'{path} {c} x {dtype}' for (dtype, c), path in kinds.items())
         raise UserError(
-            f'images are of different kinds (channels x type: {said}): convert them to one'
+            f'images are of different kinds (channels x type: {listed}): convert them to one'
         )
     if len(kinds) > 1:  # grey, with or without alpha: all are shown with three channels
         samples = [s[:, :3] if s.shape[1] >= 3 else s[:, :1].repeat(3, axis=1) for s in samples]

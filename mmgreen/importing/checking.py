@@ -90,7 +90,7 @@ class _Report:
     def __init__(self) -> None:
         self._faults: list[str] = []
         self._warnings: list[str] = []
-        self._said: list[str] = []
+        self._statements: list[str] = []
 
     def fault(self, text: str) -> None:
         """What no run can use."""
@@ -101,7 +101,7 @@ class _Report:
         self._warnings.append(text)
 
     def say(self, text: str) -> None:
-        self._said.append(text)
+        self._statements.append(text)
 
     def show(self) -> int:
         """Print it, the worst first; returns the number of faults."""
@@ -109,7 +109,7 @@ class _Report:
             print(f'  FAULT: {text}')
         for text in self._warnings:
             print(f'  WARNING: {text}')
-        for text in self._said:
+        for text in self._statements:
             print(f'  {text}')
         return len(self._faults)
 
@@ -122,14 +122,14 @@ def _check_images(folder: Path, report: _Report, decode: bool) -> list[Path]:
         report.fault(f'no image below {folder} (known are {", ".join(EXTENSIONS)})')
         return images
     kinds = Counter(p.suffix.lower() for p in images)
-    said = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common())
-    report.say(f'{folder}: {len(images)} images ({said})')
+    counts = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common())
+    report.say(f'{folder}: {len(images)} images ({counts})')
     if len(files) > len(images):
         others = Counter(
             p.suffix.lower() or 'no ending' for p in files if not is_image_name(p.name)
         )
-        said = ', '.join(f'{count} {kind}' for kind, count in others.most_common())
-        report.say(f'{folder}: {len(files) - len(images)} other files, not used ({said})')
+        counts = ', '.join(f'{count} {kind}' for kind, count in others.most_common())
+        report.say(f'{folder}: {len(files) - len(images)} other files, not used ({counts})')
     _count_modes(folder, images, report)
     if decode:
         _check_decoding(images, report)
@@ -144,8 +144,8 @@ def _count_modes(folder: Path, images: list[Path], report: _Report) -> None:
 
 
 def _say_modes(folder: Path, modes: Counter[str], report: _Report) -> None:
-    said = ', '.join(f'{count} {mode}' for mode, count in modes.most_common())
-    report.say(f'{folder}: modes of {modes.total()} images: {said}')
+    counts = ', '.join(f'{count} {mode}' for mode, count in modes.most_common())
+    report.say(f'{folder}: modes of {modes.total()} images: {counts}')
     deep = sum(count for mode, count in modes.items() if mode not in _PLAIN)
     if deep:
         report.warn(
@@ -215,13 +215,13 @@ def _check_heads(folder: Path, found: Annotations, missing: set[str], report: _R
     """Images are of the size that their annotations are for; their modes are counted."""
     faults = []
     modes: Counter[str] = Counter()
-    for name, said in zip(found.images, found.sizes, strict=True):
+    for name, declared in zip(found.images, found.sizes, strict=True):
         head = None if name in missing else look(folder / name)
         if head is None:  # --decode says what is no image
             continue
         modes[head.mode] += 1
-        if head.size != said and is_size(said):
-            faults.append(describe_difference(folder / name, said, head.size))
+        if head.size != declared and is_size(declared):
+            faults.append(describe_difference(folder / name, declared, head.size))
     if faults:
         report.fault(f'{len(faults)} images are of another size than annotated: {listed(faults)}')
     if modes:

@@ -71,8 +71,8 @@ def read_coco(folder: Path, files: list[Path], crowds_as_objects: bool = False) 
     """
     by_split: dict[str, list[Path]] = defaultdict(list)
     for path in files:
-        said = split_of(path.parent.name if path.name == ROBOFLOW else path.stem)
-        by_split[said or 'all'].append(path)
+        split = split_of(path.parent.name if path.name == ROBOFLOW else path.stem)
+        by_split[split or 'all'].append(path)
     notes = []
     if len(by_split) > 1 and 'all' in by_split:
         others = by_split.pop('all')

@@ -164,8 +164,8 @@ def _by_folders(images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedIma
     """Splits as folders say; where only some images are in such a folder, these only."""
     splits: dict[str, list[AnnotatedImage]] = defaultdict(list)
     for image in images:
-        said = [split for part in image.name.split('/')[:-1] if (split := split_of(part))]
-        splits[said[0] if said else 'all'].append(image)
+        named = [split for part in image.name.split('/')[:-1] if (split := split_of(part))]
+        splits[named[0] if named else 'all'].append(image)
     if len(splits) > 1:
         splits.pop('all', None)
     return dict(splits)

@@ -15,9 +15,9 @@ def image_size(path: Path) -> tuple[int, int]:
     return head.size
 
 
-def check_size(said: Sequence[int | None], size: tuple[int, int], path: Path) -> None:
+def check_size(declared: Sequence[int | None], size: tuple[int, int], path: Path) -> None:
     """Refuse annotations of an image of another size."""
-    if any(said) and tuple(said) != size:
+    if any(declared) and tuple(declared) != size:
         raise UserError(
-            f'{path} says {said[0]}x{said[1]} pixels, but the image has {size[0]}x{size[1]}'
+            f'{path} says {declared[0]}x{declared[1]} pixels, but the image has {size[0]}x{size[1]}'
         )

@@ -92,9 +92,9 @@ def divide(
     together = sum(len(group) for group in groups if len(group) > 1)
     dataset.originals.pop(source, None)
     dataset.splits = {**parts, **dataset.splits}
-    said = ', '.join(f'{len(part)} {name}' for name, part in parts.items())
+    counts = ', '.join(f'{len(part)} {name}' for name, part in parts.items())
     dataset.notes.append(
-        f'no validation images were named, so the images were divided (seed {seed}): {said}'
+        f'no validation images were named, so the images were divided (seed {seed}): {counts}'
         + (f'; {together} near-duplicates were kept together' if together else '')
     )
 

@@ -10,8 +10,8 @@ from .sizes import check_size
 def read_voc(path: Path, size: tuple[int, int], as_masks: bool) -> Iterator[dict]:
     """Instances of a VOC file: label, box, difficult or not."""
     root = ElementTree.parse(path).getroot()
-    said = [int(root.findtext(f'size/{key}') or 0) for key in ('width', 'height')]
-    check_size(said, size, path)
+    declared = [int(root.findtext(f'size/{key}') or 0) for key in ('width', 'height')]
+    check_size(declared, size, path)
     for entry in root.iter('object'):
         corners = [
             float(entry.find('bndbox').find(k).text or '') for k in ('xmin', 'ymin', 'xmax', 'ymax')

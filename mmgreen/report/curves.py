@@ -31,10 +31,10 @@ def describe_training_curves(training: Training, name: str = '') -> tuple[Sectio
         blocks.append(lines('Loss while training', losses, 'step', 'loss'))
     if reached:
         blocks.append(lines('AP while training', reached, 'step', 'AP'))
-    said, begins = '', None
+    text, begins = '', None
     if 'validation' in losses and len(losses['validation'][0]) > 1:
         begins = overfitting_from(*losses['validation'])
-        said = (
+        text = (
             'The loss on validation images does not rise: no overfitting yet.'
             if begins is None
             else f'The loss on validation images is lowest after {begins:,} steps and rises from '
@@ -48,7 +48,7 @@ def describe_training_curves(training: Training, name: str = '') -> tuple[Sectio
         },
         overfitting_from=begins,
     )
-    return Section(title, said, blocks), data
+    return Section(title, text, blocks), data
 
 
 def overfitting_from(steps: np.ndarray, losses: np.ndarray) -> int | None:

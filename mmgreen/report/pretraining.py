@@ -48,12 +48,12 @@ def describe_pretraining(training: Training) -> tuple[list[Section], dict]:
         )
         if len(x)
     ]
-    said = ''
+    text = ''
     if len(losses):
-        said = f'The loss went from {losses[0]:.4f} to {losses[-1]:.4f} in {steps[-1]:,} steps. '
+        text = f'The loss went from {losses[0]:.4f} to {losses[-1]:.4f} in {steps[-1]:,} steps. '
     if record['seconds']:
-        said += f'{record["images"] / record["seconds"]:,.1f} images/s on average.'
-    sections = [Section('Pre-training', said, charts)]
+        text += f'{record["images"] / record["seconds"]:,.1f} images/s on average.'
+    sections = [Section('Pre-training', text, charts)]
 
     health = {
         what: {

@@ -135,8 +135,8 @@ def read_plan(filename: str | Path) -> Plan:
         for key in ('detector', 'classifier')
     )
     starts: dict[str, Start] = {}
-    for name, said in found['starts'].items():
-        starts[name] = _start(name, said, starts, detector, f'starts.{name} of {filename}')
+    for name, given in found['starts'].items():
+        starts[name] = _start(name, given, starts, detector, f'starts.{name} of {filename}')
     if not detector and not classifier:
         raise UserError(f'{filename} has neither a detector nor a classifier to compare starts by')
     if detector and not found.get('labels'):
@@ -151,38 +151,38 @@ def read_plan(filename: str | Path) -> Plan:
 
 
 def _start(
-    name: str, said: Any, earlier: dict[str, Start], detector: Task | None, where: str
+    name: str, given: Any, earlier: dict[str, Start], detector: Task | None, where: str
 ) -> Start:
-    if said is None or isinstance(said, str):
-        return Start(name, checkpoint=said, detector=detector)
-    _check_keys(said, _START_KEYS, where)
-    if said.get('detector'):
+    if given is None or isinstance(given, str):
+        return Start(name, checkpoint=given, detector=detector)
+    _check_keys(given, _START_KEYS, where)
+    if given.get('detector'):
         if not detector:
             raise UserError(f'{where} has settings of a detector, and the study has none')
-        _check_keys(said['detector'], _RUN_KEYS, f'detector of {where}')
-        options = detector.cfg_options | (said['detector'].get('cfg_options') or {})
-        detector = replace(detector, **said['detector'] | {'cfg_options': options})
-    init = said.get('init')
+        _check_keys(given['detector'], _RUN_KEYS, f'detector of {where}')
+        options = detector.cfg_options | (given['detector'].get('cfg_options') or {})
+        detector = replace(detector, **given['detector'] | {'cfg_options': options})
+    init = given.get('init')
     if init is not None and init not in earlier:
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
     training = None
-    if set(said) - {'init', 'detector'}:
-        training = _task(said, _START_KEYS, where)
+    if set(given) - {'init', 'detector'}:
+        training = _task(given, _START_KEYS, where)
         if training.steps and training.minutes:
             raise UserError(f'{where} has both steps and minutes: leave out one of them')
     return Start(name, training, init=earlier.get(init), detector=detector)
 
 
-def _task(said: Any, keys: set[str], where: str) -> Task:
-    _check_keys(said, keys, where)
-    if 'config' not in said:
+def _task(given: Any, keys: set[str], where: str) -> Task:
+    _check_keys(given, keys, where)
+    if 'config' not in given:
         raise UserError(f'{where} lacks config')
     return Task(
-        said['config'], said.get('cfg_options') or {}, said.get('steps'), said.get('minutes')
+        given['config'], given.get('cfg_options') or {}, given.get('steps'), given.get('minutes')
     )
 
 
-def _check_keys(said: dict, known: set[str], where: str) -> None:
-    strange = sorted(set(said) - known)
+def _check_keys(given: dict, known: set[str], where: str) -> None:
+    strange = sorted(set(given) - known)
     if strange:
         raise UserError(f"{where} has '{strange[0]}', and can have {', '.join(sorted(known))}")

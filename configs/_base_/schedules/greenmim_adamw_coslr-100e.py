@@ -19,15 +19,11 @@ optim_wrapper = dict(
     ),
 )
 
+warm_up = dict(
+    type='LinearLR', start_factor=1e-4, by_epoch=True, begin=0, end=40, convert_to_iter_based=True
+)
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-4,
-        by_epoch=True,
-        begin=0,
-        end=40,
-        convert_to_iter_based=True,
-    ),
+    warm_up,
     dict(
         type='CosineAnnealingLR',
         T_max=60,

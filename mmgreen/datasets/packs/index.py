@@ -65,7 +65,7 @@ class Index:
             names=np.frombuffer('\n'.join(self.names).encode(), np.uint8),
         )
         members = buffer.getvalue()
-        said = dict(
+        content = dict(
             format='mmgreen pack',
             version=_VERSION,
             images=len(self.names),
@@ -74,10 +74,10 @@ class Index:
             members=hashlib.sha256(members).hexdigest(),
             shards=[asdict(shard) for shard in self.shards],
         )
-        return {MEMBERS: members, INDEX: json.dumps(said, indent=1).encode()}
+        return {MEMBERS: members, INDEX: json.dumps(content, indent=1).encode()}
 
 
-def read_index(said: bytes, members: bytes, where: str) -> Index:
+def read_index(content: bytes, members: bytes, where: str) -> Index:
     """The index of two files.
 
     Args:
@@ -89,7 +89,7 @@ def read_index(said: bytes, members: bytes, where: str) -> Index:
         UserError: If they are torn, do not belong together, or are of another version.
     """
     try:
-        found = json.loads(said)
+        found = json.loads(content)
         version = found['version']
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

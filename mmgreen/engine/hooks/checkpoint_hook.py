@@ -53,9 +53,9 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
             return
         if isinstance(runner.optim_wrapper, OptimWrapper):  # one optimizer
             merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
-        for said in ignored_settings(runner, checkpoint):
+        for message in ignored_settings(runner, checkpoint):
             print_log(
-                f"Resumed with the saved settings: {said}, and the checkpoint's is used; for a new run "
+                f"Resumed with the saved settings: {message}, and the checkpoint's is used; for a new run "
                 'that starts from the weights, use load_from instead of resume',
                 logger='current',
                 level=logging.WARNING,

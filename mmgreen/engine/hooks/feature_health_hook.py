@@ -108,7 +108,7 @@ class FeatureHealthHook(Hook):
             return
         ranks = [effective_rank(features.flatten(0, 1)) for features in stages]
         within = [share_within_images(features) for features in stages]
-        said = (
+        message = (
             f'Features by stage: effective rank {_listed(ranks, 1)}, share of variance within '
             f'images {_listed(within, 2)}'
         )
@@ -116,8 +116,8 @@ class FeatureHealthHook(Hook):
         scalars |= {f'{WITHIN}{i}': share for i, share in enumerate(within, 1)}
         if 1 < self._labels.max() + 1 <= len(self._labels) / 4:
             scalars[KNN] = _neighbours(stages[-1].mean(1), self._labels)
-            said += f', nearest neighbours {scalars[KNN]:.1f} %'
-        runner.logger.info(said)
+            message += f', nearest neighbours {scalars[KNN]:.1f} %'
+        runner.logger.info(message)
         unit, step = ('epoch', runner.iter) if self.by_epoch else ('iter', done)
         runner.visualizer.add_scalars(scalars | {unit: done}, step=step)
         if done:

@@ -39,6 +39,6 @@ def why_no_gpu() -> str:
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        said = ' '.join(str(error).split())
-        return f'PyTorch for CUDA {torch.version.cuda} cannot use the driver ({said})'
+        reason = ' '.join(str(error).split())
+        return f'PyTorch for CUDA {torch.version.cuda} cannot use the driver ({reason})'
     return 'the driver is loaded and lists no GPU'

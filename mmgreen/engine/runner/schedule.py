@@ -25,14 +25,14 @@ def warn_of_schedules(schedulers: Sequence[dict[str, Any]], epochs: int | None, 
             continue
         kind, where = scheduler.get('type'), f'param_scheduler.{i}'
         late = [m for m in scheduler.get('milestones') or [] if m >= length]
-        said = None
+        message = None
         if late:
-            said = f'{kind} changes the learning rate at {late}, after the end'
+            message = f'{kind} changes the learning rate at {late}, after the end'
         elif (scheduler.get('end') or 0) > length:
-            said = f'{kind} goes on until {scheduler["end"]}'
-        if said:
+            message = f'{kind} goes on until {scheduler["end"]}'
+        if message:
             print_log(
-                f'The run has {length} {unit}, but {said} ({where}): the learning rate will not '
+                f'The run has {length} {unit}, but {message} ({where}): the learning rate will not '
                 'follow its whole schedule',
                 logger='current',
                 level=logging.WARNING,

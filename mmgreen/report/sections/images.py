@@ -82,8 +82,8 @@ def _draw(comparison: Comparison, kind: str, folder: Path) -> list[Row]:
         pictures = [draw_example(truth, image_id, image, None, caption)]
         for r in those:
             value = comparison.parts[r][kind].image_f1[i]
-            said = 'no object, none found' if np.isnan(value) else f'F1 {value:.2f}'
-            caption = f'{runs[r].name}: {said}'
+            caption = 'no object, none found' if np.isnan(value) else f'F1 {value:.2f}'
+            caption = f'{runs[r].name}: {caption}'
             pictures.append(draw_example(truth, image_id, image, detections[r], caption))
         rows.append(Row(pictures))
     return rows

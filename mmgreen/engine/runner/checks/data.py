@@ -166,12 +166,12 @@ def _check_some_sizes(found: Annotations, folder: str, turned: bool) -> None:
     The others are looked at when they are loaded, turned as EXIF says or not.
     """
     pairs = list(zip(found.images, found.sizes, strict=True))
-    for name, said in evenly_spaced(pairs, _MOST_COMPARED):
+    for name, declared in evenly_spaced(pairs, _MOST_COMPARED):
         head = look(Path(folder, name))
         size = head and (head.size if turned else head.stored)
-        if size and size != said:
+        if size and size != declared:
             raise UserError(
-                f'{describe_difference(osp.join(folder, name), said, size)}: correct width '
+                f'{describe_difference(osp.join(folder, name), declared, size)}: correct width '
                 f'and height, or the masks, in {found.path}; tools/datasets/check.py lists all'
             )
 
