@@ -7,48 +7,59 @@
 import argparse
 import ast
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / 'mmgreen'
 #: From what stands alone to what needs all others: a room imports from those above it only.
 LEVELS = (
-    ('sparse', 'checkpoints', 'datasets', 'evaluation'),
-    ('models', 'config', 'deploy'),
-    ('engine', 'visualization', 'benchmark', 'recipes'),
-    ('report',),
-    ('apis', 'study'),
-    ('serve',),
+    ('sparse', 'checkpoints', 'datasets', 'evaluation', 'config'),
+    ('models', 'importing', 'deploy'),
+    ('visualization', 'recipes'),
+    ('engine',),
+    ('report', 'benchmark'),
+    ('apis',),
+    ('study', 'serve'),
+    ('cli',),
 )
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Rooms of this package that a file imports, at its top or within functions."""
+def named(path: Path) -> Iterator[str]:
+    """Modules of this package that a file names: imports, also within functions, and strings."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names = [node.module]
+            yield node.module
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name.startswith('mmgreen.'):
-                yield name.split('.')[1]
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value  # as of a registry, or of a process
+
+
+def registered(rooms: set[str]) -> dict[str, str]:
+    """The room of each module that configs name."""
+    return {
+        node.name: room
+        for room in rooms
+        for path in (PACKAGE / room).rglob('*.py')
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any('register_module' in ast.unparse(each) for each in node.decorator_list)
+    }
 
 
 def imports() -> dict[str, set[str]]:
-    """For each room the others that it imports; single files of the package are no rooms."""
+    """For each room the others that it names; single files of the package are no rooms."""
     rooms = {path.name for path in PACKAGE.iterdir() if (path / '__init__.py').is_file()}
     rooms -= {'compat'}  # it imports nothing of ours, and everything stands on it
-    return {
-        room: {
-            other
-            for path in (PACKAGE / room).rglob('*.py')
-            for other in imported(path)
-            if other in rooms and other != room
-        }
-        for room in rooms
-    }
+    places = {room: room for room in rooms} | registered(rooms)
+    found: dict[str, set[str]] = {room: set() for room in rooms}
+    for room in rooms:
+        for path in (PACKAGE / room).rglob('*.py'):
+            names = (re.match(r'mmgreen\.(\w+)(\.\w+)*$', name) for name in named(path))
+            found[room] |= {places[name[1]] for name in names if name and name[1] in places}
+        found[room] -= {room}
+    return found
 
 
 def draw() -> str:
@@ -57,16 +68,16 @@ def draw() -> str:
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
-    figure = Figure(figsize=(10, 6.4))
+    figure = Figure(figsize=(10, 9))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     places = {}
     for level, rooms in enumerate(LEVELS):
         for i, room in enumerate(rooms):
             aside = 0.9 * (-1) ** level  # so that few arrows run through a box
-            places[room] = ((i + 1) / (len(rooms) + 1) * 10 + aside, 5.8 - 1.3 * level)
+            places[room] = ((i + 1) / (len(rooms) + 1) * 10 + aside, 8.4 - 1.1 * level)
     axes.set_xlim(0, 10)
-    axes.set_ylim(0, 6.4)
+    axes.set_ylim(0, 9)
     for room, others in sorted(imports().items()):
         x, y = places[room]
         for other in sorted(others):

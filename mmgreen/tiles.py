@@ -17,6 +17,9 @@ _SAME = 0.5
 #: Tiles smaller than this are smaller than what one token of the last stage sees.
 _LEAST = 64
 
+#: Pixels of an image from which Pillow refuses it, and from which it takes gigabytes.
+MOST_PIXELS = 178_956_970
+
 
 @dataclass(frozen=True)
 class Tiling:

@@ -88,7 +88,7 @@ class Detector:
         return list(self.stream(images))
 
     def stream(self, images: Image | Sequence[Image]) -> Iterator['DetDataSample']:
-        """As a call, one sample after the other, so that no more than a batch is in memory."""
+        """Do what a call does, one sample after the other, so that no more than a batch is in memory."""
         if isinstance(images, str | os.PathLike) and os.path.isdir(images):
             images = images_below(images)
         listed, together = as_list(images), 1 if self._tiling else self._batch_size
@@ -131,12 +131,12 @@ def detect(
     """Detect objects once; where there are several calls, a :class:`Detector` loads once.
 
     Args:
-        config: As of :class:`Detector`.
-        checkpoint: As of :class:`Detector`.
+        config: See :class:`Detector`.
+        checkpoint: See :class:`Detector`.
         images: As of a call of it.
-        cfg_options: As of :class:`Detector`.
-        tile: As of :class:`Detector`.
-        overlap: As of :class:`Detector`.
+        cfg_options: See :class:`Detector`.
+        tile: See :class:`Detector`.
+        overlap: See :class:`Detector`.
 
     Returns:
         As a call of it.

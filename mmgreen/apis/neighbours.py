@@ -55,7 +55,7 @@ def classify_by_neighbours(
         config: Classification config; its ``randomness.seed``, by default 0, draws the weights
             that no checkpoint has.
         ks: Numbers of neighbours that vote.
-        temperature: As of :func:`~mmgreen.evaluation.knn_predict`.
+        temperature: See :func:`~mmgreen.evaluation.knn_predict`.
         device: Device; by default the GPU, or else the CPU.
         cfg_options: Settings to change, by dotted names.
 

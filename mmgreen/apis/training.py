@@ -76,10 +76,10 @@ def finetune(
         config: Its config.
         checkpoint: What the backbone starts from, in any format that
             ``model.backbone.init_cfg`` takes; by default as the config says.
-        work_dir: As of :func:`pretrain`.
-        cfg_options: As of :func:`pretrain`.
-        resume: As of :func:`pretrain`.
-        data: As of :func:`pretrain`.
+        work_dir: See :func:`pretrain`.
+        cfg_options: See :func:`pretrain`.
+        resume: See :func:`pretrain`.
+        data: See :func:`pretrain`.
 
     Returns:
         The best checkpoint where the config keeps one (``save_best``), or else the last.

@@ -38,7 +38,7 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
     """The rows in Markdown, readable on a terminal; below them what steps spend time on.
 
     Args:
-        rows: As of :func:`summarise`.
+        rows: See :func:`summarise`.
         batch_size: Images a step.
         devices: Add the days that a config's epochs over ImageNet-1K take on so
             many devices.

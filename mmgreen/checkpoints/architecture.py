@@ -59,7 +59,7 @@ class SwinArchitecture:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Of mmpretrain's SwinTransformer."""
+        """The settings of mmpretrain's SwinTransformer."""
         return dict(
             type='SwinTransformer',
             arch=dict(embed_dims=self.embed_dims, depths=self.depths, num_heads=self.num_heads),
@@ -140,7 +140,7 @@ class TwinsArchitecture:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Of mmpretrain's SVT or PCPVT."""
+        """The settings of mmpretrain's SVT or PCPVT."""
         count = len(self.depths)
         arch = dict(
             embed_dims=list(self.embed_dims),

@@ -23,7 +23,7 @@ def load_backbone(backbone: nn.Module, filename: str, prefix: str | None = None)
         prefix: Read only what stands under this name, such as ``'teacher.'``.
 
     Raises:
-        UserError: As :func:`read_backbone`. The backbone is unchanged then.
+        UserError: See :func:`read_backbone`. The backbone is unchanged then.
     """
     weights, message = read_backbone(backbone, filename, prefix)
     backbone.load_state_dict(weights, strict=False)

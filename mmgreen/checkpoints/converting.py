@@ -74,7 +74,7 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
     channel-major.
 
     Args:
-        state: As of :func:`unwrap`.
+        state: See :func:`unwrap`.
 
     Returns:
         All that was converted; tensors that need no new order are shared.
@@ -125,7 +125,7 @@ def revert(
     """Give weights the names of another project: the inverse of :func:`convert`.
 
     Args:
-        weights: As of :class:`Converted`.
+        weights: See :class:`Converted`.
         style: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
         prefix: What to put before the names of the backbone.
         kind: What else to write: one of :data:`KINDS`; a classifier by default.

@@ -47,7 +47,7 @@ SWIN = Family(
         'official': 'layers.0.blocks.0.attn.qkv.weight',
     },
 )
-#: Of SVT and PCPVT; timm has the official names.
+#: Names of SVT and PCPVT; timm has the official ones.
 TWINS = Family(
     'Twins',
     'Twins',

@@ -19,7 +19,7 @@ from mmgreen.errors import UserError
 #: set it on ``--allow-pickle``; worker processes inherit it.
 ALLOW_PICKLE = 'MMGREEN_ALLOW_PICKLE'
 _HUB = 'hf://'
-#: Of a folder of timm's layout.
+#: What a folder of timm's layout holds.
 _WEIGHTS = 'model.safetensors'
 
 
@@ -30,7 +30,7 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
         filename: A file on this machine, of torch or safetensors; a folder of timm's layout, with
             ``model.safetensors``; or such a one of the Hugging Face Hub, ``hf://OWNER/NAME`` or
             ``hf://OWNER/NAME@REVISION``, which is downloaded once.
-        map_location: As of :func:`torch.load`.
+        map_location: See :func:`torch.load`.
 
     Returns:
         The dict that was saved.

@@ -43,8 +43,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     from mmgreen.apis import open_run, run_test
-    from mmgreen.config import load_config, show_in, tile_test
-    from mmgreen.engine import leaving_at_once
+    from mmgreen.config import load_config, show_in
+    from mmgreen.engine import leaving_at_once, tile_test
 
     with leaving_at_once(), one_sentence():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)

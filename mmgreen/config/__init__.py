@@ -4,12 +4,9 @@ from .loading import load_config
 from .nodes import innermost, set_num_classes, walk
 from .outputs import BACKENDS, log_to, show_in
 from .switches import resume_from, scale_rate, use_amp
-from .tiling import MOST_PIXELS, TILED, tile_test
 
 __all__ = [
     'BACKENDS',
-    'MOST_PIXELS',
-    'TILED',
     'innermost',
     'load_config',
     'log_to',
@@ -17,7 +14,6 @@ __all__ = [
     'scale_rate',
     'set_num_classes',
     'show_in',
-    'tile_test',
     'use_amp',
     'walk',
 ]

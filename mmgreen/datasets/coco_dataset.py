@@ -35,7 +35,7 @@ class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
         ann_file: Annotation file, below ``data_root``.
         data_root: Folder of the dataset.
         metainfo: ``dict(classes=...)`` to choose a part of the categories, or their order.
-        **kwargs: As of :class:`mmdet.datasets.CocoDataset`.
+        **kwargs: See :class:`mmdet.datasets.CocoDataset`.
 
     Raises:
         UserError: If the annotation file is missing or not in COCO format, or lacks

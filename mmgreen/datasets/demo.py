@@ -8,6 +8,7 @@ an unlabelled split for pre-training.
 import json
 import shutil
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -55,9 +56,9 @@ def make_demo(
     Raises:
         UserError: If something else is in the folder.
     """
-    recipe = dict(train=train, val=val, unlabelled=unlabelled, size=size, seed=seed)
-    done = folder / 'recipe.json'
-    if done.exists() and json.loads(done.read_text()) == recipe:
+    settings = dict(train=train, val=val, unlabelled=unlabelled, size=size, seed=seed)
+    done = folder / 'demo.json'
+    if done.exists() and json.loads(done.read_text()) == settings:
         return False
     if folder.exists():
         raise UserError(
@@ -69,7 +70,7 @@ def make_demo(
     _write_labelled(partial, 'train', train, size, seed)
     _write_labelled(partial, 'val', val, size, seed)
     _write_unlabelled(partial, unlabelled, size, seed)
-    (partial / 'recipe.json').write_text(json.dumps(recipe))
+    (partial / 'demo.json').write_text(json.dumps(settings))
     partial.rename(folder)
     return True
 
@@ -265,7 +266,12 @@ def _write_labelled(folder: Path, split: str, count: int, size: int, seed: int) 
 def _write_unlabelled(folder: Path, count: int, size: int, seed: int) -> None:
     """Pictures for pre-training."""
     (folder / 'unlabelled').mkdir()
-    for i in track(range(count), 'unlabelled'):
+
+    def write(i: int) -> None:
         rng = np.random.default_rng([seed, zlib.crc32(b'unlabelled'), i])
         path = folder / 'unlabelled' / f'{i:06d}.jpg'
         cv2.imwrite(str(path), _scene(rng, size)[0], [cv2.IMWRITE_JPEG_QUALITY, 92])
+
+    with ThreadPoolExecutor() as pool:
+        for _ in track(pool.map(write, range(count)), 'unlabelled', total=count):
+            pass

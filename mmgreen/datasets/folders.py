@@ -23,7 +23,7 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
     Args:
         data_root: Folder, or address of a store (``s3://bucket/folder``).
         data_prefix: Folder below ``data_root`` to look in.
-        **kwargs: As of :class:`mmpretrain.datasets.CustomDataset`.
+        **kwargs: See :class:`mmpretrain.datasets.CustomDataset`.
 
     Raises:
         UserError: If there is no image.
@@ -71,7 +71,7 @@ class LabelledDataset(UnlabelledDataset):
         data_root: Folder.
         data_prefix: Folder below ``data_root`` with one folder for each class.
         ann_file: A list of images and class numbers instead, below ``data_root``.
-        **kwargs: As of :class:`mmpretrain.datasets.CustomDataset`.
+        **kwargs: See :class:`mmpretrain.datasets.CustomDataset`.
 
     Raises:
         UserError: If there is no image.

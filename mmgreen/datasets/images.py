@@ -23,7 +23,7 @@ def is_image_name(name: str) -> bool:
 
 
 def evenly_spaced(items: Sequence[T], most: int) -> Sequence[T]:
-    """So many of them at most, from the first on: what is true of many is seen in some."""
+    """Take at most so many items, evenly spaced, from the first on."""
     return items[:: max(1, -(-len(items) // most))]
 
 

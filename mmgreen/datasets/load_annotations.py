@@ -19,14 +19,14 @@ class LoadAnnotations(MMDetLoadAnnotations):
     such as CopyPaste, which want bitmaps.
 
     Args:
-        **kwargs: As of :class:`mmdet.datasets.transforms.LoadAnnotations`.
+        **kwargs: See :class:`mmdet.datasets.transforms.LoadAnnotations`.
     """
 
     def _load_masks(self, results: dict[str, Any]) -> None:
         height, width = results['ori_shape']
         masks = self._process_masks(results)
         if all(isinstance(mask, list) for mask in masks):
-            # Of whole numbers mmdet would cut off what scaling adds to them.
+            # mmdet would cut off what scaling adds to whole numbers.
             polygons = [[part.astype(np.float64) for part in mask] for mask in masks]
             results['gt_masks'] = PolygonMasks(polygons, height, width)
         else:

@@ -11,7 +11,7 @@ from rich.progress import track
 from mmgreen.errors import UserError
 from mmgreen.images import Levels, is_deep, read_array
 
-#: Of how many images, and of how many pixels of each.
+#: So many images are measured, by so many pixels of each.
 _IMAGES, _PIXELS = 200, 20_000
 #: Percentiles of all values that become black and white.
 _BLACK, _WHITE = 0.1, 99.9

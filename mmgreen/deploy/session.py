@@ -6,7 +6,7 @@ from typing import Any
 
 from mmgreen.errors import UserError
 
-#: Of the inputs, outputs and metadata of a file; other numbers are not read.
+#: Number of the format of inputs, outputs and metadata; files of other numbers are not read.
 FORMAT = 1
 
 

@@ -22,6 +22,7 @@ from .runner import (
     leaving_at_once,
     own_scope,
     prepare_run,
+    tile_test,
 )
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     'leaving_at_once',
     'own_scope',
     'prepare_run',
+    'tile_test',
 ]

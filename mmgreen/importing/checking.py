@@ -17,7 +17,7 @@ from mmgreen.images import is_deep
 from .coco_files import find_coco_files, image_folder
 from .recognising import read_dataset
 
-#: Of how many images of a folder without annotations the modes are counted.
+#: The modes of so many images are counted in a folder without annotations.
 _MOST_OPENED = 2000
 #: Modes of eight bits.
 _PLAIN = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')

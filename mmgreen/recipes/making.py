@@ -33,7 +33,7 @@ _PRETRAINING = dict(
 )
 
 
-#: Of how many images it is asked whether they have more than eight bits.
+#: So many images are looked at to see whether they have more than eight bits.
 _MOST_OPENED = 50
 
 

@@ -6,7 +6,7 @@ from .detector import choose as choose_detector
 from .machine import Machine
 from .traits import Traits
 
-#: Of a recipe in configs/own_data: side of its crops, batch, steps, learning rate.
+#: What a recipe in configs/own_data has: side of its crops, batch, steps, learning rate.
 _KNOWN = dict(
     nano=(64, 32, 4000, 1e-3),
     tiny=(160, 128, 10_000, 4e-4),

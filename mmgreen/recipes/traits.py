@@ -9,7 +9,7 @@ from mmgreen.datasets.sizes import look
 from mmgreen.errors import UserError
 from mmgreen.importing import Dataset
 
-#: Of how many images the sizes are read where annotations do not say them.
+#: So many images are opened where annotations do not say their sizes.
 _MOST_OPENED = 200
 
 

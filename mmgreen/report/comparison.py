@@ -115,7 +115,7 @@ def mean_part(parts: Sequence[Part]) -> Part:
 
 
 def _mean(values: Sequence[Any]) -> Any:
-    """Of numbers or arrays, or of dicts of them."""
+    """The mean of numbers or arrays, or of dicts of them."""
     if isinstance(values[0], dict):
         return {key: _mean([value[key] for value in values]) for key in values[0]}
     return np.mean(values, axis=0)

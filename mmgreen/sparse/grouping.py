@@ -269,7 +269,7 @@ def fixed_grouping(counts: Sequence[int] | Ints, shape: tuple[int, int]) -> Grou
         shape: Number and size, of :func:`fixed_shape`.
 
     Returns:
-        As of :func:`optimal_grouping`.
+        See :func:`optimal_grouping`.
     """
     counts = _checked(counts)
     most, size = shape

@@ -207,7 +207,7 @@ def _describe_time(
 def _parts_of_starts(
     plan: Plan, detected: dict[int, Comparison], kind: str
 ) -> dict[str, list[Part]]:
-    """Of each start, its detectors of each number of labelled images."""
+    """For each start, its detectors by the number of labelled images."""
     return {name: [c.of_kind(kind)[name] for c in detected.values()] for name in plan.starts}
 
 

@@ -19,7 +19,7 @@ from mmgreen.apis.inference import load_model
 from mmgreen.config import load_config
 from mmgreen.deploy import ExportedDetector, open_session, preparation
 from mmgreen.deploy.onnx_file import exportable
-from mmgreen.engine import build_model
+from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
 
 CONFIG = ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
@@ -106,7 +106,8 @@ def test_labels_mean_what_they_meant_in_training(exported, demo, tmp_path):
     (tmp_path / 'other.json').write_text(json.dumps(content))
     cfg = load_config(CONFIG, OPTIONS | {'data_root': f'{demo}/'})
     cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'reversed.json')
-    open_run(cfg, 'test', str(exported))
+    with own_scope(cfg):
+        open_run(cfg, 'test', str(exported))
     assert list(cfg.test_dataloader.dataset.metainfo.classes) == CLASSES
     cfg = load_config(CONFIG, OPTIONS | {'data_root': f'{demo}/'})
     cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'other.json')

@@ -58,7 +58,7 @@ def carafe_forward(
     output: Tensor,
     **settings: int,
 ) -> None:
-    """As :func:`carafe_naive_forward`; ``rfeatures`` keeps the features for the backward pass."""
+    """Compute what :func:`carafe_naive_forward` does; ``rfeatures`` keeps the features for the backward pass."""
     rfeatures.copy_(features)
     carafe_naive_forward(features, masks, output, **settings)
 
@@ -75,7 +75,7 @@ def carafe_backward(
     grad_masks: Tensor,
     **settings: int,
 ) -> None:
-    """As :func:`carafe_naive_backward`, of what :func:`carafe_forward` has kept."""
+    """Compute what :func:`carafe_naive_backward` does, from what :func:`carafe_forward` has kept."""
     carafe_naive_backward(grad_output, rfeatures, masks, grad_input, grad_masks, **settings)
 
 

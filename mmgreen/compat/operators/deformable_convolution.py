@@ -82,7 +82,7 @@ def modulated_deform_conv_forward(
     (`DCNv2 <https://arxiv.org/abs/1811.11168>`_, eq. 1).
 
     Args:
-        input: As of :func:`deform_conv_forward`, as all that is not named here.
+        input: See :func:`deform_conv_forward`, as all that is not named here.
         weight: Alike.
         bias: (out channels,), if ``with_bias``.
         ones: Not used.
@@ -155,7 +155,7 @@ def _modulated(settings: dict[str, Any]) -> Callable[..., Tensor]:
 
 
 def _convolve(input: Tensor, offset: Tensor, weight: Tensor, **settings: Any) -> Tensor:
-    """In float32 or more: torchvision has no kernel of lower precision on a CPU, nor of bfloat16."""
+    """Convert to float32 or more: torchvision has no kernel of lower precision on a CPU, nor of bfloat16."""
     wide = torch.promote_types(input.dtype, torch.float32)
     sides = [
         (size + 2 * p - d * (k - 1) - 1) // s + 1

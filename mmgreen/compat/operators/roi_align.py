@@ -84,7 +84,7 @@ def _parts(
     return [(~vast, 0), (vast, _MOST_SAMPLES)]
 
 
-#: Of the side of a bin on a CPU: of a region of 7 x 7 bins that spans 448 pixels of the map.
+#: Samples along the side of a bin on a CPU: a region of 7 x 7 bins then spans 448 pixels of the map.
 _MOST_SAMPLES = 64
 
 

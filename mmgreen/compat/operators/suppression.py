@@ -39,7 +39,7 @@ def softnms(
         sigma: Of ``method`` 2.
         min_score: What falls below is dropped.
         method: 0 drops overlapping boxes, 1 lowers their scores by the overlap, 2 by a Gaussian.
-        offset: As of :func:`nms`.
+        offset: See :func:`nms`.
 
     Returns:
         Indices of what is kept, int64.

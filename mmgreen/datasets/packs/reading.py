@@ -117,7 +117,7 @@ def open_pack(address: str) -> Pack:
     """The pack at an address, opened once in a process.
 
     Raises:
-        UserError: As of :class:`Pack`.
+        UserError: See :class:`Pack`.
     """
     return _opened(address, os.getpid())  # connections and their threads end with a fork
 

@@ -29,7 +29,7 @@ IMAGES_PER_SHARD = 5000
 #: Images that are not in the pack, and why.
 LEFT_OUT = 'left_out.txt'
 _BEGUN = 'packing.json'
-# Of images that are reduced; the others are copied as they are.
+# JPEG quality of images that are reduced; the others are copied as they are.
 _QUALITY = 92
 _BLOCK = 512  # of a tar
 

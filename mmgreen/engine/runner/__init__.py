@@ -6,7 +6,7 @@ from .loops import ResumableEpochLoop, ResumableIterLoop
 from .model import build_model, own_scope
 from .prepare import prepare_run
 from .processes import leaving_at_once
-from .tiled_test_loop import TiledTestLoop
+from .tiled_test_loop import TiledTestLoop, tile_test
 
 __all__ = [
     'ResumableEpochLoop',
@@ -18,4 +18,5 @@ __all__ = [
     'leaving_at_once',
     'own_scope',
     'prepare_run',
+    'tile_test',
 ]

@@ -15,7 +15,7 @@ def build_runner(cfg: Config, restartable: bool = False) -> Runner:
 
     Args:
         cfg: Completed.
-        restartable: As of :func:`settle_start`.
+        restartable: See :func:`settle_start`.
 
     Raises:
         UserError: As :func:`join_processes` and :func:`settle_start`.

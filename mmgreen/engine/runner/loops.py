@@ -88,7 +88,7 @@ class ResumableIterLoop(_ResumableLoop, IterBasedTrainLoop):
         self.position: int | None = None
 
     def skip_iter(self, num_iters: int) -> None:
-        """In the place of mmengine's way to pass over what was trained on."""
+        """Pass over what was trained on, in the place of mmengine's way."""
         passed = num_iters if self.position is None else self.position
         self.dataloader.seek(passed, num_iters, until=self._max_iters)
 

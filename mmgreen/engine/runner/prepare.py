@@ -12,9 +12,9 @@ def prepare_run(cfg: Config, mode: str, known: tuple[tuple[str, ...], str] | Non
     Args:
         cfg: Changed in place, if it is sound.
         mode: ``'train'`` or ``'test'``.
-        known: As of :func:`~mmgreen.engine.runner.checks.check_run`.
+        known: See :func:`~mmgreen.engine.runner.checks.check_run`.
 
     Raises:
-        UserError: As :func:`~mmgreen.engine.runner.checks.check_run`.
+        UserError: See :func:`~mmgreen.engine.runner.checks.check_run`.
     """
     complete(cfg, mode, check_run(cfg, mode, known))

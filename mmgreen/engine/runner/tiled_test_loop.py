@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.transforms import LoadImageFromFile
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.runner import TestLoop
 
@@ -18,6 +19,37 @@ from .model import unwrapped
 _DRAWN = 50_000_000
 
 
+#: The name of the loop in configs.
+TILED = 'mmgreen.TiledTestLoop'
+
+
+def tile_test(cfg: Config, tile: int, overlap: float = 0.2) -> None:
+    """Let a test cut images into tiles.
+
+    Args:
+        cfg: Changed in place.
+        tile: Side of a tile in pixels.
+        overlap: Share of it that neighbours have in common.
+
+    Raises:
+        UserError: If tile or overlap make no sense, or the config tests nothing.
+    """
+    Tiling(tile, overlap)
+    if not cfg.get('test_dataloader'):
+        raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
+    fp16 = (cfg.get('test_cfg') or {}).get('fp16', False)
+    # On a CPU several tiles at once are no faster, and take as much more memory.
+    together = 4 if torch.cuda.is_available() else 1
+    cfg.test_cfg = ConfigDict(
+        type=TILED, tile=tile, overlap=overlap, batch_size=together, fp16=fp16
+    )
+    # A large image is loaded where it is used: handing it over would take its memory twice.
+    cfg.test_dataloader.update(batch_size=1, num_workers=0)
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step.type == 'LoadImageFromFile':  # Pillow refuses large ones, and takes more memory
+            step.setdefault('imdecode_backend', 'cv2')
+
+
 @LOOPS.register_module()
 class TiledTestLoop(TestLoop):
     """mmengine's loop, which lets a detector see one tile at a time.
@@ -26,13 +58,13 @@ class TiledTestLoop(TestLoop):
     evaluator sees whole images. ``tools/test.py --tile`` uses it.
 
     Args:
-        runner: As of :class:`mmengine.runner.TestLoop`.
-        dataloader: As there; its batches are of one image.
-        evaluator: As there.
+        runner: See :class:`mmengine.runner.TestLoop`.
+        dataloader: Its batches are of one image.
+        evaluator: See :class:`mmengine.runner.TestLoop`.
         tile: Side of a tile in pixels.
         overlap: Share of it that neighbours have in common.
         batch_size: Tiles that go through the model together.
-        fp16: As there.
+        fp16: See :class:`mmengine.runner.TestLoop`.
 
     Raises:
         UserError: If tile or overlap make no sense, or the pipeline loads no image.

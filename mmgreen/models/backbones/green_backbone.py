@@ -196,7 +196,7 @@ class GreenBackbone(BaseModule):
             the last stage that is row-major over an image's tokens.
 
         Raises:
-            UserError: As :meth:`plan_layout`.
+            UserError: See :meth:`plan_layout`.
         """
         if mask is None:
             return super().forward(x)

@@ -34,7 +34,7 @@ class GreenSwinTransformer(GreenBackbone, SwinTransformer):
     Its attention keeps no matrix on either path (:class:`mmgreen.models.layers.WindowAttention`).
 
     Args:
-        *args: As of :class:`mmpretrain.models.SwinTransformer`.
+        *args: See :class:`mmpretrain.models.SwinTransformer`.
         **kwargs: As of :class:`mmpretrain.models.SwinTransformer` and
             :class:`GreenBackbone`.
     """

@@ -108,8 +108,8 @@ def test_configs_for_gpus_run_without_one(demo, monkeypatch):
         ),
         (
             DETECT,
-            {'train_dataloader.dataset.ann_file': 'recipe.json'},
-            r'recipe.json is not in COCO format',
+            {'train_dataloader.dataset.ann_file': 'demo.json'},
+            r'demo.json is not in COCO format',
         ),
         (
             PRETRAIN,

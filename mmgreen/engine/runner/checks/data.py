@@ -8,15 +8,18 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from mmgreen.config import MOST_PIXELS, TILED, innermost
+from mmgreen.config import innermost
 from mmgreen.datasets.annotations import Annotations, read_annotations
 from mmgreen.datasets.class_folders import read_class_folders
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.packs import open_pack
 from mmgreen.datasets.sizes import describe_difference, look
 from mmgreen.errors import UserError
+from mmgreen.tiles import MOST_PIXELS
 
-#: Of how many images of a dataset the sizes are compared before a run.
+from ..tiled_test_loop import TILED
+
+#: The sizes of so many images of a dataset are compared before a run.
 _MOST_COMPARED = 200
 
 
@@ -161,7 +164,7 @@ def _check_annotations(
 
 
 def _check_some_sizes(found: Annotations, folder: str, turned: bool) -> None:
-    """Of some images, evenly spaced: what is wrong with one is mostly wrong with many.
+    """Compare the sizes of some images, evenly spaced: a fault of one is mostly a fault of many.
 
     The others are looked at when they are loaded, turned as EXIF says or not.
     """

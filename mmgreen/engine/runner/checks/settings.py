@@ -25,7 +25,7 @@ _READ = {
 _VARIABLES = {'train_dataset', 'val_dataset', 'test_dataset', 'tta_cfg', 'vis_backends'}
 #: How alike a top-level key must be to a known one to be taken for a slip.
 _ALIKE = 0.85
-#: Of mmdet, which import their package when they are built.
+#: Modules of mmdet that import their package when they are built.
 _PANOPTIC = ('LoadPanopticAnnotations', 'CocoPanopticMetric')
 
 
@@ -60,7 +60,7 @@ def check_settings(cfg: Config) -> None:
             raise UserError(f"{path}: there is no '{kind}'")
         settings = _settings(module)
         for key in node:
-            if key not in settings and key not in ('type', '_scope_'):
+            if key not in settings and key not in ('type', '_scope_', '_delete_'):
                 raise UserError(
                     f"{path}: {kind} has no setting '{key}'; it has {', '.join(sorted(settings))}"
                 )
