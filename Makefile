@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
 READY := $(VENV)/.mmgreen-ready
+DEV := $(VENV)/.mmgreen-dev-ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt
 # One worker a core and one thread a worker: two that share cores take five times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
@@ -20,16 +21,16 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 
 quickstart: $(READY)
 	@$(BIN)/python tools/quickstart.py
 
-test: $(READY)
+test: $(DEV)
 	@$(PYTEST) -m 'not slow'
 
-test-slow: $(READY)
+test-slow: $(DEV)
 	@$(PYTEST) -m slow
 
 test-all: test test-slow
 
 # See docs/gpu.md.
-gpu-check: $(READY)
+gpu-check: $(DEV)
 	@$(BIN)/python -m pytest -m gpu
 	@$(BIN)/python -m pytest tests/tools/test_distributed.py -k 'killed or evaluates'
 	@$(BIN)/python tools/analysis/benchmark.py $(wildcard configs/greenmim/*100e*.py \
@@ -51,20 +52,20 @@ release-model: $(READY)
 	@$(BIN)/python -m zipfile -c dist/greenmim_swin-nano_imagenette.zip $(MODEL)/asset/*
 	@ls -l dist/greenmim_swin-nano_imagenette.zip
 
-lint: $(READY)
+lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(READY)
+format: $(DEV)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(READY)
+docs: $(DEV)
 	@$(BIN)/python docs/rooms.py docs/images/rooms.svg
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-wheel: $(READY)
+wheel: $(DEV)
 	@$(BIN)/python -m build --wheel --no-isolation
 
 $(READY): setup.py pyproject.toml $(wildcard requirements/*.txt)
@@ -72,12 +73,17 @@ $(READY): setup.py pyproject.toml $(wildcard requirements/*.txt)
 		echo 'error: no Python 3.10, 3.11 or 3.12 found: install one, or pass PYTHON=path' >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 		echo 'error: cannot make a virtual environment: on Debian, apt install python3-venv' >&2; exit 1; }
-	@echo 'Installing into $(VENV): about 3 GB, most of it PyTorch'
-	$(PIP) -e '.[tests,docs]'
+	@echo 'Installing into $(VENV): most of it is PyTorch'
+	$(PIP) -e .
 	@# mmcv asks for opencv-python, whose window code needs libGL; of two OpenCVs the last one
 	@# installed is imported, and this one needs nothing.
 	$(PIP) --no-deps --force-reinstall opencv-python-headless
 	@touch $(READY)
+
+# What tests, style and documentation need besides.
+$(DEV): $(READY)
+	$(PIP) -e '.[tests,docs]'
+	@touch $(DEV)
 
 clean:
 	rm -rf build dist site *.egg-info mmgreen/.mim .pytest_cache .ruff_cache .mypy_cache .hypothesis

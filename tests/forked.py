@@ -15,7 +15,7 @@ from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context('forkserver')
 _CONTEXT.set_forkserver_preload(
-    ['mmgreen.apis', 'mmgreen.report', 'mmdet.apis', 'mmpretrain.models', 'timm']
+    ['mmgreen.apis', 'mmgreen.report', 'mmdet.apis', 'mmpretrain.models', 'timm', 'frozen']
 )
 
 

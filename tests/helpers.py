@@ -1,5 +1,7 @@
 """Small models with weights that leave nothing at zero."""
 
+import importlib
+import io
 import json
 import os
 import pty
@@ -8,13 +10,15 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import suppress
+import traceback
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
 import torch
 from forked import Forked
+from mmengine.utils import ManagerMixin
 from torch import nn
 
 from mmgreen.registry import MODELS
@@ -31,6 +35,15 @@ def randomise(module: nn.Module) -> None:
         nn.init.normal_(parameter, std=0.5 if 'bias_table' in name else 0.1)
         if 'norm' in name and name.endswith('weight'):
             parameter.data += 1
+
+
+@contextmanager
+def weights_as_they_come():
+    """Models of hundreds of millions of parameters, none of which is drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ('kaiming_uniform_', 'normal_', 'trunc_normal_', 'uniform_', 'xavier_uniform_'):
+            patch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
+        yield
 
 
 def small_swin(**kwargs) -> nn.Module:
@@ -117,19 +130,50 @@ def mask_with(height: int, width: int, visible: list[int], num_masks: int = 1) -
     return mask.view(num_masks, height, width)
 
 
-def run_tool(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.CompletedProcess:
-    """Run a tool of this project as a user would; never raises on its status."""
-    command = list(map(str, args))
-    with tempfile.TemporaryDirectory() as folder:
-        streams = [Path(folder, name) for name in ('stdout', 'stderr')]
-        process = Forked(command, *streams, cwd=cwd)
+def run_tool(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run a script of ``tools/`` in this process, as a user would; never raises on its status.
+
+    What a run leaves behind in mmengine is forgotten before and after, as if the process was new.
+    """
+    script, *arguments = map(str, args)
+    command = re.search(r'from mmgreen\.cli\.(\w+) import', (ROOT / script).read_text())[1]
+    main = importlib.import_module(f'mmgreen.cli.{command}').main
+    streams = io.StringIO(), io.StringIO()
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setattr(sys, 'argv', [script, *arguments])
+        for name in ('stdout', 'stderr'):
+            patch.setattr(sys, name, streams[name == 'stderr'])
+        environment = dict(os.environ)
+        _forget_runs()
+        status: object = 0
         try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        printed = (path.read_text(errors='replace') for path in streams)
-        return subprocess.CompletedProcess(command, status, *printed)
+            main(arguments)
+        except SystemExit as ended:
+            status = ended.code or 0
+        except Exception:
+            traceback.print_exc()
+            status = 1
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+            status = 1
+        _forget_runs()
+        os.environ.clear()
+        os.environ.update(environment)
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    return subprocess.CompletedProcess(args, status, *(s.getvalue() for s in streams))
+
+
+def _forget_runs() -> None:
+    """Loggers, message hubs, visualizers and scopes that mmengine keeps by name."""
+    waiting = [ManagerMixin]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if '_instance_dict' in vars(kind):
+            kind._instance_dict.clear()
 
 
 def run_python(*args: object, cwd: Path = ROOT, timeout: int = 600) -> subprocess.CompletedProcess:
@@ -193,7 +237,7 @@ class Running:
     def wait_for(self, pattern: str, timeout: float = 120) -> None:
         """Wait for what it prints."""
         end = time.monotonic() + timeout
-        while not re.search(pattern, self.log.read_text(errors='replace')):
+        while not re.search(pattern, self.log.read_text(errors='replace'), re.DOTALL):
             assert self.process.poll() is None, self.log.read_text(errors='replace')[-3000:]
             assert time.monotonic() < end, self.log.read_text(errors='replace')[-3000:]
             time.sleep(0.02)
@@ -216,9 +260,12 @@ class Running:
 
 def assert_same_training(work_dir: Path, other: Path, checkpoint: str) -> None:
     """Equal weights at the end, and equal losses in the logs, to the bit."""
-    one, two = (torch.load(d / checkpoint, weights_only=True) for d in (work_dir, other))
-    for name, value in one['state_dict'].items():
-        assert torch.equal(value, two['state_dict'][name]), name
+    one, two = (
+        torch.load(folder / checkpoint, weights_only=True)['state_dict']
+        for folder in (work_dir, other)
+    )
+    for name, value in one.items():  # FlexibleRunner saves what wraps the model, too
+        assert torch.equal(value, two[name.removeprefix('module.')]), name
     assert logged_losses(work_dir) == logged_losses(other)
 
 

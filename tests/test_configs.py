@@ -1,13 +1,15 @@
 """Every config builds, says what its name says, and is counted in a metafile."""
 
+import copy
 import re
+from functools import lru_cache
 
 import pytest
 import yaml
-from helpers import ROOT, run_tool
+from helpers import ROOT, run_tool, weights_as_they_come
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
-from mmgreen.config import load_config
+from mmgreen.config import load_config as load
 from mmgreen.models import GreenBackbone
 
 CONFIGS = sorted(
@@ -21,6 +23,14 @@ SIZES = {  # parameters of the backbone in millions, as published for Swin, with
 }
 OWN = ('quickstart', 'own_data')  # of this project alone
 INDEX = ROOT / 'model-index.yml'
+
+
+_read = lru_cache(maxsize=None)(load)
+
+
+def load_config(path):
+    """A config, which is read from its files once."""
+    return copy.deepcopy(_read(path))
 
 
 def read(path):
@@ -40,8 +50,9 @@ def build(cfg):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_builds(path):
-    cfg = load_config(str(path))
-    model = build(cfg)
+    cfg = load_config(path)
+    with weights_as_they_come():
+        model = build(cfg)
     if 'green' in path.stem:
         assert isinstance(model.backbone, GreenBackbone)
     for name, size in SIZES.items():
@@ -56,7 +67,7 @@ def test_builds(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_names_say_what_the_file_does(path):
-    cfg = load_config(str(path))
+    cfg = load_config(path)
     for gpus, batch in ((4, 32), (8, 256), (16, 128), (8, 512), (8, 2048), (8, 2), (32, 64)):
         machines = '4x8' if gpus == 32 else gpus
         if f'_{machines}xb{batch}-' in path.stem:
@@ -85,26 +96,22 @@ def test_names_say_what_the_file_does(path):
 def test_downstream_configs_start_from_a_checkpoint_by_one_option(path):
     if path.parent.name in ('greenmim', 'simmim', 'mae', '_base_') or 'greenmim_' in path.stem:
         return
-    cfg = load_config(str(path), {'model.backbone.init_cfg.checkpoint': 'mine.pth'})
+    cfg = load(str(path), {'model.backbone.init_cfg.checkpoint': 'mine.pth'})
     assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='mine.pth')
 
 
 @pytest.mark.parametrize('path', LISTED, ids=lambda p: p.rsplit('/', 1)[-1])
 def test_checkpoints_that_configs_name_are_those_of_configs(path):
     """work_dirs/CONFIG/epoch_N.pth, where a pre-training of N epochs leaves it."""
-    checkpoint = (load_config(str(ROOT / path)).model.backbone.get('init_cfg') or {}).get(
-        'checkpoint'
-    )
+    checkpoint = (load_config(ROOT / path).model.backbone.get('init_cfg') or {}).get('checkpoint')
     if checkpoint:
         _, name, epoch = checkpoint.split('/')
-        source = load_config(str(ROOT / f'configs/greenmim/{name}.py'))
+        source = load_config(ROOT / f'configs/greenmim/{name}.py')
         assert epoch == f'epoch_{source.train_cfg.max_epochs}.pth'
 
 
 def test_no_weight_decay_on_norms_biases_and_tokens():
-    cfg = load_config(
-        str(ROOT / 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py')
-    )
+    cfg = load_config(ROOT / 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py')
     cfg.model.unit_size = 16
     model = build(cfg)
     cfg.optim_wrapper.type = 'OptimWrapper'
@@ -182,7 +189,7 @@ def test_the_tool_prints_a_row_for_each_config():
 def test_configs_of_this_package_can_be_inherited_from(tmp_path):
     name = 'greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py'
     (tmp_path / 'mine.py').write_text(f"_base_ = 'mmgreen::{name}'\nmodel = dict(mask_ratio=0.6)")
-    cfg = load_config(str(tmp_path / 'mine.py'))
+    cfg = load(str(tmp_path / 'mine.py'))
     assert cfg.model.mask_ratio == 0.6
     assert cfg.model.backbone.arch == 'tiny'
 
@@ -195,7 +202,7 @@ def test_dense_and_sparse_configs_agree_on_the_weights():
     def shapes(backbone):
         backbone = {k: v for k, v in backbone.items() if k not in ('init_cfg', 'drop_path_rate')}
         if str(backbone) not in built:
-            with DefaultScope.overwrite_default_scope('mmpretrain'):
+            with DefaultScope.overwrite_default_scope('mmpretrain'), weights_as_they_come():
                 weights = MODELS.build(backbone).state_dict()
             built[str(backbone)] = {key: value.shape for key, value in weights.items()}
         return built[str(backbone)]
@@ -203,9 +210,9 @@ def test_dense_and_sparse_configs_agree_on_the_weights():
     for path in CONFIGS:
         if path.parent.name in ('greenmim', 'simmim', 'mae', *OWN):
             continue
-        backbone = load_config(str(path)).model.backbone
+        backbone = load_config(path).model.backbone
         name = backbone.init_cfg.checkpoint.split('/')[1]
-        pretrained = load_config(str(ROOT / f'configs/greenmim/{name}.py')).model.backbone
+        pretrained = load_config(ROOT / f'configs/greenmim/{name}.py').model.backbone
         assert shapes(pretrained).items() <= shapes(backbone).items(), path
 
 
@@ -223,7 +230,7 @@ def test_dense_and_sparse_configs_agree_on_the_weights():
     ],
 )
 def test_recipes_load_real_images(path, size, coco_tiny):
-    cfg = load_config(str(ROOT / f'configs/{path}.py'))
+    cfg = load_config(ROOT / f'configs/{path}.py')
     dataset = cfg.train_dataloader.dataset
     inner = dataset.get('dataset', dataset)
     inner.data_root = str(coco_tiny)

@@ -23,7 +23,8 @@ from mmgreen.checkpoints.converting import convert, revert
 def checkpoints(tmp_path_factory) -> dict[str, Path]:
     """Swin-B by timm's names, and with windows of 6 as SimMIM's official one, in 16 bits."""
     folder = tmp_path_factory.mktemp('swin-base')
-    model = timm.create_model('swin_base_patch4_window7_224', num_classes=10).half()
+    depths = (2, 2, 2, 2)
+    model = timm.create_model('swin_base_patch4_window7_224', num_classes=10, depths=depths).half()
     torch.save(model.state_dict(), folder / 'timm.pth')
 
     weights = convert(model.state_dict()).weights
@@ -56,8 +57,18 @@ def ade(coco_tiny, tmp_path_factory) -> Path:
     return root
 
 
+#: Swin-B with two blocks in each stage.
+SHALLOW = """
+model = dict(
+    backbone=dict(arch=dict(_delete_=True, embed_dims=128, depths=[2, 2, 2, 2], num_heads=[4, 8, 16, 32]))
+)
+"""
+
+
 def step(tmp_path, config, data_root, *options, extra=''):
     """Run one training step of a config without validation; the losses logged."""
+    if 'swin-base' in config:
+        extra += SHALLOW
     (tmp_path / 'step.py').write_text(
         f"""
 _base_ = {str(ROOT / config)!r}

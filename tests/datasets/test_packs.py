@@ -294,7 +294,8 @@ def test_a_store_serves_it_and_a_connection_may_break(pack, proxy):
     assert proxy.asked > 12
 
 
-def test_a_store_that_is_gone_is_said(proxy):
+def test_a_store_that_is_gone_is_said(proxy, monkeypatch):
+    monkeypatch.setattr('mmgreen.datasets.packs.reading.WAIT', 0.01)
     dataset = UnlabelledDataset(
         data_root='s3://images/pack', data_prefix='train', pipeline=PIPELINE
     )

@@ -7,7 +7,7 @@ from functools import lru_cache
 import pytest
 import torch
 from fake_gpu import autocast, both_ways, fake_gpu, layouts_by_the_host, to_gpu
-from helpers import ROOT, greenmim_config
+from helpers import ROOT, greenmim_config, weights_as_they_come
 from mmpretrain.structures import DataSample
 
 import mmgreen.models  # noqa: F401
@@ -81,7 +81,8 @@ def model_of(path):
     """The model of a config, and its image size."""
     cfg = load_config(str(path))
     cfg.model.backbone.pop('init_cfg', None)
-    model = build_model(cfg).train()
+    with weights_as_they_come():
+        model = build_model(cfg).train()
     if hasattr(model, 'build_layout'):
         layouts_by_the_host(model)
     return model, cfg.model.backbone.get('img_size', 224)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from helpers import ROOT, run_tool
+from helpers import run_python, run_tool
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
 DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
@@ -246,13 +246,10 @@ def test_a_checkpoint_of_another_architecture_is_refused(demo, detector, tmp_pat
     assert 'of another shape (such as backbone.patch_embed.projection.weight)' in last
 
 
-@pytest.mark.parametrize(
-    'tool', sorted(str(p.relative_to(ROOT)) for p in (ROOT / 'tools').rglob('*.py'))
-)
-def test_every_script_has_help_with_an_example(tool):
-    done = run_tool(tool, '--help')
+def test_the_example_to_copy_has_help_with_an_example():
+    done = run_python('tools/deploy/run_onnx.py', '--help')
     assert done.returncode == 0
-    assert re.search(r'examples?:', done.stdout)
+    assert 'example:' in done.stdout
 
 
 def test_the_learning_rate_follows_the_total_batch(demo, tmp_path):
