@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ LEAST_GAIN = 0.03
 # Each command is a process that begins with the libraries already imported.
 _CONTEXT = multiprocessing.get_context('forkserver')
 _CONTEXT.set_forkserver_preload(['mmgreen.apis', 'mmgreen.report', 'mmdet.apis'])
-#: Seconds of all processes.
-_CPU = _CONTEXT.Value('d', 0.0)
+#: CPU seconds of each command.
+_SPENT: list[float] = []
 
 
 def run(command: str, *arguments: object, threads: int = 1, quiet: bool = False) -> None:
@@ -35,14 +36,18 @@ def run(command: str, *arguments: object, threads: int = 1, quiet: bool = False)
     parts = [str(part) for part in arguments]
     beside = ' > /dev/null &' if quiet else ''
     print(f'\n\033[1m$ mmgreen {command} {shlex.join(parts)}{beside}\033[0m', flush=True)
-    process = _CONTEXT.Process(target=_run, args=(command, parts, threads, quiet, _CPU))
+    receive, send = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_run, args=(command, parts, threads, quiet, send))
     process.start()
+    send.close()
+    with suppress(EOFError):
+        _SPENT.append(receive.recv())
     process.join()
     if process.exitcode:
         sys.exit(process.exitcode)
 
 
-def _run(command: str, arguments: list[str], threads: int, quiet: bool, cpu: Any) -> None:
+def _run(command: str, arguments: list[str], threads: int, quiet: bool, send: Any) -> None:
     import torch
 
     torch.set_num_threads(threads)
@@ -51,8 +56,7 @@ def _run(command: str, arguments: list[str], threads: int, quiet: bool, cpu: Any
     try:
         importlib.import_module(f'mmgreen.cli.{command.replace("-", "_")}').main(arguments)
     finally:
-        with cpu.get_lock():
-            cpu.value += sum(os.times()[:4])  # of workers, too
+        send.send(sum(os.times()[:4]))  # those of workers, too
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -72,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def detect(folder: str, start: str, *show: object, **how: Any) -> Path:
         work_dir, test = (args.work_dir / f'{part}_{folder}' for part in ('detect', 'test'))
-        run('train', DETECT, '--work-dir', work_dir, *data, start, **how)
+        run('train', DETECT, '--work-dir', work_dir, *data, start, quiet=how.get('quiet', False))
         detector = Path((work_dir / 'last_checkpoint').read_text())
         run('test', DETECT, detector, '--work-dir', test, '--no-report', *show, *data, **how)
         return test
@@ -92,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     run('show-reconstruction', PRETRAIN, backbone, '--out', reconstruction, *images)
 
     found = json.loads((report / 'report.json').read_text())
-    minutes, cpu_minutes = (time.time() - begun) / 60, _CPU.value / 60
+    minutes, cpu_minutes = (time.time() - begun) / 60, sum(_SPENT) / 60
     print(f'\nDone in {minutes:.1f} minutes, and {cpu_minutes:.1f} of CPU time.')
     print(f'{"":18}{"box AP":>9}{"AP50":>9}{"mask AP":>9}{"AP50":>9}')
     for tested in found['runs']:

@@ -8,7 +8,8 @@ an unlabelled split for pre-training.
 import json
 import shutil
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -266,12 +267,13 @@ def _write_labelled(folder: Path, split: str, count: int, size: int, seed: int) 
 def _write_unlabelled(folder: Path, count: int, size: int, seed: int) -> None:
     """Pictures for pre-training."""
     (folder / 'unlabelled').mkdir()
-
-    def write(i: int) -> None:
-        rng = np.random.default_rng([seed, zlib.crc32(b'unlabelled'), i])
-        path = folder / 'unlabelled' / f'{i:06d}.jpg'
-        cv2.imwrite(str(path), _scene(rng, size)[0], [cv2.IMWRITE_JPEG_QUALITY, 92])
-
-    with ThreadPoolExecutor() as pool:
-        for _ in track(pool.map(write, range(count)), 'unlabelled', total=count):
+    write = partial(_write_picture, folder / 'unlabelled', size, seed)
+    with ProcessPoolExecutor() as pool:
+        for _ in track(pool.map(write, range(count), chunksize=16), 'unlabelled', total=count):
             pass
+
+
+def _write_picture(folder: Path, size: int, seed: int, i: int) -> None:
+    rng = np.random.default_rng([seed, zlib.crc32(b'unlabelled'), i])
+    picture, _ = _scene(rng, size)
+    cv2.imwrite(str(folder / f'{i:06d}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
