@@ -78,7 +78,10 @@ def whole_mask(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> 
     padded[1:-1] = mask
     # Where runs begin and end, column by column, in turn.
     column, row = np.nonzero(np.diff(padded, axis=0).T)
-    ends = (column + left) * height + row + top
+    ends, times = np.unique((column + left) * height + row + top, return_counts=True)
+    # Where a run ends and the next begins, in a column that is full, there is no border: runs of
+    # length 0 let COCO's union go on for ever.
+    ends = ends[times % 2 == 1]
     counts = np.diff(np.concatenate([[0], ends, [height * width]]))
     return coco_mask.frPyObjects(dict(counts=counts.tolist(), size=[height, width]), height, width)
 

@@ -1,7 +1,9 @@
 """The rooms of the package import as the documentation says, one way."""
 
+import ast
 import re
 import sys
+from graphlib import TopologicalSorter
 
 from helpers import ROOT
 
@@ -30,3 +32,25 @@ def test_imports_run_one_way():
 def test_tools_are_commands_of_arguments_only():
     for path in (ROOT / 'tools').rglob('*.py'):
         assert len(path.read_text().splitlines()) <= 100, path
+
+
+def files_imported(path):
+    """Files of the package that a file imports directly, at its top or within functions."""
+    package = ROOT / 'mmgreen'
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        folder = path.parents[node.level - 1] if node.level else ROOT
+        base = folder.joinpath(*(node.module or '').split('.'))
+        for alias in node.names:
+            for file in (base / f'{alias.name}.py', base.with_suffix('.py'), base / '__init__.py'):
+                if file.is_file():
+                    if package in file.parents and file.parent != package:
+                        yield file
+                    break
+
+
+def test_no_two_files_import_each_other():
+    files = [p for p in (ROOT / 'mmgreen').rglob('*.py') if '.mim' not in p.parts]
+    graph = {path: set(files_imported(path)) - {path} for path in files}
+    tuple(TopologicalSorter(graph).static_order())  # a cycle is an error that names its files
