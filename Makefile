@@ -32,7 +32,7 @@ test-all: test test-slow
 # See docs/gpu.md.
 gpu-check: $(DEV)
 	@$(BIN)/python -m pytest -m gpu
-	@$(BIN)/python -m pytest tests/tools/test_distributed.py -k 'killed or evaluates'
+	@$(BIN)/python -m pytest tests/engine/runner/test_distributed.py -k 'killed or evaluates'
 	@$(BIN)/python tools/analysis/benchmark.py $(wildcard configs/greenmim/*100e*.py \
 		configs/greenmim/*w14_8xb256*.py) --amp fp16 --batch-size 64 --steps 20 --rounds 1
 

@@ -130,19 +130,24 @@ def mask_with(height: int, width: int, visible: list[int], num_masks: int = 1) -
     return mask.view(num_masks, height, width)
 
 
-def run_tool(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """Run a script of ``tools/`` in this process, as a user would; never raises on its status.
+def run_tool(script: object, *args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run the command that a script of ``tools/`` is for (:func:`run_command`)."""
+    command = re.search(r'from mmgreen\.cli\.(\w+) import', (ROOT / str(script)).read_text())[1]
+    return run_command(command, *args, cwd=cwd)
+
+
+def run_command(command: str, *args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run a command of this project in this process, as a user would; never raises on its status.
 
     What a run leaves behind in mmengine is forgotten before and after, as if the process was new.
     """
-    script, *arguments = map(str, args)
-    command = re.search(r'from mmgreen\.cli\.(\w+) import', (ROOT / script).read_text())[1]
-    main = importlib.import_module(f'mmgreen.cli.{command}').main
+    arguments = list(map(str, args))
+    main = importlib.import_module(f'mmgreen.cli.{command.replace("-", "_")}').main
     streams = io.StringIO(), io.StringIO()
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(cwd)
-        patch.setattr(sys, 'argv', [script, *arguments])
+        patch.setattr(sys, 'argv', [f'mmgreen {command}', *arguments])
         for name in ('stdout', 'stderr'):
             patch.setattr(sys, name, streams[name == 'stderr'])
         environment = dict(os.environ)

@@ -1,4 +1,4 @@
-"""Testing from Python, by the same way as ``tools/test.py``."""
+"""Testing from Python, by the same way as ``mmgreen test``."""
 
 import os
 import os.path as osp

@@ -1,4 +1,4 @@
-"""Training from Python, by the same way as ``tools/train.py``."""
+"""Training from Python, by the same way as ``mmgreen train``."""
 
 import os
 from pathlib import Path

@@ -239,7 +239,7 @@ def _time(step: Callable[[], Any], settings: Settings, device: torch.device) -> 
 
 
 def _optimizer(cfg: Config, model: nn.Module, settings: Settings) -> OptimWrapper:
-    """The optimizer that ``tools/train.py`` would make, in the precision that is measured."""
+    """The optimizer that ``mmgreen train`` would make, in the precision that is measured."""
     complete_optimizer(cfg)
     set_precision(cfg, settings)
     with own_scope(cfg):

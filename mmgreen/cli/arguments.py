@@ -68,7 +68,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         '--data',
         metavar='FOLDER',
         type=Path,
-        help='folder of the images, of any format that tools/datasets/make_config.py knows: sets '
+        help='folder of the images, of any format that mmgreen make-config knows: sets '
         'all keys of training, validation and test data',
     )
 

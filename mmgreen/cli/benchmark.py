@@ -9,7 +9,7 @@ a process of its own, in rounds that take turns, so that a machine whose speed d
 hurts all alike; ratios are taken within a round, and their median is shown.
 
 With --loading, it measures how many images a second one core loads (for detectors, too). With
---train, it compares a whole run of tools/train.py with its bare steps, at the config's own batch size.
+--train, it compares a whole run of mmgreen train with its bare steps, at the config's own batch size.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Write a trained detector as an ONNX file, which runs without mmgreen, mmdet or torch.
 
-tools/deploy/run_onnx.py shows how to use it, and tools/test.py evaluates it in the place of a
+tools/deploy/run_onnx.py shows how to use it, and mmgreen test evaluates it in the place of a
 checkpoint. Exporting takes a minute or two.
 """
 

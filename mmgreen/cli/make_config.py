@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
       --start work_dirs/mine_pretrain/iter_10000.pth
 then:
-  python tools/train.py configs/mine/detector.py""",
+  mmgreen train configs/mine/detector.py""",
     )
     parser.add_argument('folder', type=Path, help='folder of images, annotated or not')
     parser.add_argument('--out', type=Path, required=True, help='folder for the configs')
@@ -69,4 +69,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     for note in data.notes:
         print(f'  {note}')
     for config, work_dir in zip(made.configs, made.work_dirs, strict=True):
-        print(f'python tools/train.py {config}   # writes to {work_dir}')
+        print(f'mmgreen train {config}   # writes to {work_dir}')

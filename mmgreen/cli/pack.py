@@ -18,7 +18,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""examples:
   %(prog)s data/imagenet/train --out packs/imagenet/train
-  python tools/train.py CONFIG --cfg-options data_root=packs/imagenet/
+  mmgreen train CONFIG --cfg-options data_root=packs/imagenet/
   %(prog)s packs/imagenet/train --check""",
     )
     parser.add_argument('folder', type=Path, help='images, in class folders or not; or a pack')

@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'runs',
         nargs='+',
         type=Path,
-        help='work dirs of tools/test.py, or COCO result files (JSON); the others are compared '
+        help='work dirs of mmgreen test, or COCO result files (JSON); the others are compared '
         'with the first; or a work dir of pre-training',
     )
     parser.add_argument(

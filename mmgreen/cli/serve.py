@@ -1,6 +1,6 @@
 """Open a page to try a detector on: drop images, see what is found, download it as COCO JSON.
 
-The checkpoint may be an ONNX file of tools/deploy/export.py. Whoever can reach the address can use
+The checkpoint may be an ONNX file of mmgreen export. Whoever can reach the address can use
 the page: it is this machine alone unless --host says otherwise.
 """
 

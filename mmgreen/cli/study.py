@@ -1,7 +1,7 @@
 """Compare detectors that start from different pre-trainings.
 
 A study file names starts, numbers of labelled images and seeds. Every run is one of
-tools/train.py, tools/test.py or tools/analysis/knn.py in a folder of its own, together
+mmgreen train, mmgreen test or mmgreen knn in a folder of its own, together
 with its config. Finished runs are not repeated: start the study again after an interruption,
 or with more seeds. At the end report.html, report.md and report.json are written beside them.
 A part of a study can be run by itself, and the report is of this part then.

@@ -104,7 +104,7 @@ class Annotations:
         return (
             f'{number} of {self.count} objects of {self.path} are crowds (iscrowd 1), which training '
             'ignores; exporters such as CVAT mark masks drawn with a brush so '
-            '(tools/datasets/make_config.py --crowds-as-objects takes each as one object)'
+            '(mmgreen make-config --crowds-as-objects takes each as one object)'
         )
 
     def dropped(self) -> str:

@@ -20,7 +20,7 @@ from .session import FORMAT, open_session
 
 @MODELS.register_module()
 class ExportedDetector(BaseModel):
-    """A detector that ``tools/deploy/export.py`` wrote, in the place of the model it was.
+    """A detector that ``mmgreen export`` wrote, in the place of the model it was.
 
     Args:
         file: ONNX file.
@@ -39,7 +39,7 @@ class ExportedDetector(BaseModel):
         self._session = open_session(file)
         about = self._session.get_modelmeta().custom_metadata_map.get('mmgreen')
         if about is None:
-            raise UserError(f'{file} was not written by tools/deploy/export.py')
+            raise UserError(f'{file} was not written by mmgreen export')
         self.about: dict[str, Any] = json.loads(about)
         if self.about['format'] != FORMAT:
             raise UserError(

@@ -150,7 +150,7 @@ def _say_modes(folder: Path, modes: Counter[str], report: _Report) -> None:
     if deep:
         report.warn(
             f'{folder}: {deep} images of over 8 bits, or of floating-point numbers, need mmgreen.LoadImage '
-            'in the pipeline, which tools/datasets/make_config.py sets; without it, of 16 bits the upper '
+            'in the pipeline, which mmgreen make-config sets; without it, of 16 bits the upper '
             'eight are seen, and floating-point numbers are refused'
         )
 

@@ -105,7 +105,7 @@ class _File:
         found, faults = examine_annotations(str(path))
         if faults:
             raise UserError(
-                f'{faults[0]}: python tools/datasets/check.py {root} lists all faults, and '
+                f'{faults[0]}: mmgreen check {root} lists all faults, and '
                 '--fix corrects some of them'
             )
         content = json.loads(path.read_bytes())

@@ -96,7 +96,7 @@ def read_run(
         ]
         if not tests:
             raise UserError(
-                f'{path} holds no COCO test: run tools/test.py with --work-dir {path}, or name a '
+                f'{path} holds no COCO test: run mmgreen test with --work-dir {path}, or name a '
                 'result file and --ann-file'
             )
         folder, record, results = tests[-1]
@@ -107,7 +107,7 @@ def read_run(
     elif path.suffix in ('.pkl', '.pickle'):
         raise UserError(
             f'{path} holds pickled objects, which can run code when they are read: name the '
-            'results that tools/test.py wrote as JSON, detections.bbox.json or detections.segm.json'
+            'results that mmgreen test wrote as JSON, detections.bbox.json or detections.segm.json'
         )
     else:
         if ann_file is None:

@@ -174,7 +174,7 @@ def test_a_file_of_another_kind_or_format_is_refused(exported, tmp_path):
     text.write_text('no model')
     for path, fault in (
         (newer, 'newer.onnx is of format 9, and mmgreen reads format 1: export'),
-        (foreign, 'foreign.onnx was not written by tools/deploy/export.py'),
+        (foreign, 'foreign.onnx was not written by mmgreen export'),
         (text, 'text.onnx cannot be read as an ONNX file'),
         (tmp_path / 'none.onnx', 'none.onnx does not exist'),
     ):

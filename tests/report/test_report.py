@@ -301,7 +301,7 @@ def test_what_is_not_there_or_not_to_be_read_is_refused(tmp_path):
         (results, {}, 'name its annotations with --ann-file'),
         (results, dict(ann_file=tmp_path / 'no.json'), 'annotation file .*no.json .* not exist'),
         (tmp_path / 'out.pkl', dict(ann_file=ann_file), 'pickled objects, which can run code'),
-        (tmp_path / 'empty', {}, 'holds no COCO test: run tools/test.py'),
+        (tmp_path / 'empty', {}, 'holds no COCO test: run mmgreen test'),
     ):
         with pytest.raises(UserError, match=words):
             write_report([path], tmp_path / 'report', **kwargs)

@@ -37,7 +37,7 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
 
     Files are written whole (:class:`AtomicBackend`). ``last_checkpoint`` names a
     new one when it is complete, and only then old ones are removed.
-    ``tools/train.py`` uses it instead of mmengine's, and it has the same
+    ``mmgreen train`` uses it instead of mmengine's, and it has the same
     settings.
 
     Raises:

@@ -13,7 +13,7 @@ from mmgreen.registry import HOOKS
 class DetVisualizationHook(MMDetVisualizationHook):
     """mmdet's hook, which keeps the folders of images, so that no name is taken twice.
 
-    It has the same settings. ``tools/test.py --show-dir`` uses it in its place.
+    It has the same settings. ``mmgreen test --show-dir`` uses it in its place.
     """
 
     _root: str | None = None

@@ -19,7 +19,7 @@ class PlainCheckpointHook(Hook):
 
     mmengine saves its logging history as pickled objects. This hook writes
     them as tensors and plain values instead, so that reading a checkpoint
-    never needs to run code. ``tools/train.py`` adds it to every run.
+    never needs to run code. ``mmgreen train`` adds it to every run.
     """
 
     # After every other hook has put its part into the checkpoint.

@@ -35,7 +35,7 @@ class PreemptionHook(Hook):
     Alone, that is the step in which the signal comes. Among several processes
     it is the one after: they tell each other while they work on it, so that no
     step waits for it. The exit status is 75. A second signal, a second or more
-    later, ends the process at once. ``tools/train.py`` adds the hook to every
+    later, ends the process at once. ``mmgreen train`` adds the hook to every
     run.
     """
 

@@ -20,7 +20,7 @@ class ProgressBarHook(Hook):
     """Show images/s, memory, loss and the time left, below the log.
 
     Does nothing where standard output is not a terminal.
-    ``tools/train.py`` and ``tools/test.py`` add it to every run.
+    ``mmgreen train`` and ``mmgreen test`` add it to every run.
     """
 
     # After whatever logs: the bar shows what was logged.

@@ -35,7 +35,7 @@ class RunRecordHook(Hook):
 
     The record holds config, checkpoint, commit, versions and device, and the
     images, seconds and memory that training or testing took. Reports read it.
-    ``tools/train.py`` and ``tools/test.py`` add the hook to every run.
+    ``mmgreen train`` and ``mmgreen test`` add the hook to every run.
 
     Memory is the peak of what PyTorch allocates on the GPU, or of the process
     where there is none, in MiB, of the main process; it is asked for where it is

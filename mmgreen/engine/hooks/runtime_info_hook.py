@@ -21,7 +21,7 @@ class RuntimeInfoHook(mmengine.hooks.RuntimeInfoHook):
 
     mmengine reads each number in the step that it is computed in, and a GPU has
     nothing to do meanwhile. Here they are copied, and read when the logger asks
-    or some steps later. The log says the same. ``tools/train.py`` uses it in the
+    or some steps later. The log says the same. ``mmgreen train`` uses it in the
     place of mmengine's.
     """
 

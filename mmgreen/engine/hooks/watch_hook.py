@@ -51,7 +51,7 @@ class WatchHook(Hook):
     On a GPU, a fused optimizer (Adam, AdamW) skips the step by itself, and the
     host reads of it two steps later: nothing waits. Another optimizer waits for
     the verdict. Costs a norm of the gradients before each step.
-    ``tools/train.py`` adds the hook to every run.
+    ``mmgreen train`` adds the hook to every run.
 
     Raises:
         UserError: After ten steps in a row; the last good checkpoint is named.

@@ -16,7 +16,7 @@ from .merging import merge_groups
 class OptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's constructor, whose groups of equal settings are merged.
 
-    ``tools/train.py`` uses it instead of mmengine's; ``paramwise_cfg`` works
+    ``mmgreen train`` uses it instead of mmengine's; ``paramwise_cfg`` works
     as usual.
     """
 

@@ -55,7 +55,7 @@ class TiledTestLoop(TestLoop):
     """mmengine's loop, which lets a detector see one tile at a time.
 
     Each tile goes through the test pipeline as if it were an image; results are joined, so that the
-    evaluator sees whole images. ``tools/test.py --tile`` uses it.
+    evaluator sees whole images. ``mmgreen test --tile`` uses it.
 
     Args:
         runner: See :class:`mmengine.runner.TestLoop`.

@@ -39,9 +39,9 @@ class FlipChannels:
 
 @MODELS.register_module()
 class SelfSupDataPreprocessor(FlipChannels, MMPretrainSelfSupDataPreprocessor):
-    """mmpretrain's, with the same settings. ``tools/train.py`` uses it in its place."""
+    """mmpretrain's, with the same settings. ``mmgreen train`` uses it in its place."""
 
 
 @MODELS.register_module()
 class DetDataPreprocessor(FlipChannels, MMDetDataPreprocessor):
-    """mmdet's, with the same settings. ``tools/train.py`` uses it in its place."""
+    """mmdet's, with the same settings. ``mmgreen train`` uses it in its place."""

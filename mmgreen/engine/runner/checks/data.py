@@ -138,7 +138,7 @@ def _check_annotations(
         raise UserError(
             f'{found.kinds["no mask"]} of {found.count} annotations in {ann_file} have no '
             'segmentation, which Mask R-CNN learns from: add masks, or let '
-            'tools/datasets/to_coco.py --boxes-as-masks write the boxes as such'
+            'mmgreen to-coco --boxes-as-masks write the boxes as such'
         )
     if found.dropped():
         print_log(
@@ -175,7 +175,7 @@ def _check_some_sizes(found: Annotations, folder: str, turned: bool) -> None:
         if size and size != declared:
             raise UserError(
                 f'{describe_difference(osp.join(folder, name), declared, size)}: correct width '
-                f'and height, or the masks, in {found.path}; tools/datasets/check.py lists all'
+                f'and height, or the masks, in {found.path}; mmgreen check lists all'
             )
 
 
