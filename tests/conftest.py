@@ -35,6 +35,7 @@ LONGEST = (
     'test_benchmark.py',
     'test_faults.py',
     'test_real_images.py',
+    'test_journeys.py',
 )
 
 

@@ -11,6 +11,15 @@ from pathlib import Path
 from typing import Any
 
 
+def command_parser(description: str | None, epilog: str) -> argparse.ArgumentParser:
+    """A parser whose help is a command's docstring and an example, as they are written."""
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=epilog,
+    )
+
+
 class KeyValues(argparse.Action):
     """``KEY=VALUE ...`` as a dict, as mmengine's ``DictAction`` reads it."""
 

@@ -12,7 +12,6 @@ With --loading, it measures how many images a second one core loads (for detecto
 --train, it compares a whole run of mmgreen train with its bare steps, at the config's own batch size.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import fields
@@ -20,12 +19,13 @@ from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""example:
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """example:
   %(prog)s configs/greenmim/greenmim_swin-base-w7_8xb256-amp-coslr-100e_in1k.py \\
       mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py --floor
 settings of one config follow it:
@@ -64,11 +64,7 @@ settings of one config follow it:
     )
     add('--out', type=Path, help='write all figures to this JSON file')
     add('--plot', type=Path, help='plot all figures to this picture')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen import benchmark
 
     names = [field.name for field in fields(benchmark.Settings)]

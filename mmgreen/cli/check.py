@@ -5,19 +5,19 @@ folders below 'train' are ImageNet, anything else is a folder of images. Ends wi
 status 1 if something is missing or cannot be used.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """examples:
   %(prog)s data/coco
   %(prog)s data/coco --fix data/coco/annotations/a.json data/coco/train fixed.json""",
     )
@@ -42,11 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='write a corrected annotation file, of what has one right answer only (ids, flat '
         'polygons, missing area and iscrowd, swapped sizes), and check it',
     )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.datasets.mending import mend_annotations
     from mmgreen.importing.checking import check_dataset
 

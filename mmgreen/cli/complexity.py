@@ -7,29 +7,22 @@ segmentation (512x512) everything up to the heads' outputs. Operators that are n
 matrix products are left out, as usual.
 """
 
-import argparse
 from collections.abc import Sequence
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s configs/greenmim/*.py',
-    )
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(__doc__, 'example: %(prog)s configs/greenmim/*.py')
     parser.add_argument(
         'configs',
         nargs='+',
         metavar='CONFIG',
         help='config file, or package::path of an installed library',
     )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from terminaltables import GithubFlavoredMarkdownTable
 
     from mmgreen.benchmark import complexity

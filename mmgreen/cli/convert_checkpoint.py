@@ -7,20 +7,18 @@ the source to the bit, and it gives the same outputs as the source's own library
 where that is installed.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle
+from .arguments import add_allow_pickle, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """examples:
   %(prog)s swin_base_patch4_window7_224.pth swin-base.pth
   %(prog)s work_dirs/pretrain/epoch_100.pth swin_base_timm.pth --to timm
   %(prog)s work_dirs/pretrain/epoch_100.pth swin_base_on_fruit --to timm""",
@@ -40,11 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'official ones of Swin, or those of timm',
     )
     add_allow_pickle(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.apis import convert_checkpoint
 
     with one_sentence():

@@ -4,21 +4,19 @@ The file (detections.json) has images, categories and, as annotations with a sco
 found: masks as run lengths, boxes, areas. Pictures are named as the images, in the same folders.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options
+from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""example:
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """example:
   %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_coco_segm_mAP_iter_900.pth \\
       data/new --out found --threshold 0.5""",
     )
@@ -40,11 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--no-pictures', action='store_true', help='write the COCO file alone')
     add_cfg_options(parser)
     add_allow_pickle(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.apis import Detector, detect_folder
     from mmgreen.files import write_whole
 

@@ -4,19 +4,17 @@ tools/deploy/run_onnx.py shows how to use it, and mmgreen test evaluates it in t
 checkpoint. Exporting takes a minute or two.
 """
 
-import argparse
 from collections.abc import Sequence
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options
+from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py '
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        'example: %(prog)s configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py '
         'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth',
     )
     parser.add_argument('config', help='config file of the detector')
@@ -29,11 +27,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_cfg_options(parser)
     add_allow_pickle(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from pathlib import Path
 
     from mmgreen.apis import export_backbone, export_detector

@@ -5,7 +5,6 @@ through the validation pipeline of a classification config. Features are what th
 config's head would get: the last stage's map, averaged.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,14 +12,13 @@ from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options
+from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""example:
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """example:
   %(prog)s configs/imagenet/green-swin-base-w7_8xb256-coslr-100e_in1k.py --cfg-options \\
       model.backbone.init_cfg.checkpoint=work_dirs/pretrain/epoch_100.pth
 random features, to compare with: model.backbone.init_cfg=None""",
@@ -34,11 +32,7 @@ random features, to compare with: model.backbone.init_cfg=None""",
     parser.add_argument('--device', help='by default the GPU, or else the CPU')
     add_cfg_options(parser)
     add_allow_pickle(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from terminaltables import GithubFlavoredMarkdownTable
 
     from mmgreen.apis import classify_by_neighbours

@@ -6,18 +6,18 @@ Scale, anchors, batch, schedule and the rest follow from the images, the sizes o
 objects and the machine, each with its reason as a comment.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """examples:
   %(prog)s data/mine --out configs/mine
   %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
@@ -44,11 +44,7 @@ then:
         help='take each crowd (iscrowd 1) as one object, as for brush strokes of CVAT',
     )
     parser.add_argument('--seed', type=int, default=0, help='seed that chooses the held-out images')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.recipes import make_configs, this_machine
 
     with one_sentence():

@@ -5,18 +5,18 @@ stored in tar shards beside an index. A config trains on a pack as on a folder: 
 the pack, or an address of it (s3://bucket/pack). Called again after an interruption, it goes on.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """examples:
   %(prog)s data/imagenet/train --out packs/imagenet/train
   mmgreen train CONFIG --cfg-options data_root=packs/imagenet/
   %(prog)s packs/imagenet/train --check""",
@@ -31,11 +31,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--short-side', type=int, default=256, help='pixels; 0 keeps every image as it is'
     )
     parser.add_argument('--processes', type=int, help='by default as many as processors')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.datasets.packs import check_pack, pack_folder
 
     with one_sentence():

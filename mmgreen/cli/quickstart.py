@@ -59,17 +59,13 @@ def _run(command: str, arguments: list[str], threads: int, quiet: bool, send: An
         send.send(sum(os.times()[:4]))  # those of workers, too
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog='example: make quickstart'
     )
     parser.add_argument('--data', type=Path, default=Path('data/demo'), help='demo dataset')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     begun = time.time()
     pretrain, pictures = args.work_dir / 'pretrain', args.work_dir / 'pictures'
     data = ('--cfg-options', f'data_root={args.data}/')

@@ -4,18 +4,18 @@ Writes report.html, which needs no network and no other file, report.md and
 report.json.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """examples:
   %(prog)s work_dirs/quickstart/test_pretrained
   %(prog)s work_dirs/a work_dirs/b --names scratch pre-trained --out compared
   %(prog)s seeds/none_* seeds/ours_* --names none none none ours ours ours
@@ -38,11 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--ann-file', type=Path, help='annotation file of result files')
     parser.add_argument('--images', type=Path, help='folder of the images, for pictures')
     parser.add_argument('--out', type=Path, default=Path('report'), help='folder to write into')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.report import write_report
 
     with one_sentence():

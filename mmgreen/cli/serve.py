@@ -4,19 +4,16 @@ The checkpoint may be an ONNX file of mmgreen export. Whoever can reach the addr
 the page: it is this machine alone unless --host says otherwise.
 """
 
-import argparse
 from collections.abc import Sequence
 
 from mmgreen.errors import UserError, one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options
+from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_*.pth',
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__, 'example: %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_*.pth'
     )
     parser.add_argument('config', help='config file of the detector')
     parser.add_argument('checkpoint', help='its checkpoint, or an ONNX file exported from it')
@@ -27,11 +24,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--port', type=int, default=8000, help='port (default: 8000)')
     add_cfg_options(parser)
     add_allow_pickle(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     with one_sentence():
         try:
             import uvicorn

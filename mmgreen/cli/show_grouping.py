@@ -1,19 +1,19 @@
 """Draw a mask's visible units, the windows of each stage, and how they are grouped."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmgreen.errors import UserError, one_sentence
 
+from .arguments import command_parser
+
 CONFIG = 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py'
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: %(prog)s data/demo/val/000000.jpg --mask-ratio 0.6 --out grouping.png',
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__, 'example: %(prog)s data/demo/val/000000.jpg --mask-ratio 0.6 --out grouping.png'
     )
     parser.add_argument('image', type=Path, help='image file')
     parser.add_argument(
@@ -25,11 +25,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--size', type=int, help="side in pixels; by default the backbone's")
     parser.add_argument('--mask-ratio', type=float, help="by default the config's")
     parser.add_argument('--seed', type=int, default=0, help='seed of the mask')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     import cv2
     import torch
 

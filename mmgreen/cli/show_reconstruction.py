@@ -1,16 +1,17 @@
 """Draw the visible patches, what a pre-trained model predicts, and the original image."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: %(prog)s configs/quickstart/greenmim_swin-nano_demo.py '
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        'example: %(prog)s configs/quickstart/greenmim_swin-nano_demo.py '
         'work_dirs/quickstart/pretrain/epoch_15.pth data/demo/val/00000*.jpg --out grid.png',
     )
     parser.add_argument('config', help='pre-training config')
@@ -19,11 +20,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('reconstruction.png'))
     parser.add_argument('--size', type=int, help="side in pixels; by default the backbone's")
     parser.add_argument('--seed', type=int, default=0, help='seed of the masks')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     import cv2
 
     from mmgreen.apis import reconstruct

@@ -7,7 +7,6 @@ or with more seeds. At the end report.html, report.md and report.json are writte
 A part of a study can be run by itself, and the report is of this part then.
 """
 
-import argparse
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,12 +14,13 @@ from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='examples: %(prog)s configs/studies/nuclei.py --jobs 2\n'
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        'examples: %(prog)s configs/studies/nuclei.py --jobs 2\n'
         '          %(prog)s configs/studies/nuclei.py --starts none nuclei --labels 32',
     )
     parser.add_argument('study', type=Path, help='study file')
@@ -31,11 +31,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--report-only', action='store_true', help='run nothing, and report on the finished runs'
     )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     # The runs in progress save what they have, and end before the study does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from mmgreen.study import read_plan, run_plan, write_study_report

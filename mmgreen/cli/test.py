@@ -1,18 +1,17 @@
 """Evaluate a checkpoint: prints the COCO tables of a detector, and writes a report."""
 
-import argparse
 import os
 from collections.abc import Sequence
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher
+from .arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: %(prog)s configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py '
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        'example: %(prog)s configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py '
         'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth --show-dir pictures',
     )
     parser.add_argument('config', help='config file')
@@ -37,11 +36,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out {args.out} must end in .pkl or .pickle')
-    return args
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
     from mmgreen.apis import open_run, run_test
     from mmgreen.config import load_config, show_in
     from mmgreen.engine import leaving_at_once, tile_test

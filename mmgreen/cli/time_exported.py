@@ -3,19 +3,16 @@
 OMP_NUM_THREADS limits the threads of PyTorch; onnxruntime takes all cores that the process may use.
 """
 
-import argparse
 from collections.abc import Sequence
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options
+from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: %(prog)s configs/mine/detector.py epoch_12.pth epoch_12.onnx',
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__, 'example: %(prog)s configs/mine/detector.py epoch_12.pth epoch_12.onnx'
     )
     parser.add_argument('config', help='config file of the detector')
     parser.add_argument('checkpoint', help='its checkpoint')
@@ -33,11 +30,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_cfg_options(parser)
     add_allow_pickle(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.apis import time_exported
 
     with one_sentence():

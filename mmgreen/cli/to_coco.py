@@ -7,18 +7,18 @@ boxes alone, and its difficult objects become crowd regions, which training and
 evaluation ignore. Images without an annotation file are left out.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgreen.errors import one_sentence
 
+from .arguments import command_parser
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        """examples:
   %(prog)s data/mine/images data/mine/train.json --val data/mine/val.json
   %(prog)s VOC2012/JPEGImages voc.json --annotations VOC2012/Annotations --boxes-as-masks""",
     )
@@ -40,11 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='write each VOC box as its mask, so that Mask R-CNN trains; mask AP then says nothing',
     )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     from mmgreen.importing import to_coco
 
     with one_sentence():

@@ -1,18 +1,17 @@
 """Train a model: pre-training, detection, or anything else a config describes."""
 
-import argparse
 import os
 from collections.abc import Sequence
 
 from mmgreen.errors import one_sentence
 
-from .arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher
+from .arguments import add_allow_pickle, add_cfg_options, add_data, add_launcher, command_parser
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: %(prog)s configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k'
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = command_parser(
+        __doc__,
+        'example: %(prog)s configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k'
         '.py --work-dir work_dirs/mine --cfg-options data_root=my_images '
         'train_dataloader.dataset.data_prefix= train_dataloader.batch_size=64',
     )
@@ -43,11 +42,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_launcher(parser)
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
     from mmgreen.apis import open_run
     from mmgreen.config import load_config, log_to, resume_from, scale_rate, use_amp
     from mmgreen.engine import leaving_at_once

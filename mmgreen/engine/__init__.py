@@ -13,17 +13,13 @@ from .hooks import (
     WatchHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
-from .runner import (
-    ResumableEpochLoop,
-    ResumableIterLoop,
-    build_model,
-    build_runner,
-    complete_optimizer,
-    leaving_at_once,
-    own_scope,
-    prepare_run,
-    tile_test,
-)
+from .runner.build import build_runner
+from .runner.complete import complete_optimizer
+from .runner.loops import ResumableEpochLoop, ResumableIterLoop
+from .runner.model import build_model, own_scope
+from .runner.prepare import prepare_run
+from .runner.processes import leaving_at_once
+from .runner.tiled_test_loop import TiledTestLoop, tile_test
 
 __all__ = [
     'RECORD',
@@ -39,6 +35,7 @@ __all__ = [
     'RunRecordHook',
     'RuntimeInfoHook',
     'StrictLoadHook',
+    'TiledTestLoop',
     'WatchHook',
     'build_model',
     'build_runner',

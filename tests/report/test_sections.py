@@ -1,0 +1,105 @@
+"""Sections of the report, of usual and of odd data."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from faster_coco_eval import COCO
+from PIL import Image
+from synthetic import make_coco
+from written import report_of
+
+from mmgreen.report.examples import draw_example
+
+
+def test_no_detections_at_all(tmp_path):
+    truth, _ = make_coco(4, 20, 2)
+    html, data = report_of(tmp_path, truth, [])
+    figures = data['runs'][0]['bbox']['figures']
+    assert figures['AP'] == 0
+    assert data['runs'][0]['bbox']['errors']['count']['missed'] == data['objects']
+    assert 'nan' not in html.lower().replace('nanometre', '')
+
+
+def test_a_category_without_objects_and_images_without_any(tmp_path):
+    truth, detections = make_coco(4, 12, 2)
+    truth['categories'].append(dict(id=50, name='unseen'))
+    truth['images'].append(dict(id=9999, file_name='empty.jpg', height=480, width=640))
+    html, data = report_of(tmp_path, truth, detections)
+    unseen = data['runs'][0]['bbox']['categories'][-1]
+    assert (unseen['name'], unseen['objects'], unseen['AP']) == ('unseen', 0, None)
+    assert '–' in html
+
+
+def test_one_image(tmp_path):
+    truth, detections = make_coco(1, 6, 2)
+    _, data = report_of(tmp_path, truth, detections)
+    run = data['runs'][0]['bbox']
+    # There is only one way to draw one image.
+    assert run['intervals']['AP'] == pytest.approx([run['figures']['AP']] * 2)
+
+
+def test_confusions_are_a_matrix_and_of_many_categories_a_list(tmp_path):
+    truth, detections = make_coco(12, 80, 3)
+    html, data = report_of(tmp_path / 'few', truth, detections)
+    pairs = data['runs'][0]['segm']['confusion']
+    missed = sum(pair['count'] for pair in pairs if pair['found'] is None)
+    found = sum(pair['count'] for pair in pairs if None not in (pair['there'], pair['found']))
+    assert missed + found == data['objects']
+    assert 'Confusion, run' in html
+    assert '>nothing there<' in html
+    # Every detection as another category: only confusions are left.
+    truth, detections = make_coco(12, 80, 20, crowds=0)
+    numbers = [category['id'] for category in truth['categories']]
+    for found in detections:
+        found['category_id'] = numbers[(numbers.index(found['category_id']) + 1) % 20]
+    html, data = report_of(tmp_path / 'many', truth, detections)
+    pairs = [p for p in data['runs'][0]['segm']['confusion'] if p['there'] and p['found']]
+    most = max(pairs, key=lambda pair: pair['count'])
+    there, found = (int(most[key].split()[1]) for key in ('there', 'found'))
+    assert found == (there + 1) % 20
+    table = html[html.index('Most frequent confusions') :]
+    assert most['there'] in table
+    assert most['found'] in table
+
+
+def test_a_crowd_is_drawn_as_one():
+    truth = COCO()
+    truth.dataset = dict(
+        images=[dict(id=1, file_name='1.jpg', height=100, width=200)],
+        annotations=[
+            dict(id=1, image_id=1, category_id=1, bbox=[10, 10, 60, 60], area=3600, iscrowd=0),
+            dict(id=2, image_id=1, category_id=1, bbox=[110, 10, 60, 60], area=3600, iscrowd=1),
+        ],
+        categories=[dict(id=1, name='cat')],
+    )
+    truth.createIndex()
+    image = np.zeros((100, 200, 3), np.uint8)
+    picture = draw_example(truth, 1, image, None, 'both')
+    content = base64.b64decode(picture.uri.split(',')[1])
+    pixels = np.asarray(Image.open(io.BytesIO(content))).astype(int)
+    colours = [pixels[:, 26], pixels[:, 266]]  # on the left edge of each box
+    brightest = [edge[edge.sum(1).argmax()] for edge in colours]
+    assert np.abs(brightest[0] - brightest[1]).max() > 60, 'another colour than an object'
+
+
+def test_one_run_has_all_its_parts(tmp_path):
+    truth, detections = make_coco(12, 80, 4)
+    html, data = report_of(tmp_path, truth, detections)
+    assert (data['images'], data['categories']) == (12, 4)
+    (run,) = data['runs']
+    for part in ('bbox', 'segm'):
+        low, high = run[part]['intervals']['AP']
+        assert low < run[part]['figures']['AP'] < high
+        assert len(run[part]['figures']) == 12
+        assert [c['name'] for c in run[part]['categories']] == [f'category {k}' for k in range(4)]
+        assert set(run[part]['errors']['lost']) == set(run[part]['errors']['count'])
+        assert f'{run[part]["figures"]["AP"]:.3f}' in html
+    assert html.count('<svg') == 10  # categories, curves, sizes, calibration, errors; twice
+    # Opens from disk, without network
+    assert not re.search(r'(src|href)="(?!data:|#)', html)
+    assert not re.search(r'url\((?!#)', html)
+    markdown = (tmp_path / 'report/report.md').read_text()
+    assert f'| AP | {run["bbox"]["figures"]["AP"]:.3f}' in markdown
