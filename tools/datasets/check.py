@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Check a dataset before a run: ImageNet's layout, COCO's, or a folder of images."""
+"""Check a dataset before a run: ImageNet's format, COCO's, or a folder of images."""
 
 from mmgreen.cli.check import main
 
