@@ -125,7 +125,7 @@ def measure_in_turn(subjects: list[Subject], settings: Settings) -> list[list[di
         for subject in subjects:
             try:
                 with ProcessPoolExecutor(1, context) as process:
-                    result = process.submit(_measure, subject, settings).result()
+                    result = process.submit(_measure, subject, settings, i == 0).result()
             except BrokenProcessPool as error:
                 raise UserError(
                     f'the process of {subject.name} was killed, most likely because '
@@ -140,8 +140,8 @@ def measure_in_turn(subjects: list[Subject], settings: Settings) -> list[list[di
     return rounds
 
 
-def _measure(subject: Subject, settings: Settings) -> dict:
-    """Run the steps of one round. Called in a process of its own."""
+def _measure(subject: Subject, settings: Settings, first: bool) -> dict:
+    """Run the steps of one round, and count what no round changes in the first. In a process of its own."""
     MMLogger.get_current_instance().setLevel('ERROR')
     device = torch.device(settings.device)
     model, cfg, size = build_subject(subject, settings.image_size, settings.device)
@@ -201,7 +201,7 @@ def _measure(subject: Subject, settings: Settings) -> dict:
         parameters=sum(p.numel() for p in model.parameters()),
         epochs=None if subject.floor else cfg.train_cfg.get('max_epochs'),
     )
-    if not subject.floor:
+    if first and not subject.floor:
         model.zero_grad()
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as flops:
             model.loss(inputs[:1], samples and samples[:1])

@@ -20,7 +20,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py --launcher pytorch\n'
         "torchrun --help lists torchrun's arguments",
     )
-    if sys.argv[1:] in ([], ['-h'], ['--help']):
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words in ([], ['-h'], ['--help']):
         parser.parse_args(['--help'])
     from torch.distributed.run import get_args_parser
 

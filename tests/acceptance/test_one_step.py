@@ -78,6 +78,7 @@ train_dataloader = dict(
 val_cfg = val_dataloader = val_evaluator = None
 test_cfg = test_dataloader = test_evaluator = None
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=100, save_last=False))
+custom_hooks = []
 {extra}
 """
     )

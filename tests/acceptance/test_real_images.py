@@ -28,9 +28,9 @@ def test_swin_tiny_from_photographs_to_a_coco_table(imagenette, coco_tiny, tmp_p
     """
     done = run_tool(
         *('tools/train.py', PRETRAIN, '--work-dir', tmp_path / 'pretrain', '--cfg-options'),
-        *(f'data_root={imagenette}/', 'train_dataloader.batch_size=8', *workers('train')),
-        *('train_dataloader.dataset.indices=64', 'train_cfg.max_epochs=1'),
-        *('param_scheduler=[]', 'optim_wrapper.optimizer.lr=1e-3'),
+        *(f'data_root={imagenette}/', 'train_dataloader.batch_size=4', *workers('train')),
+        *('train_dataloader.dataset.indices=32', 'train_cfg.max_epochs=1'),
+        *('param_scheduler=[]', 'custom_hooks=[]', 'optim_wrapper.optimizer.lr=1e-3'),
         'default_hooks.logger.interval=1',
     )
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ def test_swin_tiny_from_photographs_to_a_coco_table(imagenette, coco_tiny, tmp_p
         *('tools/train.py', DETECT, '--work-dir', tmp_path / 'detect', '--cfg-options'),
         *(f'data_root={coco_tiny}/', f'model.backbone.init_cfg.checkpoint={backbone}'),
         *(f'train_dataloader.dataset.pipeline.2.scale={small}', *workers('train')),
-        *('train_dataloader.dataset.indices=6', 'train_cfg.max_epochs=1', 'val_cfg=None'),
+        *('train_dataloader.dataset.indices=4', 'train_cfg.max_epochs=1', 'val_cfg=None'),
         *('val_dataloader=None', 'val_evaluator=None', 'model.train_cfg.rcnn.sampler.num=64'),
     )
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def test_swin_tiny_from_photographs_to_a_coco_table(imagenette, coco_tiny, tmp_p
         ),
         *('--cfg-options', f'data_root={coco_tiny}/', *workers('test')),
         f'test_dataloader.dataset.pipeline.1.scale={small}',
-        'test_dataloader.dataset.indices=6',
+        'test_dataloader.dataset.indices=4',
     )
     assert done.returncode == 0, done.stderr
     for part in ('bbox', 'segm'):

@@ -330,7 +330,7 @@ def test_nothing_waits_for_the_device(sharing, unit):
     assert loss.is_meta
 
 
-@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+@pytest.mark.parametrize('sharing', [pytest.param('batch', marks=pytest.mark.slow), 'sample'])
 def test_compiled_steps_are_the_same_and_never_compiled_anew(sharing):
     """Groups change in number and size from mask to mask; compiled code does not."""
     config = greenmim_config(mask_sharing=sharing)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from helpers import ROOT, run_tool
+from helpers import ROOT, Running
 from two_processes import SEED, STEP, model_and_images
 
 from mmgreen.sparse import random_mask
@@ -26,11 +26,12 @@ def layout_of_both(model, images, sharing, monkeypatch):
 def test_loss_and_gradients_are_those_of_one_process(tmp_path, monkeypatch, sharing):
     monkeypatch.setenv('PYTHONPATH', f'{ROOT}/tests:{os.environ.get("PYTHONPATH", "")}')
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
-    done = run_tool(
+    run = Running(
+        tmp_path / 'log',
         *('tools/launch.py', '--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0'),
         *('--nproc-per-node', 2, 'tests/models/two_processes.py', tmp_path / 'two.pth', sharing),
     )
-    assert done.returncode == 0, done.stderr
+    assert run.end() == 0, run.log.read_text()[-3000:]
     two = torch.load(tmp_path / 'two.pth', weights_only=True)
 
     model, images = model_and_images(sharing)
