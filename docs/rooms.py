@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / 'mmgreen'
-#: From what stands alone to what needs all others: a room imports from those above it only.
-LEVELS = (
-    ('sparse', 'checkpoints', 'datasets', 'evaluation', 'config'),
-    ('models', 'importing', 'deploy'),
-    ('visualization', 'recipes'),
-    ('engine',),
-    ('report', 'benchmark'),
-    ('apis',),
-    ('study', 'serve'),
-    ('cli',),
+#: From what stands alone to what needs all others, and where each is drawn: a room imports from
+#: those above it only.
+LEVELS: tuple[dict[str, float], ...] = (
+    dict(sparse=1, checkpoints=3.2, datasets=5.4, evaluation=7.6, config=9.8),
+    dict(models=1.9, importing=6.4, deploy=10.0),
+    dict(visualization=2.7, recipes=8.6),
+    dict(engine=4.6),
+    dict(benchmark=1.6, report=6.9),
+    dict(apis=8.0),
+    dict(study=7.2, serve=10.0),
+    dict(cli=4.4),
 )
 
 
@@ -68,25 +69,35 @@ def draw() -> str:
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
-    figure = Figure(figsize=(10, 9))
+    figure = Figure(figsize=(11, 9))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    places = {}
-    for level, rooms in enumerate(LEVELS):
-        for i, room in enumerate(rooms):
-            aside = 0.9 * (-1) ** level  # so that few arrows run through a box
-            places[room] = ((i + 1) / (len(rooms) + 1) * 10 + aside, 8.4 - 1.1 * level)
-    axes.set_xlim(0, 10)
+    axes.set_xlim(0, 11)
     axes.set_ylim(0, 9)
-    for room, others in sorted(imports().items()):
+    places = {
+        room: (x, 8.4 - 1.1 * level)
+        for level, rooms in enumerate(LEVELS)
+        for room, x in rooms.items()
+    }
+    graph = imports()
+    for room, others in sorted(graph.items()):
         x, y = places[room]
         for other in sorted(others):
             to_x, to_y = places[other]
+            # What another arrow leads to, too, is drawn lightly.
+            again = any(other in graph[between] for between in others)
             axes.annotate(
                 '',
                 (to_x, to_y - 0.27),
                 (x, y + 0.27),
-                arrowprops=dict(arrowstyle='-|>', color='#7a8a99', lw=1.1, shrinkA=0, shrinkB=0),
+                arrowprops=dict(
+                    arrowstyle='-|>',
+                    color='#c9d3da' if again else '#4a5a69',
+                    lw=0.8 if again else 1.4,
+                    shrinkA=0,
+                    shrinkB=0,
+                    zorder=1 if again else 2,
+                ),
             )
     for room, (x, y) in places.items():
         box = FancyBboxPatch(
