@@ -26,7 +26,7 @@ class Tiling:
     """How images are cut.
 
     Attributes:
-        side: Of a tile in pixels.
+        side: Side of a tile in pixels.
         overlap: Share of the side that neighbours have in common.
 
     Raises:

@@ -87,8 +87,8 @@ def to_coco(sample: 'DetDataSample', image_id: int) -> list[dict]:
     """Detections of an image as annotations of COCO, with a ``score`` each.
 
     Args:
-        sample: As of a :class:`Detector`.
-        image_id: Of the image.
+        sample: What a :class:`Detector` gives.
+        image_id: Id of the image.
 
     Returns:
         With ``category_id`` counted from 1 in the order of the categories, ``bbox`` as x, y, width,

@@ -38,7 +38,7 @@ class Detector:
 
     Attributes:
         classes: Names of the categories.
-        model: Of mmdet, or of an ONNX file.
+        model: A model of mmdet, or of an ONNX file.
 
     Raises:
         UserError: If config or checkpoint are not right, or do not fit.
@@ -133,7 +133,7 @@ def detect(
     Args:
         config: See :class:`Detector`.
         checkpoint: See :class:`Detector`.
-        images: As of a call of it.
+        images: What a call takes.
         cfg_options: See :class:`Detector`.
         tile: See :class:`Detector`.
         overlap: See :class:`Detector`.

@@ -31,7 +31,7 @@ def write_model_folder(
 
     Args:
         folder: Folder to write into.
-        weights: Of a backbone, by timm's names.
+        weights: Weights of a backbone, by timm's names.
         found: Its architecture.
         source: Name of the checkpoint that it is from.
 

@@ -73,7 +73,7 @@ def count_launches(cfg: Config, model: nn.Module, batch: dict) -> dict[str, dict
 
     Args:
         cfg: Its config.
-        model: On the CPU.
+        model: A model on the CPU.
         batch: After the preprocessor.
 
     Returns:

@@ -24,7 +24,7 @@ def share_waiting(
     Args:
         batch_seconds: How long a worker takes for a batch, as measured; drawn from at random.
         step_seconds: How long a device takes for one.
-        workers: Of each device, with a core for each.
+        workers: Workers of each device, with a core for each.
         devices: Number of them.
 
     Returns:

@@ -134,7 +134,7 @@ def adapt_channels(weight: Tensor, channels: int) -> Tensor:
 
     Args:
         weight: (out, 3, height, width).
-        channels: Of the new layer.
+        channels: Channels of the new layer.
 
     Returns:
         (out, channels, height, width).

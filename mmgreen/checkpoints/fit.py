@@ -21,7 +21,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping[str, Any], source: str, conf
 
     Args:
         model: Not wrapped.
-        checkpoint: As read.
+        checkpoint: The checkpoint as it was read.
         source: What the message calls the checkpoint.
         config: What the message calls the config.
 

@@ -11,7 +11,7 @@ class Family:
 
     Attributes:
         name: What a classifier of it is called in :data:`KINDS`.
-        version: In words.
+        version: The version that is meant, in words.
         backbone: Names of the official backbone (GreenMIM, SimMIM too) and of mmpretrain's.
         last_norm: Those of the norm after the last stage.
         stages: What the official and mmpretrain's stages are called.

@@ -32,7 +32,7 @@ def set_num_classes(cfg: Config, number: int) -> None:
 
     Args:
         cfg: Changed in place.
-        number: Of classes.
+        number: Number of classes.
     """
     for part in ('model', 'data_preprocessor'):
         for path, node in walk(cfg.get(part), part):

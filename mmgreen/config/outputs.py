@@ -17,7 +17,7 @@ def log_to(cfg: Config, packages: Sequence[str]) -> None:
 
     Args:
         cfg: Changed in place.
-        packages: Of ``BACKENDS``.
+        packages: Names of ``BACKENDS``.
 
     Raises:
         UserError: If a package is not installed, or the config has no visualizer.

@@ -35,7 +35,7 @@ def held_out_images(runner: Runner, folder: str, number: int) -> list[str]:
             is said.
         folder: Looked through to its depths; or a file that lists images, a line each, below the
             folder of the training images.
-        number: Of images, at most.
+        number: Number of images, at most.
     """
     if osp.isfile(folder):
         with open(folder, encoding='utf-8') as file:

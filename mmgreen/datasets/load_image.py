@@ -23,7 +23,7 @@ class LoadImage(LoadImageFromFile):
             many, and of four where three are asked for the last one (alpha) is left out.
         mean: By channel, in the scale of 0 to 255, to be subtracted; by default none, where the
             data preprocessor does it, which takes one or three channels.
-        std: To divide by, alike.
+        std: What to divide by, in the same scale.
 
     Gives float32, (height, width, channels), between 0 and 255 unless there is a mean; three channels
     are blue, green and red, as OpenCV's.

@@ -34,7 +34,7 @@ class LoadRandomCrop(RandomResizedCrop):
     Args:
         scale: Side of the crop in pixels, or height and width.
         crop_ratio_range: Smallest and largest share of the image's area.
-        aspect_ratio_range: Of width to height.
+        aspect_ratio_range: Ratios of width to height.
         flip: Share of the crops that are mirrored left to right, as ``RandomFlip`` would do it.
 
     Gives a tensor, uint8, (3, height, width), blue, green and red, as OpenCV's: ready for
@@ -86,7 +86,7 @@ class _Picture:
     """A file whose size is known, and whose pixels are decoded when they are asked for.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         shape: Height and width, turned as its EXIF says.
     """
 

@@ -19,7 +19,7 @@ class RepeatBatchSampler(Sampler[list[int]]):
     ``train_dataloader.repeats`` sets it.
 
     Args:
-        sampler: Of the images, in the order of an epoch.
+        sampler: Sampler of the images, in the order of an epoch.
         batch_size: Crops in a batch.
         repeats: Crops of each image; it divides ``batch_size``.
         drop_last: Whether an epoch ends before a batch that its crops do not fill.

@@ -57,7 +57,7 @@ def check_segmentations(
     """Find segmentations that nobody could read: they would end in a traceback, or not at all.
 
     Args:
-        annotations: Of one file.
+        annotations: Annotations of one file.
         sizes: Width and height of the images, by id.
         ann_file: What messages call the file.
         faults: Told of polygons that are no lists of numbers, and of run lengths of

@@ -22,14 +22,14 @@ class Statistics:
     """Numbers of some images.
 
     Attributes:
-        dtype: Of the values.
-        channels: Of an image.
+        dtype: Type of the values.
+        channels: Channels of an image.
         least: The least value.
         most: The largest.
         low: What should be black: 0 of 8 bits, else the 0.1th percentile.
         high: What should be white.
-        mean: Of each channel, once black is 0 and white 255.
-        std: Alike.
+        mean: Mean of each channel, once black is 0 and white 255.
+        std: Deviation of each channel, in the same scale.
         deep: Whether eight bits and three channels cannot hold them.
     """
 

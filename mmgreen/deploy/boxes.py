@@ -59,7 +59,7 @@ def pool(extractor: SingleRoIExtractor, maps: Sequence[Tensor], boxes: Tensor) -
     """Features of regions, each from the map of its size (Feature Pyramid Networks, equation 1).
 
     Args:
-        extractor: Of a detector.
+        extractor: The extractor of a detector.
         maps: One for each of its layers, (1, C, H, W).
         boxes: (N, 4), in pixels of the image.
 

@@ -18,8 +18,8 @@ class Exportable(nn.Module):
     """What detectors share: an image is prepared, and goes through backbone and neck.
 
     Args:
-        model: Of mmdet, for evaluation. Its weights are used, not copied; its shifted windows become
-            symbolic.
+        model: A model of mmdet, for evaluation. Its weights are used, not copied; its shifted
+            windows become symbolic.
     """
 
     model: Any
@@ -156,7 +156,7 @@ def dense_boxes(
     """Boxes of a dense head before suppression: of each level the best by their scores.
 
     Args:
-        head: Of mmdet, with priors and a box coder.
+        head: A head of mmdet, with priors and a box coder.
         maps: What it sees.
         cfg: Its test settings.
         shape: Height and width of the image.

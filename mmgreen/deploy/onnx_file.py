@@ -53,7 +53,7 @@ def export_onnx(
     probability on a mask is an object (``mask_threshold``), and the ``classes``.
 
     Args:
-        model: Of mmdet, on the CPU. Its shifted windows become symbolic.
+        model: A model of mmdet, on the CPU. Its shifted windows become symbolic.
         pipeline: That of its test images.
         classes: Names of the categories.
         out: File to write.
@@ -96,7 +96,7 @@ def check_padding(divisor: int, steps: list[dict[str, Any]]) -> None:
 
     Args:
         divisor: ``pad_size_divisor`` of its preprocessor.
-        steps: Of :func:`preparation`.
+        steps: Steps of :func:`preparation`.
 
     Raises:
         UserError: If it pads to something else.
@@ -113,7 +113,7 @@ def exportable(model: nn.Module) -> Exportable:
     """The program of a detector.
 
     Args:
-        model: Of mmdet.
+        model: A model of mmdet.
 
     Raises:
         UserError: If its parts are not those that can be exported.

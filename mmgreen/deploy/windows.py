@@ -76,7 +76,7 @@ def export_program(backbone: nn.Module, out: Path) -> None:
     gives the maps of the backbone's stages.
 
     Args:
-        backbone: On the CPU. Its shifted windows become symbolic.
+        backbone: A backbone on the CPU. Its shifted windows become symbolic.
         out: File to write, which ends in ``.pt2``.
 
     Raises:

@@ -43,7 +43,7 @@ def confidence_interval(figure: float, samples: Floats) -> tuple[float, float]:
     of the deviation from that mean, put around the figure.
 
     Args:
-        figure: Of all images, each once; a difference of two runs works as well.
+        figure: The figure of all images, each once; a difference of two runs works as well.
         samples: (N,), of the resamples; NaN is left out.
 
     Returns:
@@ -151,7 +151,7 @@ def _add_precision(
     """Add a category's mean interpolated precision at each threshold and resample.
 
     Args:
-        matches: As above.
+        matches: The same as above.
         order: Its detections, best first.
         area: Size.
         weights: (I, N).

@@ -44,7 +44,7 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
         format_only: Write the results to ``outfile_prefix`` and stop there.
         outfile_prefix: Where results are written, as ``PREFIX.bbox.json`` and
             ``PREFIX.segm.json``; by default nowhere.
-        backend_args: Of the file backend that reads ``ann_file``.
+        backend_args: Arguments of the file backend that reads ``ann_file``.
         collect_device: Where results of several processes meet.
         prefix: Before the names of the metrics; ``'coco'`` by default.
     """

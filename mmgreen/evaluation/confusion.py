@@ -14,8 +14,8 @@ def confusion_matrix(matches: Matches, score: float, overlap: float = 0.5) -> In
     category and the one of another that it overlaps most, the nearer one that is still free.
 
     Args:
-        matches: Of one run.
-        score: From which a detection counts.
+        matches: Matches of one run.
+        score: The score from which a detection counts.
         overlap: IoU from which a detection is of an object.
 
     Returns:

@@ -61,7 +61,7 @@ def read_coco(folder: Path, files: list[Path], crowds_as_objects: bool = False) 
     """Read all splits of a dataset.
 
     Args:
-        folder: Of the dataset.
+        folder: Folder of the dataset.
         files: Annotation files. Where some are named after a split, the others are left out.
         crowds_as_objects: Take each region that is marked as a crowd as one object.
 

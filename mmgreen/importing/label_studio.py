@@ -36,7 +36,7 @@ def read_label_studio(folder: Path, path: Path, left_out: Counter) -> list[Annot
     folder by its name, without what Label Studio put before it.
 
     Args:
-        folder: Of the images.
+        folder: Folder of the images.
         path: The export.
         left_out: Counts what is left out.
 

@@ -31,7 +31,7 @@ def find_pairs(
     Args:
         images: Folder, looked through to its depths.
         annotations: Folder of the same structure.
-        endings: Of annotation files.
+        endings: Endings of annotation files.
 
     Raises:
         UserError: If an image has two.

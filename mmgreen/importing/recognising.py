@@ -30,7 +30,7 @@ def read_dataset(folder: Path, crowds_as_objects: bool = False) -> Dataset:
     """Recognise the format of a folder, and read it.
 
     Args:
-        folder: Of the dataset.
+        folder: Folder of the dataset.
         crowds_as_objects: Take each region of a COCO file that is marked as a crowd as one
             object.
 

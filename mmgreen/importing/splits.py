@@ -48,8 +48,8 @@ def divide(
     Args:
         dataset: Changed in place. Of images without labels up to 50 are held out. Where training images are named and none for validation, these
             are taken from them; where nothing is named, all images are divided.
-        val_share: Of the images.
-        test_share: Of the images, where no split was named and there are at least 60.
+        val_share: Share of the images.
+        test_share: Share of the images, where no split was named and there are at least 60.
         seed: Decides where nothing else does.
 
     Raises:

@@ -55,9 +55,9 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
     """Settings of a detector.
 
     Args:
-        traits: Of the training images.
+        traits: Traits of the training images.
         machine: Where it is trained.
-        size: Of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
+        size: Size of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
     """
     gpu = machine.gpu_memory is not None
     trained, tested = _GPU_SIDES if gpu else _CPU_SIDES

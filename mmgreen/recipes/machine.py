@@ -9,8 +9,8 @@ class Machine:
     """Where a config will be run.
 
     Attributes:
-        gpu_memory: Of one GPU in GiB; None where there is none.
-        cores: Of the CPU.
+        gpu_memory: Memory of one GPU in GiB; None where there is none.
+        cores: Cores of the CPU.
     """
 
     gpu_memory: float | None
@@ -21,7 +21,7 @@ def this_machine(gpu_memory: float | None = None) -> Machine:
     """The machine at hand.
 
     Args:
-        gpu_memory: Of another machine's GPU in GiB, that the config is for.
+        gpu_memory: Memory of another machine's GPU in GiB, that the config is for.
     """
     cores = len(os.sched_getaffinity(0))
     if gpu_memory is None:

@@ -66,11 +66,11 @@ def make_configs(
     Nothing is written before all of it is known to be sound.
 
     Args:
-        folder: Of any format that :func:`~mmgreen.importing.read_dataset` knows.
+        folder: Folder of any format that :func:`~mmgreen.importing.read_dataset` knows.
         out: Folder to write to.
         machine: Where the configs will be run.
-        models: Of :data:`MODELS`. By default a detector that fits annotations and machine, or, of
-            images without objects, a pre-training.
+        models: Names of :data:`MODELS`. By default a detector that fits annotations and machine,
+            or, of images without objects, a pre-training.
         start: Checkpoint that they start from; by default none.
         crowds_as_objects: Take each crowd of a COCO file as one object.
         seed: Decides which images are held out where no split is named.

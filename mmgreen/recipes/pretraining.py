@@ -46,9 +46,9 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
     """Settings of a pre-training.
 
     Args:
-        traits: Of the images; where their objects are known, crops and units follow them.
+        traits: Traits of the images; where their objects are known, crops and units follow them.
         machine: Where it is trained.
-        size: Of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
+        size: Size of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
     """
     crop, batch, steps, rate = _KNOWN[size]
     if machine.gpu_memory:

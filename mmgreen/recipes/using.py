@@ -24,7 +24,7 @@ def use_folder(cfg: Config, folder: Path) -> None:
 
     Args:
         cfg: Changed in place.
-        folder: Of any format that :func:`~mmgreen.importing.read_dataset` knows.
+        folder: Folder of any format that :func:`~mmgreen.importing.read_dataset` knows.
 
     Raises:
         UserError: If the folder cannot be used, or holds what the config cannot train on.

@@ -80,7 +80,7 @@ def bars(
         ticks: What each group of bars is of.
         values: For each run one value a tick; NaN leaves a gap.
         intervals: For each run (2, ticks), drawn as whiskers.
-        axis: Of the values.
+        axis: The axis of the values.
     """
 
     def paint(axes: Axes) -> None:
@@ -117,7 +117,7 @@ def category_bars(
 
     Args:
         label: Title.
-        names: Of K categories.
+        names: Names of K categories.
         values: (K,) for each run; the first one decides the order.
         most: Categories to show.
     """

@@ -43,7 +43,7 @@ class Part:
     Attributes:
         figures: COCO's.
         resamples: (N,) of each figure.
-        errors: By kind.
+        errors: How many errors there are of each kind, and what AP50 they cost.
         calibration: Scores against precision.
         image_f1: (I,) float64, F1 of every image by itself; NaN where there is
             neither object nor detection.
@@ -128,8 +128,8 @@ class Comparison:
     Attributes:
         runs: Tested on the same images; of a group, its first.
         sizes: Number of runs of each group; 1 of a single run.
-        parts: Of each run or group, boxes and masks by kind.
-        kinds: Of :data:`PARTS`, those that all runs have.
+        parts: The parts of each run or group, boxes and masks by kind.
+        kinds: Those of :data:`PARTS`, those that all runs have.
         truth: Annotations.
         categories: Names of those that are looked at.
         resamples: Number of resamples of the images.

@@ -19,7 +19,7 @@ def describe_training_curves(training: Training, name: str = '') -> tuple[Sectio
 
     Args:
         training: Its records and logs.
-        name: Of the run, where there are several.
+        name: Name of the run, where there are several.
     """
     losses = {'training': scalars_of(training, 'loss')}
     losses['validation'] = validations_of(training, VAL_LOSS)

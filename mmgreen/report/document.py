@@ -106,7 +106,7 @@ class Report:
     Attributes:
         title: Heading.
         subtitle: A line below it.
-        sections: In order.
+        sections: The sections in their order.
         data: What ``report.json`` holds; NaN becomes null.
     """
 

@@ -97,8 +97,8 @@ class Plan:
 
         Args:
             starts: Names; the others are compared with the first that is left. None is all of them.
-            labels: Of the study's; None is all of them.
-            seeds: Of the study's; None is all of them.
+            labels: Some of the study's; None is all of them.
+            seeds: Some of the study's; None is all of them.
 
         Raises:
             UserError: If the study has no such start, number or seed.

@@ -52,7 +52,7 @@ class Processes:
 
         Args:
             folder: Folder of the run; what the process says is written there.
-            action: Of :data:`mmgreen.study.worker.ACTIONS`.
+            action: One of :data:`mmgreen.study.worker.ACTIONS`.
             *arguments: More for it.
 
         Raises:

@@ -41,7 +41,7 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
 
     Args:
         plan: The study.
-        resamples: Of the images, for intervals.
+        resamples: Resamples of the images, for intervals.
 
     Returns:
         The HTML file.

@@ -26,7 +26,7 @@ def draw_grouping(image: np.ndarray, backbone: GreenBackbone, layout: Layout) ->
     Args:
         image: RGB, uint8, (height, width, 3), of the size the layout is for.
         backbone: Its stages and patch size.
-        layout: Of one mask.
+        layout: A layout of one mask.
     """
     height, width = image.shape[:2]
     patch = backbone.patch_size

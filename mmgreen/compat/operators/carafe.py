@@ -25,7 +25,7 @@ def carafe_naive_forward(
         output: (B, C, H * scale_factor, W * scale_factor).
         kernel_size: Side of a neighbourhood, odd.
         group_size: Groups of channels with weights of their own.
-        scale_factor: Of the upsampling.
+        scale_factor: Factor of the upsampling.
     """
     output.copy_(_reassemble(features, masks, kernel_size, group_size, scale_factor))
 

@@ -82,13 +82,13 @@ def modulated_deform_conv_forward(
     (`DCNv2 <https://arxiv.org/abs/1811.11168>`_, eq. 1).
 
     Args:
-        input: See :func:`deform_conv_forward`, as all that is not named here.
-        weight: Alike.
+        input: (B, C, H, W).
+        weight: (out channels, C / groups, kernel height, kernel width).
         bias: (out channels,), if ``with_bias``.
         ones: Not used.
-        offset: Alike.
+        offset: (B, 2 * deformable groups * kernel size, H', W'), y and x in turn.
         mask: (B, deformable groups * kernel size, H', W').
-        output: Alike.
+        output: (B, out channels, H', W').
         columns: Not used.
         with_bias: Whether there is a bias.
         **settings: mmcv's, by its names: ``stride_h``, ``pad_h``, ``dilation_h`` and alike.

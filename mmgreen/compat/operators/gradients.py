@@ -16,7 +16,7 @@ def gradients(
 
     Args:
         forward: From ``inputs`` to a tensor of the shape of ``grad_output``.
-        inputs: Of floating point.
+        inputs: Tensors of floating point.
         grad_output: Gradient of what it gives.
 
     Returns:

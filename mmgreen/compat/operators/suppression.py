@@ -35,8 +35,8 @@ def softnms(
         boxes: (N, 4).
         scores: (N,).
         dets: (N, 5), filled with boxes and lowered scores of what is kept, best first.
-        iou_threshold: Of ``method`` 0 and 1.
-        sigma: Of ``method`` 2.
+        iou_threshold: Threshold of ``method`` 0 and 1.
+        sigma: Width of ``method`` 2.
         min_score: What falls below is dropped.
         method: 0 drops overlapping boxes, 1 lowers their scores by the overlap, 2 by a Gaussian.
         offset: See :func:`nms`.

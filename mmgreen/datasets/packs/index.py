@@ -21,9 +21,9 @@ class Shard:
     """One tar.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         bytes: Its size.
-        sha256: Of its content.
+        sha256: Hash of its content.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Index:
     Attributes:
         short_side: To which longer images were reduced, in pixels.
         classes: Names of the class folders; None where there are none.
-        shards: In order.
+        shards: The shards in their order.
         shard, offset, size: For each image its shard, and where in it its bytes are; int64, (N,).
         label: Its class, int64, (N,); -1 where it is in no class folder.
         names: Its path in the folder that was packed, with the ending that it has now.

@@ -41,7 +41,7 @@ class PackingResult:
     Attributes:
         images: Number of those that were packed.
         left_out: Names of those that are not, and why.
-        bytes: Of all shards.
+        bytes: Bytes of all shards.
     """
 
     images: int

@@ -46,7 +46,7 @@ class Readback:
 
         Args:
             key: Comes back with them.
-            scalars: Of one element each, on a device or on the CPU.
+            scalars: Tensors of one element each, on a device or on the CPU.
         """
         # Models also log numbers of the CPU beside those of the device.
         device = next((s.device for s in scalars if s.is_cuda), scalars[0].device)

@@ -26,7 +26,7 @@ class ValidationLossHook(Hook):
     it is trained on, it draws alike each time.
 
     Args:
-        max_images: Of a validation, the first so many, in each process.
+        max_images: So many images of a validation are used, the first ones, in each process.
     """
 
     def __init__(self, max_images: int = 200) -> None:

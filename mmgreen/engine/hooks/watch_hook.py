@@ -26,7 +26,7 @@ class _Step:
     """A step whose numbers are on their way.
 
     Attributes:
-        number: Of the step, from 1.
+        number: Number of the step, from 1.
         images: Paths.
         flags: How many optimizers were asked to step.
         updates: Whether gradients were not just accumulated.

@@ -48,7 +48,7 @@ class ResumableLoader(DataLoader):
 
     Args:
         loader: Dataset, batches and all other settings.
-        seed: Of the run; the same in all its processes. The sampler's, too.
+        seed: Seed of the run; the same in all its processes. The sampler's, too.
 
     Raises:
         UserError: While iterating, if workers have died three times at a step.

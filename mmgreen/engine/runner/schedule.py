@@ -14,9 +14,9 @@ def warn_of_schedules(schedulers: Sequence[dict[str, Any]], epochs: int | None, 
     after the end never let it fall.
 
     Args:
-        schedulers: As in the config.
-        epochs: Of the run; None where it is not counted in epochs.
-        steps: Of the run.
+        schedulers: The schedulers of the config.
+        epochs: Epochs of the run; None where it is not counted in epochs.
+        steps: Steps of the run.
     """
     for i, scheduler in enumerate(schedulers):
         by_epoch = scheduler.get('by_epoch', True)

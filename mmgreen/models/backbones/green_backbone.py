@@ -31,13 +31,13 @@ class GreenBackbone(BaseModule):
     computes the sparse path.
 
     Args:
-        *args: As of mmpretrain's class.
+        *args: See mmpretrain's class.
         grouping: How the sparse path packs windows into groups, by dynamic
             programming: for fewest attention ``'pairs'``, as in the paper, for
             fewest ``'tiles'`` of a GPU's kernels, or ``'optimal'``: pairs on a CPU
             and tiles on a GPU. ``'fixed'``: tiles, in groups of one number and size
             for 99 of 100 masks, so that steps have equal shapes.
-        **kwargs: As of mmpretrain's class.
+        **kwargs: See mmpretrain's class.
 
     Raises:
         UserError: If ``grouping`` is none of these.
@@ -81,7 +81,7 @@ class GreenBackbone(BaseModule):
 
         Args:
             x: Images, (B, 3, H, W).
-            layout: Of :meth:`build_layout`.
+            layout: A layout of :meth:`build_layout`.
             stand_ins: What stands in for a token that is missing where four merge,
                 (C,) for each merging after which tokens are larger than units;
                 zeros by default.
@@ -209,7 +209,7 @@ class GreenBackbone(BaseModule):
         """Cut the visible patches out of (B, 3, H, W) images and embed only those.
 
         Args:
-            embed: Of the first stage.
+            embed: The embedding of the first stage.
 
         Returns:
             (B, N, C), N tokens of each image.

@@ -35,7 +35,7 @@ class GreenSwinTransformer(GreenBackbone, SwinTransformer):
 
     Args:
         *args: See :class:`mmpretrain.models.SwinTransformer`.
-        **kwargs: As of :class:`mmpretrain.models.SwinTransformer` and
+        **kwargs: See :class:`mmpretrain.models.SwinTransformer` and
             :class:`GreenBackbone`.
     """
 

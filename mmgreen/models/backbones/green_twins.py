@@ -92,7 +92,7 @@ class GreenTwins(_SparseTwins, SVT):
     """mmpretrain's Twins-SVT that can skip what is masked (:class:`GreenBackbone`).
 
     Args:
-        **kwargs: As of :class:`mmpretrain.models.SVT` and :class:`GreenBackbone`.
+        **kwargs: See :class:`mmpretrain.models.SVT` and :class:`GreenBackbone`.
     """
 
 
@@ -101,7 +101,7 @@ class GreenPCPVT(_SparseTwins, PCPVT):
     """mmpretrain's Twins-PCPVT that can skip what is masked (:class:`GreenBackbone`).
 
     Args:
-        **kwargs: As of :class:`mmpretrain.models.PCPVT` and :class:`GreenBackbone`.
+        **kwargs: See :class:`mmpretrain.models.PCPVT` and :class:`GreenBackbone`.
     """
 
 

@@ -35,7 +35,7 @@ def check_run(cfg: Config, mode: str, known: tuple[tuple[str, ...], str] | None 
     """Check a config; nothing is changed.
 
     Args:
-        cfg: As read.
+        cfg: The config as it was read.
         mode: ``'train'`` or ``'test'``.
         known: Names of the categories that the tested model knows, and the file that they are
             from; by default those of the checkpoint.
