@@ -76,7 +76,7 @@ def whole_mask(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> 
     height, width = size
     padded = np.zeros((mask.shape[0] + 2, mask.shape[1]), np.int8)
     padded[1:-1] = mask
-    # Where runs begin and end, column by column, in turn.
+    # Runs begin and end here, column by column, in turn.
     column, row = np.nonzero(np.diff(padded, axis=0).T)
     ends, times = np.unique((column + left) * height + row + top, return_counts=True)
     # Where a run ends and the next begins, in a column that is full, there is no border: runs of
@@ -103,7 +103,7 @@ def detect_in_tiles(
     Args:
         model: mmdet's detector, on its device.
         prepare: The pipeline behind the loading of an image.
-        image: As the pipeline wants it, (height, width, channels).
+        image: (height, width, channels), in the order of channels that the pipeline wants.
         tiling: How it is cut.
         batch_size: Tiles that go through the model together.
 

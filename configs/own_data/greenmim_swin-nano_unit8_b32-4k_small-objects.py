@@ -8,7 +8,7 @@ train_pipeline = [
     dict(
         type='RandomResizedCrop',
         scale=64,
-        # Of images of 256 pixels: objects one and a quarter to two and a quarter times as large.
+        # In images of 256 pixels, objects become 1.25 to 2.25 times as large.
         crop_ratio_range=(0.012, 0.04),
         backend='pillow',
         interpolation='bicubic',

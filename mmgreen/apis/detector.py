@@ -133,13 +133,13 @@ def detect(
     Args:
         config: See :class:`Detector`.
         checkpoint: See :class:`Detector`.
-        images: What a call takes.
+        images: One or several, or a folder; see :meth:`Detector.__call__`.
         cfg_options: See :class:`Detector`.
         tile: See :class:`Detector`.
         overlap: See :class:`Detector`.
 
     Returns:
-        As a call of it.
+        One sample for each image, in their order.
 
     Raises:
         UserError: If an image cannot be read, or the checkpoint does not fit.

@@ -21,7 +21,7 @@ class Evaluation:
     """What a test gives.
 
     Attributes:
-        metrics: By the names of the evaluator, such as ``'coco/bbox_mAP'``.
+        metrics: Each by the evaluator's name, such as ``'coco/bbox_mAP'``.
         log_dir: Folder of the test's log, record and detections.
         report: The report's HTML file; None where there is none.
     """

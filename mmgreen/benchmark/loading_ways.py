@@ -48,7 +48,7 @@ def build_dataset(cfg: Config, dataset: dict) -> Any:
 
 
 def batches_of(dataset: Any, repeats: int, collate: Callable) -> Batch:
-    """From a number of crops to a batch of them, of images in a fixed order of no locality."""
+    """Give the function that loads a batch of so many crops, in a fixed order without locality."""
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0)).tolist()
     images = itertools.cycle(order)
 

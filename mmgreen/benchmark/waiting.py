@@ -28,7 +28,7 @@ def share_waiting(
         devices: Number of them.
 
     Returns:
-        Of the steady state.
+        The share in the steady state, from 0 to 1.
     """
     drawn = np.random.default_rng(0).choice(np.asarray(batch_seconds), (devices, _STEPS)).T
     ready = np.zeros((_STEPS, devices))

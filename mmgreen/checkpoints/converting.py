@@ -204,7 +204,7 @@ def _recognise(state: Mapping[str, Tensor]) -> tuple[Family, str, str]:
         prefixes = sorted(key[: -len(probe)] for key in state if key.endswith(probe))
         if not prefixes:
             continue
-        # Of several, such as a student and its teacher, the one that has most.
+        # There may be several, such as a student and its teacher: the one with most keys is taken.
         prefix = max(prefixes, key=lambda p: sum(key.startswith(p) for key in state))
         # timm merges patches at the beginning of a stage, the others at the end.
         if f'{prefix}layers.1.downsample.reduction.weight' in state and (

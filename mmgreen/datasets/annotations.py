@@ -207,7 +207,7 @@ def examine_annotations(ann_file: str) -> tuple[Annotations, list[str]]:
     found.short = check_segmentations(sound, sizes, ann_file, faults)
     if len(faults.sentences()) == before:
         found.contradict = boxes_contradict(sound)
-    # As mmdet counts them: a crowd is enough for it to keep an image.
+    # They are counted as mmdet does: a crowd is enough for it to keep an image.
     held = {a['image_id'] for a in annotations if isinstance(a['image_id'], int)}
     found.bare = [image['id'] for image in images if image['id'] not in held]
     return found, faults.sentences()

@@ -26,7 +26,7 @@ class ExportedDetector(BaseModel):
         file: ONNX file.
 
     Attributes:
-        dataset_meta: With the names of the categories as ``classes``.
+        dataset_meta: It holds the names of the categories as ``classes``.
 
     Raises:
         UserError: If the file is not there, or not of this project, or of another format.

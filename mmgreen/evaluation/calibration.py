@@ -55,7 +55,7 @@ def pool_calibrations(runs: Sequence[Calibration]) -> Calibration:
 
 
 def _calibration(count: Ints, scores: Floats | Ints, right: Floats | Ints) -> Calibration:
-    """From the sums of each bin."""
+    """Divide the sums of each bin by its count."""
     divisor = np.where(count, count, np.nan)
     score, precision = scores / divisor, right / divisor
     total = count.sum()

@@ -14,7 +14,7 @@ def effective_rank(features: Tensor) -> float:
         features: (N, C), of one token each.
 
     Returns:
-        From 1, where all are multiples of one, to C.
+        The number, from 1 (all are multiples of one) to C.
     """
     features = features.double()
     # The squares of the singular values are the eigenvalues of a matrix of channels alone.

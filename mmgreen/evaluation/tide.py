@@ -80,7 +80,7 @@ def find_errors(matches: Matches) -> Errors:
         wrong = kind == number
         category, repaired = matches.category, np.zeros_like(wrong)
         if number in (_CLASS, _LOCALISATION):
-            # Of several errors on an object that is not found, the best one finds it.
+            # Several errors may lie on an object that is not found: the best one finds it.
             candidates = np.flatnonzero(wrong)
             candidates = candidates[~matches.gt_found[target[candidates]]]
             best = candidates[np.argsort(-matches.score[candidates], kind='stable')]

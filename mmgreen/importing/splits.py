@@ -173,7 +173,7 @@ def _stratify(
         rows = order[open_[order] & (held[order, rarest] > 0)]
         # Large groups first: what is left evens out what they made uneven.
         for row in rows[np.argsort(-held[rows, rarest], kind='stable')]:
-            # Of parts that lack as much of it, the one that lacks most images.
+            # Where parts lack as much of it, the one that lacks most images is taken.
             want = lacking[:, rarest] / total[rarest] + 1e-3 * lacking[:, -1] / len(images)
             part = int(np.argmax(want))
             chosen[row] = part

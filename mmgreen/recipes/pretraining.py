@@ -59,7 +59,7 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
     unit = None
     ratios = (0.2, 1.0)
     if traits.objects and traits.middle < 32:
-        # Objects one and a quarter to two and a quarter times as large as they are.
+        # Objects become 1.3 to 2.3 times as large as they are.
         unit, zooms = 8, (2.3, 1.3)
         least, most = (min(1.0, round((crop / zoom) ** 2 / area, 4)) for zoom in zooms)
         ratios = (least, most)

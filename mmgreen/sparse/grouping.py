@@ -214,7 +214,7 @@ def tile_grouping(counts: Sequence[int] | Ints) -> Groups:
     sizes, multiplicities = _multiplicities(counts)
     best, best_patterns = 0, None
     side = -(-sizes[0] // TILE)  # tiles along a side of a group
-    # As many groups as hold all tokens cost at least tokens * side / 64.
+    # The groups hold all tokens, so they cost at least tokens * side / 64.
     while best_patterns is None or tokens * side < best * TILE:
         most = len(counts) if best_patterns is None else (best - 1) // side**2
         patterns = pack(sizes, multiplicities, side * TILE, most)

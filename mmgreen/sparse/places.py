@@ -29,7 +29,7 @@ class Places:
 
     @classmethod
     def of(cls, taken: Bools) -> 'Places':
-        """From which places are taken, (P,)."""
+        """Make them from a mask of the places that are taken, (P,)."""
         place = np.flatnonzero(taken)
         source = np.full(len(taken), len(place), dtype=np.int32)
         source[place] = np.arange(len(place))

@@ -91,7 +91,7 @@ def build_windows(
         num_masks: M.
         where: The stage's windows.
         side: Window side w.
-        pack: From slots of windows to groups, as of ``GROUPINGS``.
+        pack: One of ``GROUPINGS``, which puts slots of windows into groups.
 
     Returns:
         The windows of all masks, grouped together; tokens are numbered as they

@@ -12,7 +12,7 @@ from mmgreen.files import write_whole
 def write_subset(ann_file: Path, number: int, seed: int, out: Path) -> None:
     """Write the annotations of so many images, drawn at random among those that have some.
 
-    Of one seed, fewer images are among more of them.
+    With the same seed, the images of a smaller number are among those of a larger one.
 
     Raises:
         UserError: If there are not so many images.

@@ -63,7 +63,7 @@ class Plan:
 
     Attributes:
         work_dir: Folder of all runs and of the report.
-        starts: By name; the others are compared with the first.
+        starts: Each has a name; the others are compared with the first.
         seeds: Each decides a pre-training, the labelled images, and a detector's training.
         labels: Numbers of labelled images that detectors are trained on.
         classifier: Classification config whose images are told apart by nearest neighbours in

@@ -26,7 +26,7 @@ from mmgreen.engine import own_scope
 from mmgreen.errors import UserError, one_sentence
 from mmgreen.registry import MODELS
 
-# Of Swin-T's stages.
+# The channels of Swin-T's stages.
 _CHANNELS = (96, 192, 384, 768)
 # Its stages in the place of backbones that do not name theirs as ResNet does.
 _LEVELS = dict(
@@ -112,7 +112,7 @@ def try_families(names: list[str]) -> Iterator[Outcome]:
     """Build each, train it for a step on two made images, and let it predict.
 
     Args:
-        names: Of :func:`family_names`.
+        names: Some of :func:`family_names`.
 
     Yields:
         What became of each.
@@ -152,7 +152,7 @@ def with_green_swin(cfg: Config) -> dict:
     all stages, joined at stride 4.
 
     Args:
-        cfg: Of a detector.
+        cfg: A detector's config.
     """
     model: dict = copy.deepcopy(cfg.model)
     model.pop('pretrained', None)

@@ -15,7 +15,7 @@ def gradients(
     computed once more.
 
     Args:
-        forward: From ``inputs`` to a tensor of the shape of ``grad_output``.
+        forward: It takes ``inputs`` and gives a tensor of the shape of ``grad_output``.
         inputs: Tensors of floating point.
         grad_output: Gradient of what it gives.
 

@@ -102,7 +102,7 @@ class RunRecordHook(Hook):
         self._write(runner)
 
     def _begin(self, runner: Runner, mode: str) -> None:
-        # As many steps as mmengine takes the mean of its times over.
+        # mmengine takes the mean of its times over as many steps.
         self._recent: deque[tuple[int, float]] = deque(maxlen=runner.log_processor.window_size)
         cfg = runner.cfg
         backbone = cfg.model.get('backbone') or {}

@@ -19,8 +19,8 @@ def ignored_settings(runner: Runner, checkpoint: dict[str, Any]) -> Iterator[str
     learning rate in the config of a resumed run has no effect.
 
     Args:
-        runner: Built from the config.
-        checkpoint: As read, before it is restored.
+        runner: A runner that is built from the config.
+        checkpoint: The checkpoint as it was read, before it is restored.
     """
     schedules = runner.param_schedulers
     saved = checkpoint.get('param_schedulers')

@@ -21,7 +21,7 @@ class WindowAttention(WindowMSA):
             mask: (windows, S, S), added to the scores of each pair; zero by default.
 
         Returns:
-            As ``x``.
+            Tokens of the shape of ``x``.
         """
         slots, channels = x.shape[1:]
         table = self.relative_position_bias_table

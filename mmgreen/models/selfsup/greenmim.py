@@ -49,7 +49,7 @@ class GreenMIM(BaseSelfSupervisor):
         layout_workers: Processes that build the layouts of the next steps; with 0 this
             process does, while the device works on the step before. One pays where
             dozens of images or more have a mask each.
-        data_preprocessor: As in mmpretrain.
+        data_preprocessor: See mmpretrain's models.
         init_cfg: Initialisation.
 
     Raises:
@@ -164,7 +164,8 @@ class GreenMIM(BaseSelfSupervisor):
         return self._layouts_for(images)(step).to(images.device)
 
     def _layouts_for(self, images: Tensor) -> Callable[[int], Layout]:
-        """From the number of a step to its layout on the CPU, the same in any process."""
+        """Give the function that makes the layout of a step on the CPU, from its number; it is the
+        same in any process."""
         seed, rank, device = torch.initial_seed(), get_rank(), images.device
         num_masks = len(images) if self.mask_sharing == 'sample' else 1
         image_size = (images.shape[2], images.shape[3])

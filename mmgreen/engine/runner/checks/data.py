@@ -86,7 +86,7 @@ def order_of_classes(cfg: Config, known: tuple[str, ...], source: str) -> tuple[
     """The order in which labels mean in a test what they meant in training.
 
     Args:
-        cfg: With test data.
+        cfg: A config with test data.
         known: Names of the model's classes.
         source: File that they are from.
 
