@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 from .processes import join_processes
 from .resume import settle_start
 
-# The latest run of this process, by mmengine's name.
-_latest = ''
+# The runs of this process, by mmengine's names.
+_NAMES: set[str] = set()
 
 
 def build_runner(cfg: Config, restartable: bool = False) -> Runner:
@@ -33,19 +33,18 @@ def build_runner(cfg: Config, restartable: bool = False) -> Runner:
         cfg.visualizer.pop('name', None)
     _wait_for_a_name_of_its_own(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    global _latest
-    _latest = runner.experiment_name
+    _NAMES.add(runner.experiment_name)
     for message in passed_over:
         runner.logger.warning(message)
     return runner
 
 
 def _wait_for_a_name_of_its_own(cfg: Config) -> None:
-    """Wait, a second at most, until mmengine can tell the run from the one before.
+    """Wait, a second at most, until mmengine can tell the run from all before it.
 
     It names a run by its config and by the second in which the run begins, and keeps loggers and
     visualizers by these names: a run of the same name would write into the files of the first.
     """
     name = cfg.get('experiment_name') or Path(cfg.filename or '').stem
-    while _latest == '_'.join(filter(None, [name, time.strftime('%Y%m%d_%H%M%S')])):
+    while '_'.join(filter(None, [name, time.strftime('%Y%m%d_%H%M%S')])) in _NAMES:
         time.sleep(0.02)
