@@ -20,5 +20,9 @@ def one_sentence() -> Iterator[None]:
         yield
     except UserError as error:
         # From a dataloader's worker the message arrives below its traceback.
-        message = str(error).strip().splitlines()[-1]
-        sys.exit(f'error: {message.split("UserError: ")[-1]}')
+        whole = str(error).strip()
+        traced = whole.startswith('Caught ') or 'Traceback (most recent' in whole
+        message = whole.splitlines()[-1] if traced else ' '.join(whole.splitlines())
+        # A file's name may hold what a terminal would obey, or cannot show.
+        shown = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+        sys.exit(f'error: {shown.split("UserError: ")[-1]}')

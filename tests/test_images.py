@@ -27,7 +27,8 @@ def save(path, array):
     if path.suffix == '.npy':
         np.save(path, array)
     elif path.suffix == '.tif':
-        tifffile.imwrite(path, array)
+        pages = len(array) == 5
+        tifffile.imwrite(path, array, imagej=pages, metadata=dict(axes='CYX') if pages else {})
     elif '.cv2' in path.suffixes:  # Pillow writes no colours of 16 bits
         import cv2
 

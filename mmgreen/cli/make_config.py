@@ -6,6 +6,7 @@ Scale, anchors, batch, schedule and the rest follow from the images, the sizes o
 objects and the machine, each with its reason as a comment.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,14 @@ then:
         help='take each crowd (iscrowd 1) as one object, as for brush strokes of CVAT',
     )
     parser.add_argument('--seed', type=int, default=0, help='seed that chooses the held-out images')
+    parser.add_argument(
+        '--split',
+        metavar='{folder,time,FILE}',
+        help='hold out whole folders, the last images by time, or those that a file lists; by default '
+        'images are drawn, near-duplicates together',
+    )
     args = parser.parse_args(argv)
+    from mmgreen.datasets.names import printable
     from mmgreen.recipes import make_configs, this_machine
 
     with one_sentence():
@@ -56,13 +64,14 @@ then:
             args.start,
             args.crowds_as_objects,
             args.seed,
+            args.split,
         )
     data = made.dataset
     print(f'{args.folder}: {data.format}')
     for split, images in data.splits.items():
         objects = f', {data.counts(split).total()} objects' if data.labelled else ''
         print(f'  {split}: {len(images)} images{objects}')
-    for note in data.notes:
-        print(f'  {note}')
+    for line in (*data.account(), *data.notes):
+        print(f'  {printable(line)}')
     for config, work_dir in zip(made.configs, made.work_dirs, strict=True):
-        print(f'mmgreen train {config}   # writes to {work_dir}')
+        print(f'mmgreen train {shlex.quote(str(config))}   # writes to {work_dir}')

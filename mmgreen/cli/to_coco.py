@@ -1,10 +1,8 @@
-"""Convert images annotated in LabelMe or Pascal VOC to a COCO annotation file.
+"""Convert annotated images of any format to a COCO annotation file.
 
-The annotation of an image is the .json (LabelMe) or .xml (VOC) file of its name,
-beside it or below --annotations. LabelMe's polygons, rectangles, circles and masks
-become instance masks; shapes of one label and group_id are one instance. VOC has
-boxes alone, and its difficult objects become crowd regions, which training and
-evaluation ignore. Images without an annotation file are left out.
+Every format that mmgreen make-config knows is read: LabelMe, Pascal VOC, YOLO, CVAT, Label Studio
+and others. Boxes alone become masks with --boxes-as-masks. VOC's difficult objects become crowd
+regions, which training and evaluation ignore. What is left out is listed, with the reason.
 """
 
 from collections.abc import Sequence
@@ -24,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('images', type=Path, help='folder of images')
     parser.add_argument('out', type=Path, help='annotation file to write')
-    parser.add_argument('--annotations', type=Path, help='folder of annotations, if another')
+    parser.add_argument(
+        '--annotations', type=Path, help='folder of LabelMe or VOC files, if another'
+    )
     parser.add_argument('--val', type=Path, help='write held-out images to this file')
     parser.add_argument(
         '--val-share',
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--boxes-as-masks',
         action='store_true',
-        help='write each VOC box as its mask, so that Mask R-CNN trains; mask AP then says nothing',
+        help='write each box as its mask, so that Mask R-CNN trains; mask AP then says nothing',
     )
     args = parser.parse_args(argv)
     from mmgreen.importing import to_coco
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path, (images, annotations) in done.written.items():
         print(f'{path}: {images} images, {annotations} annotations')
     print(f'categories: {", ".join(done.categories)}')
-    for what, count in done.left_out.items():
-        if count:
-            print(f'left out {count} {what}')
+    for line in (*done.dataset.account(), *done.dataset.notes):
+        print(line)
     if done.boxes_alone:
         print('boxes alone: Mask R-CNN needs masks (see --boxes-as-masks)')

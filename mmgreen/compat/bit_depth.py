@@ -18,11 +18,15 @@ def to_eight_bits(image: Image) -> Image:
 
     Raises:
         ValueError: If it has more than 16 bits, or floating-point numbers, of which
-            nobody knows what is black and white.
+            nobody knows what is black and white; or if it is a stack of several pictures.
     """
     import numpy as np
     from PIL import Image as pillow
 
+    from mmgreen.images import count_pages  # after mmcv, which it imports
+
+    if (pages := count_pages(image)) > 1:
+        raise ValueError(f'it is a stack of {pages} pages: save each as a file of its own')
     if image.mode != 'F' and not image.mode.startswith('I'):
         return image
     values = np.asarray(image)

@@ -1,15 +1,21 @@
 """What a COCO annotation file holds, and what is wrong with it."""
 
-import json
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from mmgreen.errors import UserError
 
+from .coco_file import PARTS, load_coco
 from .faults import Faults, listed
 from .segmentations import boxes_contradict, check_segmentations
+
+Id = int | str
+#: Coordinates may lie outside of an image by so many of its sides, and by so many pixels.
+_FAR_SIDES, _FAR_PIXELS = 10, 1000
 
 #: What training and evaluation cannot do without.
 _NEEDED = {
@@ -44,11 +50,11 @@ class Annotations:
     sizes: tuple[tuple[int, int], ...]
     count: int
     kinds: Counter
-    empty: list[int] = field(default_factory=list)
-    outside: list[int] = field(default_factory=list)
-    short: list[int] = field(default_factory=list)
-    bare: list[int] = field(default_factory=list)
-    contradict: list[int] = field(default_factory=list)
+    empty: list[Id] = field(default_factory=list)
+    outside: list[Id] = field(default_factory=list)
+    short: list[Id] = field(default_factory=list)
+    bare: list[Id] = field(default_factory=list)
+    contradict: list[Id] = field(default_factory=list)
 
     def missing_images(self, folder: str) -> list[str]:
         """Names of image files that are not in a folder."""
@@ -122,9 +128,8 @@ class Annotations:
         return ' and '.join(parts)
 
 
-@lru_cache(maxsize=8)
 def read_annotations(ann_file: str) -> Annotations:
-    """Read a COCO annotation file that has no fault.
+    """Read a COCO annotation file that has no fault; once, as long as it does not change.
 
     Args:
         ann_file: JSON file, or a path of mmengine's file backends.
@@ -132,6 +137,11 @@ def read_annotations(ann_file: str) -> Annotations:
     Raises:
         UserError: If :func:`examine_annotations` finds a fault.
     """
+    return _read_sound(ann_file, _version(ann_file))
+
+
+@lru_cache(maxsize=8)
+def _read_sound(ann_file: str, version: object) -> Annotations:
     found, faults = examine_annotations(ann_file)
     if faults:
         others = f' (and {len(faults) - 1} faults of other kinds)' if len(faults) > 1 else ''
@@ -139,36 +149,32 @@ def read_annotations(ann_file: str) -> Annotations:
     return found
 
 
-def examine_annotations(ann_file: str) -> tuple[Annotations, list[str]]:
+def _version(path: str) -> object:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # in a store, or not there
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def examine_annotations(
+    ann_file: str, content: dict[str, Any] | None = None
+) -> tuple[Annotations, list[str]]:
     """Read a COCO annotation file, and find all that is wrong with it.
 
     Args:
         ann_file: JSON file, or a path of mmengine's file backends.
+        content: What :func:`load_coco` gives of it, where that is at hand.
 
     Returns:
         What is sound in it, and a sentence for each kind of fault: an entry lacks
-        something, refers to an image or category that is not there, an id is used
-        twice, or a size, box or segmentation cannot be read.
+        something, refers to an image or category that is not there, an id or the name of a
+        category is used twice, or a size, box or segmentation cannot be read.
 
     Raises:
         UserError: If the file is missing or not in COCO format as a whole.
     """
-    try:
-        content = json.loads(_read(ann_file).decode())
-    except FileNotFoundError as error:
-        raise UserError(f'annotation file {ann_file} does not exist') from error
-    except ValueError as error:
-        raise UserError(f'annotation file {ann_file} is not JSON: {error}') from error
-    if not isinstance(content, dict) or any(
-        not isinstance(content.get(part), list) for part in _NEEDED
-    ):
-        raise UserError(
-            f'annotation file {ann_file} is not in COCO format: it must hold lists of images, '
-            'annotations and categories'
-        )
-    if not content['categories']:
-        raise UserError(f'annotation file {ann_file} names no categories')
-
+    content = content or load_coco(ann_file)
     faults = Faults()
     images, annotations, categories = (_whole(content, part, ann_file, faults) for part in _NEEDED)
     sizes = {image['id']: (image['width'], image['height']) for image in images}
@@ -180,13 +186,21 @@ def examine_annotations(ann_file: str) -> tuple[Annotations, list[str]]:
         count=len(content['annotations']),
         kinds=Counter(),
     )
+    _check_names(categories, ann_file, faults)
+    for part, entries in zip(PARTS, (images, annotations, categories), strict=True):
+        if len({type(entry['id']) for entry in entries}) > 1:
+            faults.add(
+                f'{part} of several kinds of ids',
+                part,
+                f'annotation file {ann_file} has numbers and texts as ids of {part}: write them in one way',
+            )
     for number, size in list(sizes.items()):
         if not is_size(size):
             faults.add(
                 'size of an image',
                 number,
                 f'image {number} of {ann_file} has a width of {size[0]!r} and a height of '
-                f'{size[1]!r}, which must be numbers above 0',
+                f'{size[1]!r}, which must be whole numbers above 0',
             )
             del sizes[number]
     known = dict(
@@ -208,23 +222,38 @@ def examine_annotations(ann_file: str) -> tuple[Annotations, list[str]]:
     if len(faults.sentences()) == before:
         found.contradict = boxes_contradict(sound)
     # They are counted as mmdet does: a crowd is enough for it to keep an image.
-    held = {a['image_id'] for a in annotations if isinstance(a['image_id'], int)}
+    held = {a['image_id'] for a in annotations if _is_id(a['image_id'])}
     found.bare = [image['id'] for image in images if image['id'] not in held]
     return found, faults.sentences()
 
 
-def is_size(size: tuple[object, object]) -> bool:
-    """Whether a width and a height are numbers above 0."""
-    return all(isinstance(side, int | float) and side > 0 for side in size)
+def is_size(size: tuple[Any, Any]) -> bool:
+    """Whether a width and a height are whole numbers above 0."""
+    return all(
+        isinstance(side, int | float) and math.isfinite(side) and side > 0 and side == int(side)
+        for side in size
+    )
 
 
-def _read(path: str) -> bytes:
-    if '://' not in path:
-        with open(path, 'rb') as file:
-            return file.read()
-    from mmengine.fileio import get  # slow to import
-
-    return get(path)
+def _check_names(categories: list[dict], ann_file: str, faults: Faults) -> None:
+    seen: dict[object, Id] = {}
+    for category in categories:
+        name, number = category['name'], category['id']
+        if not isinstance(name, str) or not name:
+            faults.add(
+                'name of a category',
+                number,
+                f'category {number} of {ann_file} has the name {name!r}, which must be a text',
+            )
+        elif name in seen:
+            faults.add(
+                'categories of one name',
+                number,
+                f'categories {seen[name]} and {number} of {ann_file} are both called {name!r}: '
+                'give one of them another name, or their objects one id',
+            )
+        else:
+            seen[name] = number
 
 
 def _whole(content: dict, part: str, ann_file: str, faults: Faults) -> list[dict]:
@@ -241,12 +270,12 @@ def _whole(content: dict, part: str, ann_file: str, faults: Faults) -> list[dict
                 f'annotation file {ann_file} is not in COCO format: entry {i} of {part} lacks '
                 f"'{lacks[0]}'",
             )
-        elif not isinstance(entry['id'], int):
+        elif not _is_id(entry['id']):
             faults.add(
                 f'{part} id',
                 f'entry {i}',
                 f'annotation file {ann_file} is not in COCO format: entry {i} of {part} has the '
-                f'id {entry["id"]!r}, where COCO has whole numbers',
+                f'id {entry["id"]!r}, which is neither a whole number nor a text',
             )
         elif entry['id'] in seen:
             faults.add(
@@ -260,14 +289,18 @@ def _whole(content: dict, part: str, ann_file: str, faults: Faults) -> list[dict
     return whole
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
 def _refers(annotation: dict, known: dict[str, set], ann_file: str, faults: Faults) -> bool:
     """Whether the image and category of an annotation are there."""
     for key, ids in known.items():
-        if not isinstance(annotation[key], int) or annotation[key] not in ids:
+        if not _is_id(annotation[key]) or annotation[key] not in ids:
             faults.add(
                 key,
                 annotation['id'],
-                f'annotation {annotation["id"]} of {ann_file} has {key} {annotation[key]}, which '
+                f'annotation {annotation["id"]} of {ann_file} has {key} {annotation[key]!r}, which '
                 'is not in the file',
             )
             return False
@@ -281,14 +314,11 @@ def _has_box(
     number = annotation['id']
     try:
         x, y, width, height = annotation['bbox']
-        # The rules by which mmdet leaves out what cannot be learnt from.
-        across = min(x + width, size[0]) - max(x, 0)
-        down = min(y + height, size[1]) - max(y, 0)
-        if annotation['area'] <= 0 or width < 1 or height < 1:
-            found.empty.append(number)
-        elif across <= 0 or down <= 0:
-            found.outside.append(number)
-    except (TypeError, ValueError):
+        area = annotation['area']
+        numbers = (x, y, width, height, area)
+        if any(isinstance(v, bool) for v in numbers) or not all(map(math.isfinite, numbers)):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
         faults.add(
             'box',
             number,
@@ -296,4 +326,30 @@ def _has_box(
             f'bbox {annotation["bbox"]}, area {annotation["area"]}',
         )
         return False
+    corners = (x, y, x + width, y + height)
+    far = any(is_far(v, size[i % 2]) for i, v in enumerate(corners))
+    if far or min(width, height) < 0:
+        faults.add(
+            'far box' if far else 'negative box',
+            number,
+            f'annotation {number} of {found.path} has the bbox {annotation["bbox"]}, which '
+            + (
+                f'lies far outside its image of {size[0]:.0f}x{size[1]:.0f} pixels'
+                if far
+                else 'has a negative width or height'
+            ),
+        )
+        return False
+    # The rules by which mmdet leaves out what cannot be learnt from.
+    across = min(x + width, size[0]) - max(x, 0)
+    down = min(y + height, size[1]) - max(y, 0)
+    if area <= 0 or width < 1 or height < 1:
+        found.empty.append(number)
+    elif across <= 0 or down <= 0:
+        found.outside.append(number)
     return True
+
+
+def is_far(coordinate: float, side: float) -> bool:
+    """Whether a coordinate cannot be meant for an image: beyond ten times its side."""
+    return abs(coordinate) > _FAR_SIDES * side + _FAR_PIXELS

@@ -6,6 +6,13 @@ import os
 from mmgreen.errors import UserError
 
 from .packs import INDEX
+from .tree import is_hidden
+
+
+def class_names(folder: str | os.PathLike) -> tuple[str, ...]:
+    """Names of the subfolders that are not hidden, sorted."""
+    entries = [e.name for e in os.scandir(folder) if e.is_dir() and not is_hidden(e.name)]
+    return tuple(sorted(entries))
 
 
 def read_class_folders(folder: str) -> tuple[str, ...]:
@@ -22,7 +29,7 @@ def read_class_folders(folder: str) -> tuple[str, ...]:
         with open(index, encoding='utf-8') as file:
             names = tuple(json.load(file).get('classes') or ())
     else:
-        names = tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
+        names = class_names(folder)
     if not names:
         raise UserError(
             f'there is no class folder in {folder}: put the images of each class into a folder of '

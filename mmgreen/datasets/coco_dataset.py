@@ -4,27 +4,14 @@ from typing import Any
 
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
-from mmdet.datasets.api_wrappers import COCO
 from mmengine.fileio import join_path
 
 from mmgreen.registry import DATASETS
 
 from .annotations import read_annotations
+from .coco_api import OrderedCOCO
 from .corrupt import SkipCorruptImages
 from .sizes import CheckSize
-
-
-class _OrderedCOCO(COCO):
-    """Annotations whose category ids come in the order of the names that are asked for.
-
-    pycocotools gives them in the order of the file, so that labels and names would
-    not go together where another order is chosen.
-    """
-
-    def get_cat_ids(self, cat_names=(), sup_names=(), cat_ids=()) -> list[int]:
-        found = super().get_cat_ids(list(cat_names), list(sup_names), list(cat_ids))
-        place = {name: i for i, name in enumerate(cat_names)}
-        return sorted(found, key=lambda number: place.get(self.cats[number]['name'], 0))
 
 
 @DATASETS.register_module()
@@ -42,7 +29,7 @@ class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
             a category that is chosen.
     """
 
-    COCOAPI = _OrderedCOCO
+    COCOAPI = OrderedCOCO
 
     def __init__(
         self,

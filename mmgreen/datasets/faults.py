@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from .names import printable
+
 #: How many ids or names a line lists.
 LISTED = 10
 
@@ -9,7 +11,7 @@ LISTED = 10
 def listed(names: Sequence[object]) -> str:
     """Names in a row, of very many the first."""
     more = f' and {len(names) - LISTED} more' if len(names) > LISTED else ''
-    return ', '.join(map(str, names[:LISTED])) + more
+    return ', '.join(map(printable, names[:LISTED])) + more
 
 
 class Faults:

@@ -8,16 +8,18 @@ from mmpretrain.datasets import CustomDataset
 from mmgreen.errors import UserError
 from mmgreen.registry import DATASETS
 
+from .class_folders import read_class_folders
 from .corrupt import SkipCorruptImages
 from .images import EXTENSIONS
 from .packs import is_pack, open_pack
+from .tree import look_through
 
 
 @DATASETS.register_module()
 class UnlabelledDataset(SkipCorruptImages, CustomDataset):
     """Every image below a folder, nested as deep as it may be, labels ignored.
 
-    An ImageNet tree, a flat folder and a mixture of formats all work as they
+    Links are followed, each file is taken once, and hidden ones never. An ImageNet tree, a flat folder and a mixture of formats all work as they
     are, and a pack (:mod:`mmgreen.datasets.packs`) on a disk or in a store.
 
     Args:
@@ -52,15 +54,29 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
                 info['gt_label'] = label
         return found
 
-    def _find_samples(self) -> list[str]:
-        try:
-            return super()._find_samples()
-        except RuntimeError as error:
+    def _find_samples(self) -> list:
+        if '://' in self.img_prefix:
+            return list(super()._find_samples())
+        names = list(look_through(self.img_prefix or '.').images)
+        if not names:
             kinds = ', '.join(sorted(self.extensions))
             raise UserError(
                 f'there is no image below {self.img_prefix}: put images ({kinds}) there, or point '
                 'train_dataloader.dataset.data_root elsewhere'
-            ) from error
+            )
+        if not self.with_label:
+            return names
+        classes = read_class_folders(self.img_prefix)
+        self.folder_to_idx = {name: i for i, name in enumerate(classes)}
+        if self.CLASSES is None:
+            self._metainfo['classes'] = classes
+        elif len(self.CLASSES) != len(classes):
+            raise UserError(
+                f'{self.img_prefix} has {len(classes)} class folders, and metainfo.classes '
+                f'{len(self.CLASSES)} names'
+            )
+        inside = [(name, name.partition('/')[0]) for name in names if '/' in name]
+        return [(name, self.folder_to_idx[folder]) for name, folder in inside]
 
 
 @DATASETS.register_module()

@@ -14,7 +14,15 @@ from mmgreen.images import read_array
 
 T = TypeVar('T')
 #: What counts as an image, by the end of its name.
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp', '.npy')
+EXTENSIONS = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'),
+    '.npy',
+)
+#: Images, too, which are named where they are found, and not read.
+UNREAD_EXTENSIONS = (
+    *('.heic', '.heif', '.avif', '.gif', '.jp2', '.j2k', '.jxl', '.dng', '.cr2', '.cr3', '.nef'),
+    *('.arw', '.raw', '.dcm', '.nii', '.exr', '.hdr', '.psd', '.svs', '.czi', '.nd2', '.lif'),
+)
 
 
 def is_image_name(name: str) -> bool:

@@ -1,13 +1,14 @@
 """Sizes of images, as their files have them and as annotations say; their modes."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import numpy as np
 
 from mmgreen.errors import UserError
-from mmgreen.images import read_array
+from mmgreen.images import count_pages, open_header, read_array
 
 # Turned by a quarter: width and height change places.
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -22,33 +23,42 @@ class ImageHeader:
         size: Width and height as it is decoded, turned as EXIF says.
         stored: Width and height as it is stored.
         mode: Pillow's name for its channels and bits; of what Pillow does not know, type and channels.
+        pages: How many images the file holds: more than one is a stack, and not used.
     """
 
     size: tuple[int, int]
     stored: tuple[int, int]
     mode: str
+    pages: int = 1
 
 
 def look(path: Path) -> ImageHeader | None:
     """Read the head of an image file, and no more; ``None`` if it is no image."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing is decoded here
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
             width, height = image.size
-            return ImageHeader((height, width) if turned else image.size, image.size, image.mode)
-    except OSError:
+            size = (height, width) if turned else (width, height)
+            pages = count_pages(image)
+            if pages == 1:
+                return ImageHeader(size, image.size, image.mode)
+    except (OSError, ValueError, SyntaxError):  # Pillow's decoders raise these of damaged heads
         pass
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-    if str(path).lower().endswith(('.npy', '.tif', '.tiff')):  # Pillow does not know all of them
+    else:
         try:
-            array = read_array(path)
+            array = read_array(path)  # pages may be channels
         except UserError:
-            return None
-        size = array.shape[1], array.shape[0]
-        return ImageHeader(size, size, f'{array.dtype} x {array.shape[2]}')
+            return ImageHeader(size, image.size, image.mode, pages)
+        return _of_array(array)
+    if str(path).lower().endswith(('.npy', '.tif', '.tiff')):  # Pillow does not know all of them
+        with suppress(UserError):
+            return _of_array(read_array(path))
     return None
+
+
+def _of_array(array: np.ndarray) -> ImageHeader:
+    size = array.shape[1], array.shape[0]
+    return ImageHeader(size, size, f'{array.dtype} x {array.shape[2]}')
 
 
 def describe_difference(path: Any, declared: tuple[int, int], found: tuple[int, int]) -> str:

@@ -1,7 +1,7 @@
 """COCO's figures, computed by faster-coco-eval."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,13 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from mmgreen.arrays import Floats
+from mmgreen.errors import UserError
 
 # It warns of what is corrected here: annotations are numbered from 1 before they are evaluated.
 warnings.filterwarnings('ignore', message='Found annotation id 0')
 
+# Of the machine words in which evaluators keep ids.
+_LARGEST_ID = 2**31
 #: COCO's twelve figures, in COCO's order.
 FIGURES = (
     *('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large'),
@@ -71,24 +74,61 @@ def coco_evaluator(
     if iou_type == 'bbox':
         for found in kept:
             found['segmentation'] = ()  # else a polygon is made of every box
-    truth = _numbered_from_one(truth)
+    images, categories = _numbers(truth.imgs), _numbers(truth.cats)
+    truth = _renumbered(truth, images, categories)
+    for found in kept:
+        for key, numbers in (('image_id', images), ('category_id', categories)):
+            if numbers:
+                if found[key] not in numbers:
+                    raise UserError(f'detections have {key} {found[key]!r}, which annotations lack')
+                found[key] = numbers[found[key]]
     evaluator = COCOeval_faster(truth, truth.loadRes(kept), iou_type)
     if cat_ids is not None:
-        evaluator.params.catIds = sorted(cat_ids)
+        evaluator.params.catIds = sorted(categories.get(i, i) for i in cat_ids)
     if img_ids is not None:
-        evaluator.params.imgIds = sorted(set(img_ids))
+        evaluator.params.imgIds = sorted({images.get(i, i) for i in img_ids})
     evaluator.evaluate()
     evaluator.accumulate()
     return evaluator
 
 
-def _numbered_from_one(truth: COCO) -> COCO:
-    """Annotations whose ids are above 0, which evaluators take for "no match"."""
-    if min(truth.anns, default=1) > 0:
+def _numbers(ids: Iterable[Any]) -> dict[Any, int]:
+    """Numbers from 1 in the order of ids that evaluators cannot compute with, else nothing.
+
+    They compute with floating-point numbers, and in machine words.
+    """
+    ids = list(ids)
+    if all(isinstance(i, int) and 0 <= i < _LARGEST_ID for i in ids):
+        return {}
+    return {i: number for number, i in enumerate(sorted(ids), 1)}
+
+
+def _renumbered(truth: COCO, images: dict[Any, int], categories: dict[Any, int]) -> COCO:
+    """Annotations whose ids evaluators can compute with: above 0, which is their "no match"."""
+    ids = truth.anns
+    sound = all(isinstance(i, int) and 0 < i < _LARGEST_ID for i in ids)
+    if sound and not images and not categories:
         return truth
-    annotations = truth.dataset['annotations']
-    renumbered = [dict(a, id=number) for number, a in enumerate(annotations, 1)]
-    return COCO(dict(truth.dataset, annotations=renumbered))
+    content = truth.dataset
+    annotations = [
+        dict(
+            a,
+            id=number,
+            image_id=images.get(a['image_id'], a['image_id']),
+            category_id=categories.get(a['category_id'], a['category_id']),
+        )
+        for number, a in enumerate(content['annotations'], 1)
+    ]
+    return COCO(
+        dict(
+            content,
+            images=[dict(i, id=images.get(i['id'], i['id'])) for i in content['images']],
+            categories=[
+                dict(c, id=categories.get(c['id'], c['id'])) for c in content['categories']
+            ],
+            annotations=annotations,
+        )
+    )
 
 
 def coco_figures(evaluator: COCOeval_faster) -> CocoFigures:

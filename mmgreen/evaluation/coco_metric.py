@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO
 from mmdet.evaluation import CocoMetric as MMDetCocoMetric
-from mmengine.fileio import load
+from mmengine.fileio import get_local_path, load
 from mmengine.logging import MMLogger
 from terminaltables import AsciiTable
 
+from mmgreen.datasets.coco_api import OrderedCOCO
 from mmgreen.registry import METRICS
 
 from .coco_figures import CATEGORY_FIGURES, CocoFigures, coco_evaluator, coco_figures
@@ -61,7 +62,6 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
         prefix: str | None = None,
     ) -> None:
         super().__init__(
-            ann_file=ann_file,
             metric=[metric] if isinstance(metric, str) else list(metric),
             classwise=classwise,
             format_only=format_only,
@@ -70,6 +70,9 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
             collect_device=collect_device,
             prefix=prefix,
         )
+        if ann_file is not None:
+            with get_local_path(ann_file, backend_args=backend_args) as path:
+                self._coco_api = OrderedCOCO(path)
         self.figures: dict[str, CocoFigures] = {}
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:

@@ -1,9 +1,11 @@
-"""Annotated images of other formats than COCO's: recognised, read, divided, written as COCO's."""
+"""Annotated images of any layout: recognised, read, divided, written as COCO's.
 
-from .coco_files import find_coco_files, image_folder
+``layouts/`` has a file for each layout; :func:`read_dataset` is the one way in.
+"""
+
 from .dataset import AnnotatedImage, Dataset, write_coco
-from .recognising import read_dataset
-from .splits import divide
+from .dividing import divide
+from .reading import examine_folder, read_dataset
 from .to_coco import Conversion, to_coco
 
 __all__ = [
@@ -11,8 +13,7 @@ __all__ = [
     'Conversion',
     'Dataset',
     'divide',
-    'find_coco_files',
-    'image_folder',
+    'examine_folder',
     'read_dataset',
     'to_coco',
     'write_coco',

@@ -5,7 +5,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmgreen.datasets.faults import listed
 from mmgreen.files import write_whole
+
+#: The label of what is to be ignored, whatever its category (LabelMe's examples write it so).
+IGNORE = '__ignore__'
 
 
 @dataclass
@@ -13,16 +17,20 @@ class AnnotatedImage:
     """An image and its objects.
 
     Attributes:
-        name: Path below the folder of images, with forward slashes.
+        name: Path below the folder of images, with forward slashes; of one outside it, the whole
+            path.
         size: Width and height in pixels, as the image is shown.
         objects: COCO's annotations, with the name of the category as ``label`` in the
             place of ids: ``bbox``, ``area``, ``iscrowd``, and ``segmentation`` where
             there is one.
+        unread: Why objects of it could not be read: it must not be trained on, since they would
+            be taught as background.
     """
 
     name: str
     size: tuple[int, int]
     objects: list[dict] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -30,7 +38,7 @@ class Dataset:
     """What a folder holds, whatever its format.
 
     Attributes:
-        folder: The folder, below which all images are.
+        folder: The folder of the images.
         format: Name of the format.
         splits: Images by split: ``train``, ``val`` and ``test``, or those of them that
             there are; ``all`` where nothing is said.
@@ -38,6 +46,9 @@ class Dataset:
         notes: What was found or done on the way that a user should know, in words.
         originals: Annotation file and image folder of the splits whose files can be used as
             they are.
+        found: How many images there are in the folder.
+        left_out: Names of those that are not used, by reason.
+        not_understood: Files that name images or are named as they are, and were not read.
     """
 
     folder: Path
@@ -46,6 +57,9 @@ class Dataset:
     categories: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     originals: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    found: int = 0
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    not_understood: list[str] = field(default_factory=list)
 
     @property
     def labelled(self) -> bool:
@@ -70,6 +84,17 @@ class Dataset:
             for thing in image.objects
             if not thing['iscrowd']
         )
+
+    def account(self) -> list[str]:
+        """What became of all images that were found, a line each: used, and left out by reason."""
+        used = sum(map(len, self.splits.values()))
+        lines = [f'{self.found} images found, {used} used']
+        lines += [
+            f'left out: {len(names)} {reason} ({listed(names)})'
+            for reason, names in self.left_out.items()
+            if names
+        ]
+        return lines
 
 
 def write_coco(

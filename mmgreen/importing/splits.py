@@ -1,196 +1,256 @@
-"""Training, validation and test images: by name where names say it, else divided."""
+"""Training, validation and test images: what names and lists say, and that none is in two of them."""
 
+import hashlib
 import re
-import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from rich.console import Console
-from rich.progress import track
+from mmgreen.datasets.faults import listed
 
-from mmgreen.errors import UserError
-
-from .dataset import AnnotatedImage, Dataset
+from .dataset import AnnotatedImage
+from .source import IN_NO_LIST, Source
 
 _WORDS = {
     'train': ('train', 'training', 'trainval', 'trainset'),
     'val': ('val', 'valid', 'validation', 'valset', 'dev'),
     'test': ('test', 'testing', 'testset'),
 }
-#: With fewer images, none are held out for a test beside those for validation.
-_TEST_FROM = 60
-#: Images without labels that are held out, at most.
-_SHOWN = 50
-#: Sides of the thumbnails by which near-duplicates are found, and how much they must have in common.
-_COARSE, _FINE, _ALIKE = 8, 32, 0.98
+# What may stand beside such a word and says nothing.
+_FILLERS = ('images', 'image', 'imgs', 'img', 'set', 'split', 'data')
+#: Held-out images whose copies are looked for, at most; of more, some evenly spaced.
+_MOST_COMPARED = 20_000
+_BLOCK = 4096
 
 
 def split_of(name: str) -> str | None:
     """The split that a name of a file or folder says: ``train2017``, ``Validation``, ``valid``."""
-    for word in re.split(r'[^a-z]+', name.lower()):
-        for split, words in _WORDS.items():
-            if word in words:
-                return split
+    return _parts(name)[0]
+
+
+def _parts(name: str) -> tuple[str | None, frozenset[str]]:
+    """The split that a name says, and its other words."""
+    words = [word for word in re.split(r'[^a-z]+', name.lower()) if word]
+    for i, word in enumerate(words):
+        for split, known in _WORDS.items():
+            if word in known:
+                return split, frozenset(words[:i] + words[i + 1 :]) - frozenset(_FILLERS)
+    return None, frozenset(words)
+
+
+def named_splits(words: dict[str, str]) -> dict[str, list[str]]:
+    """Files by the split that each is named after, if splits follow from their names.
+
+    They do where a file is for training and another one is not, or where all are named after a
+    split; else all are of ``all``: a single ``train_station.json`` among others is a place.
+
+    Args:
+        words: What says the split, by file.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, word in words.items():
+        found[split_of(word) or 'all'].append(name)
+    follow = 'train' in found and ('val' in found or 'test' in found)
+    return dict(found) if follow or 'all' not in found else {'all': list(words)}
+
+
+def by_folders(images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedImage]]:
+    """Splits as folders say; none where they follow from no folder.
+
+    They follow where all images are in folders of one depth that are named after splits, and these
+    names differ in nothing else: ``train/`` among ``bus/`` and ``car/`` is a class, and
+    ``train_station/`` beside ``test_track/`` a place.
+    """
+    images = list(images)
+    paths = [image.name.split('/')[:-1] for image in images]
+    for depth in range(min(map(len, paths), default=0)):
+        names = {path[depth] for path in paths}
+        said = {name: _parts(name) for name in names}
+        splits = {split for split, _ in said.values()}
+        if None in splits or len({rest for _, rest in said.values()}) > 1:
+            continue
+        if splits == {'val'} or splits == {'test'}:  # nothing follows from it
+            continue
+        found: dict[str, list[AnnotatedImage]] = defaultdict(list)
+        for image, path in zip(images, paths, strict=True):
+            found[said[path[depth]][0] or ''].append(image)
+        return dict(found)
+    return {}
+
+
+def find_lists(source: Source) -> tuple[str, dict[str, list[str]]]:
+    """VOC's ``ImageSets/Main/train.txt`` or YOLO's ``train.txt``: where they are, and their lines."""
+    there = set(source.notes.others) | set(source.tree.others)
+    tops = {name.rpartition('ImageSets/')[0] for name in there if 'ImageSets/' in name} | {''}
+    for top in sorted(tops, key=lambda top: (top == '', top)):
+        for kind in ('ImageSets/Main', 'ImageSets/Segmentation', 'ImageSets/Layout', '.'):
+            folder = f'{top}{kind}/'.replace('./', '')
+            lists = {}
+            for split in ('train', 'val', 'test'):
+                for word in _WORDS[split][:: -1 if split == 'train' else 1]:
+                    name = f'{folder}{word}.txt'
+                    if name in there and word in ('train', 'val', 'valid', 'test', 'trainval'):
+                        tree = source.tree if name in source.tree.others else source.notes
+                        lists[split] = read_list(tree.path(name))
+            if lists:
+                return folder, lists
+    return '', {}
+
+
+def read_list(path: Path) -> list[str]:
+    """Lines of a list that are not empty, whole."""
+    text = path.read_bytes().decode('utf-8-sig', 'surrogateescape')
+    return [line for line in text.replace('\r\n', '\n').split('\n') if line.strip()]
+
+
+def by_lists(
+    source: Source, lists: dict[str, list[str]], images: list[AnnotatedImage], where: str
+) -> dict[str, list[AnnotatedImage]]:
+    """Splits as lists name the images; a line is tried whole, then without what may follow the name.
+
+    Args:
+        source: Told of lines that name no image, and of images in no list.
+        lists: Lines by split.
+        images: All that are annotated.
+        where: What a message calls the lists.
+    """
+    known = {image.name: image for image in images}
+    folders = Counter(name.rpartition('/')[0] for name in known)
+    likely = [folder for folder, _ in folders.most_common(8)]
+    splits: dict[str, list[AnnotatedImage]] = {}
+    listed_names: set[str] = set()
+    for split, lines in lists.items():
+        found, lost = {}, []
+        for line in lines:
+            name = _listed_image(source, line, known, likely)
+            if name is None:
+                lost.append(line)
+            elif name in known:
+                found[name] = known[name]
+            listed_names.add(name or '')
+        if lost:
+            source.warnings.append(
+                f'{len(lost)} of {len(lines)} lines of {where} ({split}) name no image, or several: '
+                f'{listed(lost)}'
+            )
+        splits[split] = list(found.values())
+    for name in known:
+        if name not in listed_names:
+            source.leave_out(IN_NO_LIST, name)
+    return splits
+
+
+def _listed_image(
+    source: Source, line: str, known: dict[str, AnnotatedImage], folders: list[str]
+) -> str | None:
+    for text in dict.fromkeys((line, line.strip(), re.sub(r'\s+-?[01]\s*$', '', line).strip())):
+        for folder in (*folders, ''):
+            if name := source.tree.at(folder, text):
+                return name
+        plain = text.replace('\\', '/')
+        candidates = source.tree.locate(plain)
+        if not candidates:  # a name without its ending, as VOC lists it
+            for folder in (*folders, ''):
+                candidates += source.tree.with_stem(f'{folder}/{plain}'.lstrip('/'))
+        annotated = [name for name in dict.fromkeys(candidates) if name in known]
+        if len(annotated) == 1:
+            return annotated[0]
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            return None
     return None
 
 
-def divide(
-    dataset: Dataset, val_share: float = 0.15, test_share: float = 0.15, seed: int = 0
-) -> None:
-    """Hold out images for validation, and for a test, where a dataset has none.
+def unite(source: Source, splits: dict[str, list[AnnotatedImage]]) -> bool:
+    """Put together what one split says of an image in several entries; returns whether it had to."""
+    united = 0
+    for split, images in splits.items():
+        first: dict[str, AnnotatedImage] = {}
+        for image in images:
+            if image.name not in first:
+                first[image.name] = image
+                continue
+            united += 1
+            kept = first[image.name]
+            kept.objects += [thing for thing in image.objects if thing not in kept.objects]
+            kept.unread += image.unread
+        splits[split] = list(first.values())
+    if united:
+        source.warnings.append(
+            f'{united} entries are of images that have another entry: the objects of both are put '
+            'together, those that are the same once'
+        )
+    return bool(united)
 
-    Images are divided so that every category has its share in each part, and images that
-    are nearly the same, as of one video, stay together. The same images and seed
-    give the same parts.
 
-    Args:
-        dataset: Changed in place. Of images without labels up to 50 are held out. Where training images are named and none for validation, these
-            are taken from them; where nothing is named, all images are divided.
-        val_share: Share of the images.
-        test_share: Share of the images, where no split was named and there are at least 60.
-        seed: Decides where nothing else does.
+def keep_apart(source: Source, splits: dict[str, list[AnnotatedImage]]) -> bool:
+    """See that no image is in two splits, by path or by content; returns whether one was.
 
-    Raises:
-        UserError: If a part would be empty.
+    What is held out, too, is left out of training (and of validation, if it is for the test). If that
+    is most of what is held out, it is a fault.
     """
-    empty = [name for name, images in dataset.splits.items() if not images]
-    if empty:
-        raise UserError(f'{dataset.folder}: there is no image of {empty[0]}')
-    named = len(dataset.splits) > 1
-    if 'val' in dataset.splits and 'train' in dataset.splits:
-        return
-    source = 'train' if named else next(iter(dataset.splits))
-    if source not in dataset.splits:
-        raise UserError(
-            f'{dataset.folder} has images of {" and ".join(dataset.splits)}, and none to train on'
+    changed = False
+    for held, others in (('test', ('train', 'val')), ('val', ('train',))):
+        if not splits.get(held):
+            continue
+        for other in others:
+            if not splits.get(other):
+                continue
+            shared = _copies(source, splits[held], splits[other])
+            if not shared:
+                continue
+            originals = set().union(*shared.values())
+            if len(originals) > len(splits[held]) / 2 or len(shared) == len(splits[other]):
+                source.faults.add(
+                    f'{held} in {other}',
+                    held,
+                    f'{len(originals)} of {len(splits[held])} images of {held} are images of {other}, '
+                    f'too, by their content ({listed(sorted(shared))}): figures would say nothing; '
+                    f'leave out one of both, or name no images of {held}, so that some are held out',
+                )
+                continue
+            splits[other] = [image for image in splits[other] if image.name not in shared]
+            for name in sorted(shared):
+                source.leave_out(f'of {other} that are images of {held}, too', name)
+            changed = True
+    return changed
+
+
+def _copies(
+    source: Source, held: list[AnnotatedImage], others: list[AnnotatedImage]
+) -> dict[str, set[str]]:
+    """Images that are held out, too, and which of those they are; by path or content."""
+    step = max(1, -(-len(held) // _MOST_COMPARED))
+    if step > 1:
+        source.remarks.append(
+            f'of {len(held)} held-out images every {step}th is looked for among the others'
         )
-    images = dataset.splits.pop(source)
-    shares = {'val': val_share}
-    if not named and len(images) >= _TEST_FROM and test_share:
-        shares['test'] = test_share
-    if len(images) < 2:
-        raise UserError(
-            f'{dataset.folder} has {len(images)} image of {source}: there must be one to train on '
-            'and another to validate by'
-        )
-    if not dataset.labelled:  # a few to look at; there is nothing to test or to stratify by
-        order = np.random.default_rng(seed).permutation(len(images))
-        held = set(order[: max(1, min(_SHOWN, round(val_share * len(images))))].tolist())
-        parts = {
-            'train': [image for i, image in enumerate(images) if i not in held],
-            'val': [image for i, image in enumerate(images) if i in held],
-        }
-        dataset.splits = {**parts, **dataset.splits}
-        dataset.notes.append(f'{len(held)} images are held out, to look at (seed {seed})')
-        return
-    groups = _near_duplicates(dataset, images)
-    if len(groups) < 2:
-        raise UserError(f'all images of {dataset.folder} are nearly the same')
-    parts = _stratify(images, groups, {'train': 1 - sum(shares.values()), **shares}, seed)
-    together = sum(len(group) for group in groups if len(group) > 1)
-    dataset.originals.pop(source, None)
-    dataset.splits = {**parts, **dataset.splits}
-    counts = ', '.join(f'{len(part)} {name}' for name, part in parts.items())
-    dataset.notes.append(
-        f'no validation images were named, so the images were divided (seed {seed}): {counts}'
-        + (f'; {together} near-duplicates were kept together' if together else '')
-    )
+    files, tree = source.tree.images, source.tree
+    by_bytes: dict[int, list[str]] = defaultdict(list)
+    for image in held[::step]:
+        by_bytes[files[image.name].bytes].append(image.name)
+    digests: dict[tuple[str, bool], bytes] = {}
+
+    def digest(name: str, whole: bool) -> bytes:
+        if (name, whole) not in digests:
+            digests[name, whole] = _digest(tree.path(name), whole)
+        return digests[name, whole]
+
+    def same(one: str, other: str) -> bool:
+        return one == other or all(digest(one, w) == digest(other, w) for w in (False, True))
+
+    found = {}
+    for image in others:
+        candidates = by_bytes.get(files[image.name].bytes, ())
+        if copies := {name for name in candidates if same(name, image.name)}:
+            found[image.name] = copies
+    return found
 
 
-def _near_duplicates(dataset: Dataset, images: list[AnnotatedImage]) -> list[list[int]]:
-    """Groups of images that show nearly the same, most of them of one image."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
-    fine = np.empty((len(images), _FINE, _FINE), np.float32)
-    shown = track(images, 'Near-duplicates', console=Console(stderr=True), transient=True)
-    for i, image in enumerate(shown):
-        fine[i] = _thumbnail(dataset.folder / image.name)
-    step = _FINE // _COARSE
-    coarse = fine.reshape(-1, _COARSE, step, _COARSE, step).mean((2, 4))
-    coarse, fine = _normalise(coarse), _normalise(fine)
-    # The distance of unit vectors whose correlation is as asked.
-    pairs = cKDTree(coarse).query_pairs(np.sqrt(2 - 2 * _ALIKE), output_type='ndarray')
-    alike = np.einsum('ij,ij->i', fine[pairs[:, 0]], fine[pairs[:, 1]]) >= _ALIKE
-    i, j = pairs[alike].T
-    links = coo_array((np.ones(len(i)), (i, j)), shape=(len(images), len(images)))
-    _, labels = connected_components(links, directed=False)
-    groups = defaultdict(list)
-    for i, label in enumerate(labels):
-        groups[label].append(i)
-    return list(groups.values())
-
-
-def _thumbnail(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            image.draft('L', (_FINE, _FINE))
-            small = image.convert('F' if image.mode.startswith(('I', 'F')) else 'L')
-            return np.asarray(small.resize((_FINE, _FINE), Image.Resampling.BOX), np.float32)
-    except Exception:  # what cannot be read is like no other, and named elsewhere
-        return np.random.default_rng(zlib.crc32(path.name.encode())).random(
-            (_FINE, _FINE), np.float32
-        )
-
-
-def _normalise(images: np.ndarray) -> np.ndarray:
-    """Vectors without mean, of length 1."""
-    vectors = images.reshape(len(images), -1)
-    vectors = vectors - vectors.mean(1, keepdims=True)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-
-
-def _stratify(
-    images: list[AnnotatedImage], groups: list[list[int]], shares: dict[str, float], seed: int
-) -> dict[str, list[AnnotatedImage]]:
-    """Groups go, the rarest category first, to the part that lacks most of it.
-
-    Iterative stratification (Sechidis et al., 2011), by numbers of objects.
-    """
-    names = list(shares)
-    labels = sorted({thing['label'] for image in images for thing in image.objects})
-    column = {label: i for i, label in enumerate(labels)}
-    held = np.zeros((len(groups), len(labels) + 1))
-    for row, group in enumerate(groups):
-        held[row, -1] = len(group)  # images count like a category that all have
-        for thing in (thing for i in group for thing in images[i].objects):
-            held[row, column[thing['label']]] += 1
-    lacking = np.outer(list(shares.values()), held.sum(0))
-    # Held out is at least one of what there is enough of; training gets the rest.
-    lacking[1:] = np.maximum(lacking[1:], held.sum(0) >= len(names))
-    lacking[0] = held.sum(0) - lacking[1:].sum(0)
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(groups))
-    open_ = np.ones(len(groups), bool)
-    chosen = np.zeros(len(groups), int)
-    total = held.sum(0)
-    while open_.any():
-        left = held[open_].sum(0)
-        rarest = int(np.argmin(np.where(left > 0, left, np.inf)))
-        rows = order[open_[order] & (held[order, rarest] > 0)]
-        # Large groups first: what is left evens out what they made uneven.
-        for row in rows[np.argsort(-held[rows, rarest], kind='stable')]:
-            # Where parts lack as much of it, the one that lacks most images is taken.
-            want = lacking[:, rarest] / total[rarest] + 1e-3 * lacking[:, -1] / len(images)
-            part = int(np.argmax(want))
-            chosen[row] = part
-            lacking[part] -= held[row]
-            open_[row] = False
-    _fill_empty(chosen, held, len(names))
-    parts: dict[str, list[AnnotatedImage]] = {name: [] for name in names}
-    where = {i: names[chosen[row]] for row, group in enumerate(groups) for i in group}
-    for i, image in enumerate(images):
-        parts[where[i]].append(image)
-    return parts
-
-
-def _fill_empty(chosen: np.ndarray, held: np.ndarray, parts: int) -> None:
-    """Give a part without images the smallest group of the part with most."""
-    for part in range(parts):
-        if not (chosen == part).any():
-            largest = np.bincount(chosen, held[:, -1], parts).argmax()
-            rows = np.flatnonzero(chosen == largest)
-            chosen[rows[held[rows, -1].argmin()]] = part
+def _digest(path: Path, whole: bool) -> bytes:
+    """Of a file's content, or of its end alone, which differs mostly."""
+    with open(path, 'rb') as file:
+        if not whole:
+            file.seek(max(0, file.seek(0, 2) - _BLOCK))
+        return hashlib.sha256(file.read()).digest()

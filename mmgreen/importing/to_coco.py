@@ -1,15 +1,16 @@
-"""Images annotated in LabelMe or Pascal VOC, as COCO annotation files."""
+"""Images annotated in any layout, as COCO annotation files."""
 
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmgreen.datasets.annotations import read_annotations
+from mmgreen.datasets.faults import listed
 from mmgreen.errors import UserError
 
-from .dataset import write_coco
-from .pairs import find_pairs, read_pairs
+from .dataset import AnnotatedImage, Dataset, write_coco
+from .objects import corners_of_box
+from .reading import read_dataset
 
 
 @dataclass(frozen=True)
@@ -17,15 +18,15 @@ class Conversion:
     """What became of a folder of annotated images.
 
     Attributes:
+        dataset: What was read, with what was left out and why.
         written: Numbers of images and annotations, by the annotation file.
         categories: Names.
-        left_out: How many of what.
         boxes_alone: Whether some have boxes and no masks.
     """
 
+    dataset: Dataset
     written: dict[Path, tuple[int, int]]
     categories: tuple[str, ...]
-    left_out: Counter
     boxes_alone: bool
 
 
@@ -40,54 +41,58 @@ def to_coco(
 ) -> Conversion:
     """Write a COCO annotation file.
 
-    The annotation of an image is the ``.json`` (LabelMe) or ``.xml`` (VOC) file of its
-    name. Shapes of LabelMe with one label and group are one instance. VOC's difficult
-    objects become crowd regions.
-
     Args:
-        images: Folder of images. Those without an annotation file are left out.
-        out: Annotation file to write.
+        images: Folder of any layout that :func:`~mmgreen.importing.read_dataset` knows; files are
+            named from it.
+        out: Annotation file to write, of all splits.
         annotations: Folder of the annotations; by default that of the images.
-        val: Annotation file of a part that is held out; chosen by the images'
-            names, so that adding images moves none.
+        val: Annotation file of a part that is held out: what the folder names for validation; else
+            it is chosen by the images' names, so that adding images moves none.
         val_share: Which part.
         categories: COCO file whose categories are used, in its order.
-        boxes_as_masks: Write each VOC box as its mask.
+        boxes_as_masks: Write each box as its mask.
 
     Raises:
         UserError: If a folder does not exist, a file cannot be read, or there is
             nothing to convert.
     """
-    for folder in (images, annotations or images):
-        if not folder.is_dir():
-            raise UserError(f'folder {folder} does not exist')
-    pairs, without = find_pairs(images, annotations or images)
-    if not pairs:
+    dataset = read_dataset(images, annotations=annotations)
+    if not dataset.labelled:
         raise UserError(
-            f'no image in {images} has a .json or .xml file of its name: point '
+            f'{images} has no annotations of a format that is known, only {dataset.format}: point '
             '--annotations to the folder that holds them'
         )
-    left_out: Counter = Counter()
-    found = read_pairs(images, pairs, left_out, boxes_as_masks=boxes_as_masks)
-    labels = {thing['label'] for image in found for thing in image.objects}
-    names = tuple(sorted(labels))
+    names = dataset.categories
     if categories:
         names = read_annotations(str(categories)).categories
+        labels = {thing['label'] for image in dataset.images for thing in image.objects}
         unknown = sorted(labels - set(names))
         if unknown:
             raise UserError(
                 f'labels {", ".join(unknown)} are not among the categories of {categories}'
             )
-    if not names:
-        raise UserError(f'the annotations of {images} contain no instance')
-    files = {out: found}
+    things = [thing for image in dataset.images for thing in image.objects]
+    bare = [thing for thing in things if 'segmentation' not in thing]
+    if boxes_as_masks:
+        for thing in bare:
+            x, y, w, h = thing['bbox']
+            thing['segmentation'] = [corners_of_box(x, y, x + w, y + h)]
+    files = {out: dataset.images}
     if val:
-        held = {i.name for i in found if zlib.crc32(i.name.encode()) < val_share * 2**32}
+        held = _held_out(dataset, val_share)
         files = {
-            out: [image for image in found if image.name not in held],
-            val: [image for image in found if image.name in held],
+            out: [image for image in dataset.images if image.name not in held],
+            val: [image for image in dataset.images if image.name in held],
         }
-    written = {path: write_coco(path, part, names) for path, part in files.items()}
-    left_out['images without annotation'] = len(without)
-    has_boxes = any(annotation.suffix == '.xml' for _, annotation in pairs)
-    return Conversion(written, names, left_out, has_boxes and not boxes_as_masks)
+        empty = [path for path, some in files.items() if not some]
+        if empty:
+            raise UserError(f'no image of {images} would be in {listed(empty)}')
+    written = {path: write_coco(path, some, names) for path, some in files.items()}
+    return Conversion(dataset, written, names, bool(bare) and not boxes_as_masks)
+
+
+def _held_out(dataset: Dataset, share: float) -> set[str]:
+    named: list[AnnotatedImage] = dataset.splits.get('val', [])
+    if named:
+        return {image.name for image in named}
+    return {i.name for i in dataset.images if zlib.crc32(i.name.encode()) < share * 2**32}

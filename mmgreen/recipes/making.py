@@ -1,5 +1,6 @@
 """A dataset base and configs that inherit from it, with a reason for each choice."""
 
+import shlex
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmgreen.datasets.images import evenly_spaced
+from mmgreen.datasets.names import printable
 from mmgreen.datasets.statistics import Statistics, measure_images
+from mmgreen.datasets.tree import is_nameable
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.images import is_deep
@@ -60,6 +63,7 @@ def make_configs(
     start: str | None = None,
     crowds_as_objects: bool = False,
     seed: int = 0,
+    split: str | None = None,
 ) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
@@ -74,17 +78,25 @@ def make_configs(
         start: Checkpoint that they start from; by default none.
         crowds_as_objects: Take each crowd of a COCO file as one object.
         seed: Decides which images are held out where no split is named.
+        split: How they are held out: see ``by`` of :func:`~mmgreen.importing.divide`.
 
     Raises:
         UserError: If the folder cannot be used, or a model does not fit it.
     """
-    dataset = read_dataset(folder, crowds_as_objects)
+    for name in filter(None, (str(out), start)):
+        if not is_nameable(name):
+            raise UserError(
+                f'{name!r} cannot stand in a config (a line break, {{{{, or letters that are not UTF-8): '
+                'name another one'
+            )
+    labels_matter = not models or not all(model.startswith('greenmim') for model in models)
+    dataset = read_dataset(folder, crowds_as_objects, labels_matter=labels_matter)
     models = models or [_fitting(dataset, machine)]
     for model in models:
         _check_fit(dataset, model)
     if start and not Path(start).is_file():
         raise UserError(f'checkpoint {start} does not exist')
-    divide(dataset, seed=seed)
+    divide(dataset, seed=seed, by=split)
     for split in dataset.splits:
         if dataset.labelled and not dataset.counts(split):
             raise UserError(f'no image of {split} in {folder} has an object')
@@ -177,6 +189,11 @@ def _named(path: Path | None, folder: Path, out: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
+def _comment(text: str) -> str:
+    """A text of the user's in one line, in which mmengine replaces nothing."""
+    return printable(text).replace('{{', '{ {')
+
+
 def _render(name: str, values: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader('mmgreen.recipes'),
@@ -186,5 +203,7 @@ def _render(name: str, values: dict[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Python, not HTML
     )
-    environment.filters['repr'] = repr
+    environment.filters.update(
+        repr=repr, comment=_comment, shell=lambda path: shlex.quote(str(path))
+    )
     return environment.get_template(f'{name}.j2').render(values)

@@ -25,6 +25,7 @@ class Traits:
         small: Side of a square of an object's area, that of the smallest tenth.
         middle: The median of these sides.
         crowded: Objects in an image, in the fullest hundredth.
+        crowds: Regions that are to be ignored.
     """
 
     images: int
@@ -34,6 +35,7 @@ class Traits:
     small: float = 0.0
     middle: float = 0.0
     crowded: int = 0
+    crowds: int = 0
 
 
 def measure(dataset: Dataset) -> Traits:
@@ -60,4 +62,7 @@ def measure(dataset: Dataset) -> Traits:
         raise UserError(f'no training image of {dataset.folder} has an object')
     small, middle = np.sqrt(np.percentile(areas, [10, 50]))
     crowded = int(np.percentile([len(things) for things in real], 99))
-    return Traits(len(images), long, short, len(areas), float(small), float(middle), crowded)
+    crowds = sum(len(image.objects) for image in images) - len(areas)
+    return Traits(
+        len(images), long, short, len(areas), float(small), float(middle), crowded, crowds
+    )

@@ -29,10 +29,10 @@ def use_folder(cfg: Config, folder: Path) -> None:
     Raises:
         UserError: If the folder cannot be used, or holds what the config cannot train on.
     """
-    dataset = read_dataset(folder)
     loaders = {split: cfg.get(f'{split}_dataloader') for split in _SPLITS}
     nodes = {split: _dataset_node(loader.dataset) for split, loader in loaders.items() if loader}
     detection = any(_kind(node) == 'CocoDataset' for node in nodes.values())
+    dataset = read_dataset(folder, labels_matter=detection)
     if detection and not dataset.labelled:
         raise UserError(f'{folder} ({dataset.format}) has no boxes or masks for {cfg.filename}')
     if any(_kind(node) == 'LabelledDataset' for node in nodes.values()):
@@ -40,7 +40,7 @@ def use_folder(cfg: Config, folder: Path) -> None:
     else:
         divide(dataset)
         placed = place_splits(dataset, Path(cfg.work_dir, 'annotations'), labels=detection)
-    for note in dataset.notes:
+    for note in dataset.account() + dataset.notes:
         print_log(f'{folder}: {note}', logger='current')
     for split, node in nodes.items():
         place = placed[split if split in placed else 'val']

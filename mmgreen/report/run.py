@@ -165,14 +165,15 @@ def read_truth(runs: Sequence[Run]) -> COCO:
         UserError: If annotations cannot be read, runs were tested on different
             images, objects or categories, or results are of other images.
     """
-    from mmgreen.datasets.annotations import read_annotations  # mmdet is slow to import
+    from mmgreen.datasets.annotations import read_annotations
+    from mmgreen.datasets.coco_file import load_coco  # mmdet is slow to import
 
     truths: dict[tuple, COCO] = {}
     for run in runs:
         path, tested = key = _tested(run)
         if key not in truths:
             read_annotations(str(path))  # says what is wrong with it
-            truths[key] = _part(COCO(str(path)), tested)
+            truths[key] = _part(COCO(load_coco(str(path))), tested)
     first, truth = runs[0], truths[_tested(runs[0])]
     for run in runs[1:]:
         other = truths[_tested(run)]

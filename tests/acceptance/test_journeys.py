@@ -144,7 +144,7 @@ def test_data_points_any_config_at_a_folder(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert 'model.roi_head.bbox_head.num_classes is 2' in done.stdout + done.stderr
-    assert 'images were divided (seed 0): 10 train, 2 val' in done.stdout + done.stderr
+    assert 'images were divided: 10 train, 2 val (seed 0)' in done.stdout + done.stderr
     done = run_tool(
         *(
             ROOT / 'tools/test.py',

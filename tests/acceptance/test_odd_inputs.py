@@ -90,8 +90,8 @@ def test_what_training_leaves_out_is_counted(dataset, name, words):
 
 def test_the_layout_of_roboflow_is_recognised(odd_inputs):
     done = run_tool(CHECK, odd_inputs / 'roboflow')
-    assert 'format of coco' in done.stdout
-    assert 'format of images' not in done.stdout
+    assert 'format of COCO' in done.stdout
+    assert 'images of val are images of train, too' in done.stdout  # as they are
 
 
 def test_rectangles_of_four_corners_are_converted(odd_inputs, tmp_path):

@@ -141,7 +141,7 @@ def broken(folder, how):
     if how == 'unknown':
         folder.mkdir()
         (folder / 'notes.docx').touch()
-        return 'no format that is known, only notes.docx; looked for were COCO .*Roboflow.*YOLO'
+        return 'no image below .*, only notes.docx; looked for were COCO.*Roboflow.*YOLO'
     if how == 'categories':
         export('coco', folder)
         path = folder / 'annotations/instances_val2017.json'

@@ -76,9 +76,9 @@ def test_shapes_of_labelme_become_masks(tmp_path):
     said = convert(tmp_path / 'images', tmp_path / 'out.json')
     assert '1 images, 5 annotations' in said
     assert 'categories: cat, dog' in said
-    assert 'left out 1 shapes of type point' in said
-    assert 'left out 1 instances without area inside the image' in said
-    assert 'left out 1 images without annotation' in said
+    assert 'left out: 1 shapes of type point' in said
+    assert 'left out: 1 objects without area inside the image' in said
+    assert 'left out: 1 not annotated (unlabelled.jpg)' in said
 
     coco = COCO(str(tmp_path / 'out.json'))
     (image,) = coco.imgs.values()
@@ -212,16 +212,16 @@ def no_instance(path):
     ('make', 'words'),
     [
         (lambda path: None, 'folder {images} does not exist'),
-        (nothing, 'no image in {images} has a .json or .xml file of its name'),
-        (unlabelled, 'no image in {images} has a .json or .xml file of its name'),
-        (other_json, "a.json is not an annotation of LabelMe: KeyError 'shapes'"),
+        (nothing, 'no image below {images}'),
+        (unlabelled, '{images} has no annotations of a format that is known'),
+        (other_json, 'of no format that is known: a.json'),
         (broken_json, 'a.json is not an annotation of LabelMe'),
         (broken_xml, 'a.xml is not an annotation of Pascal VOC'),
         (no_box, 'a.xml is not an annotation of Pascal VOC'),
-        (other_size, 'a.json says 60x40 pixels, but the image has 40x60'),
-        (two_files, 'has two annotation files'),
-        (torn_image, 'a.png cannot be read'),
-        (no_instance, 'contain no instance'),
+        (other_size, 'a.png has 40x60 pixels, and its annotations are for 60x40'),
+        (two_files, 'several formats, LabelMe and Pascal VOC (a.json, a.xml)'),
+        (torn_image, '1 that cannot be read as an image (a.png)'),
+        (no_instance, 'contain no object'),
     ],
 )
 def test_what_cannot_be_converted_is_said_and_nothing_written(tmp_path, make, words):

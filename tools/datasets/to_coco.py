@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Convert images annotated in LabelMe or Pascal VOC to a COCO annotation file."""
+"""Convert annotated images of any format to a COCO annotation file."""
 
 from mmgreen.cli.to_coco import main
 

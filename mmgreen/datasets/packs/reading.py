@@ -2,9 +2,10 @@
 
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
 import fsspec
@@ -17,6 +18,8 @@ from .index import INDEX, MEMBERS, Index, read_index
 #: How often a store is asked before it is given up, and seconds between: twice as many each time.
 ATTEMPTS = 5
 WAIT = 1.0
+#: Shards that a process has open at most; systems allow 1,024 files.
+MOST_OPEN = 64
 _PREFIX = 'pack'
 
 
@@ -41,7 +44,7 @@ class Pack:
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip('/')
-        self._files: dict[int, int] = {}
+        self._files: OrderedDict[int, BinaryIO] = OrderedDict()
         self._local = '://' not in address and '::' not in address
         if not self._local:
             self._store, self._root = _connect(self.address)
@@ -69,14 +72,18 @@ class Pack:
 
     def _read_local(self, shard: int, start: int, size: int) -> bytes:
         name = self.index.shards[shard].name
-        if shard not in self._files:
+        if shard in self._files:
+            self._files.move_to_end(shard)
+        else:
             try:
-                self._files[shard] = os.open(os.path.join(self.address, name), os.O_RDONLY)
+                self._files[shard] = open(os.path.join(self.address, name), 'rb')  # noqa: SIM115
             except OSError as error:
                 raise PackError(
                     f'shard {name} of {self.address} cannot be read: {error}'
                 ) from error
-        content = os.pread(self._files[shard], size, start)
+            if len(self._files) > MOST_OPEN:
+                self._files.popitem(last=False)[1].close()
+        content = os.pread(self._files[shard].fileno(), size, start)
         if len(content) != size:
             raise PackError(f'shard {name} of {self.address} is torn: copy it again')
         return content

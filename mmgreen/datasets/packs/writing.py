@@ -6,7 +6,7 @@ import json
 import os
 import random
 import tarfile
-from collections.abc import Iterator
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,8 @@ from mmgreen.errors import UserError
 from mmgreen.files import explain, write_whole
 from mmgreen.images import is_deep
 
-from ..images import EXTENSIONS, is_image_name
+from ..images import EXTENSIONS
+from ..tree import look_through
 from .index import INDEX, Index, Shard
 from .reading import Pack
 
@@ -79,15 +80,17 @@ def pack_folder(
         raise UserError(f'folder {folder} does not exist')
     if (out / INDEX).exists():
         raise UserError(f'{out} is a pack already: name another folder, or remove it')
-    found = sorted(_images_below(folder))
+    found = list(look_through(folder).images)
     if not found:
         raise UserError(f'there is no image below {folder} ({", ".join(EXTENSIONS)})')
     classes = tuple(sorted({PurePosixPath(name).parts[0] for name in found if '/' in name})) or None
     random.Random(0).shuffle(found)
     _begin(out, found, short_side, images_per_shard)
 
+    # Names of members do not depend on which shard they are in.
+    taken = _shared_stems(found)
     parts = [found[i : i + images_per_shard] for i in range(0, len(found), images_per_shard)]
-    write = partial(_write_shard, folder, out, short_side, classes)
+    write = partial(_write_shard, folder, out, short_side, classes, taken)
     written = []
     try:
         with Progress() as progress, ProcessPoolExecutor(processes) as pool:
@@ -127,11 +130,10 @@ def check_pack(folder: str | os.PathLike) -> PackingResult:
     return PackingResult(len(pack), {}, sum(shard.bytes for shard in pack.index.shards))
 
 
-def _images_below(folder: Path) -> Iterator[str]:
-    for path, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            if is_image_name(name):
-                yield Path(path, name).relative_to(folder).as_posix()
+def _shared_stems(names: list[str]) -> frozenset[str]:
+    """What several images are called but for their endings."""
+    counts = Counter(os.path.splitext(name)[0] for name in names)
+    return frozenset(stem for stem, count in counts.items() if count > 1)
 
 
 def _begin(out: Path, found: list[str], short_side: int, images_per_shard: int) -> None:
@@ -153,6 +155,7 @@ def _write_shard(
     out: Path,
     short_side: int,
     classes: tuple[str, ...] | None,
+    taken: frozenset[str],
     number: int,
     names: list,
 ) -> dict:
@@ -172,7 +175,9 @@ def _write_shard(
             except Exception as error:  # Pillow raises what the format's decoder raises
                 left_out[image] = f'{type(error).__name__}: {error}'.replace('\n', ' ')
                 continue
-            stem, _ = os.path.splitext(image)
+            stem = os.path.splitext(image)[0]
+            if stem in taken:  # a.jpg and a.png, which tools of tars would take for one sample
+                stem = image.replace('.', '_')
             label = classes.index(image.split('/')[0]) if classes and '/' in image else -1
             _add(tar, stem + ending, content)
             offset = tar.offset - -(-len(content) // _BLOCK) * _BLOCK

@@ -1,0 +1,122 @@
+"""What a layout is: how it is found in a folder, and how it is read."""
+
+import json
+import mmap
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from mmgreen.datasets.tree import Tree
+
+from ..dataset import AnnotatedImage
+from ..source import Source
+
+#: What follows the beginning of a JSON file of each kind, all of it somewhere.
+_KINDS = {
+    'coco': (b'{', (b'"images"', b'"annotations"', b'"categories"')),
+    'labelme': (b'{', (b'"shapes"',)),
+    'label studio': (b'[', (b'"data"', b'"annotations"')),
+    'label studio, min': (b'[', (b'"original_width"',)),
+}
+
+
+@dataclass
+class Reading:
+    """What a layout reads, as its files say it: nothing is checked, clipped or divided yet.
+
+    Attributes:
+        splits: Images by split; ``all`` where the layout names none. Objects have ``label``, and
+            ``segmentation`` (polygons or run lengths) or ``bbox`` (x, y, width, height), in pixels,
+            and ``iscrowd`` where they are to be ignored; COCO's have all of its keys.
+        categories: Their names where the layout says an order; else they are sorted.
+        originals: COCO's file and folder of images of splits that can be used as they are.
+        complete: Whether objects have box and area, and need no clipping.
+    """
+
+    splits: dict[str, list[AnnotatedImage]]
+    categories: tuple[str, ...] = ()
+    originals: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way in which programs lay out annotations.
+
+    Attributes:
+        name: What it is called.
+        looks: What lies there, in words.
+        find: Names of its annotation files among those of a folder; none where it is another layout.
+        read: Reads them.
+    """
+
+    name: str
+    looks: str
+    find: Callable[[Source], list[str]]
+    read: Callable[[Source, list[str]], Reading]
+
+
+def kind_of_json(tree: Tree, name: str) -> str | None:
+    """Which of the kinds that are known a JSON file is, by the words in it."""
+    path = tree.path(name)
+    if not os.path.getsize(path):
+        return None
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        begin = content[:64].removeprefix(b'\xef\xbb\xbf').lstrip()[:1]
+        for kind, (first, words) in _KINDS.items():
+            if begin == first and all(content.find(word) >= 0 for word in words):
+                return kind
+    return None
+
+
+def json_files(tree: Tree, kind: str) -> list[str]:
+    """Names of the JSON files of a kind."""
+    return [n for n in tree.others if n.lower().endswith('.json') and kind_of_json(tree, n) == kind]
+
+
+def read_text(path: Path) -> str:
+    """A text file, of whatever system; what is not UTF-8 is taken for Latin-1."""
+    content = path.read_bytes()
+    if content.startswith((b'\xff\xfe', b'\xfe\xff')):
+        return content.decode('utf-16')
+    try:
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError:
+        return content.decode('latin-1')
+
+
+def read_json(path: Path) -> object:
+    """A JSON file, with or without a mark of its order of bytes."""
+    return json.loads(read_text(path))
+
+
+def shown(names: list[str], what: str) -> Iterator[str]:
+    """The names, with progress on the screen."""
+    return iter(track(names, what, console=Console(stderr=True), transient=True))
+
+
+def folder_of(name: str) -> str:
+    """The folder of a file, empty where it is the top."""
+    return name.rpartition('/')[0]
+
+
+def beside(name: str, *pairs: tuple[str, str]) -> list[str]:
+    """Folders in which the image of an annotation file may be, the likeliest first.
+
+    Args:
+        name: The annotation file.
+        pairs: A folder of annotations, and what it is called for images.
+    """
+    folder = folder_of(name)
+    folders = []
+    for annotations, images in pairs:
+        pattern = rf'(^|/){re.escape(annotations)}(?=/|$)'
+        if re.search(pattern, folder):
+            swapped = re.sub(pattern, rf'\1{images}', folder)
+            folders.append(os.path.normpath(swapped) if swapped.strip('/') else '')
+    return ['' if f == '.' else f.strip('/') for f in [*folders, folder]]
