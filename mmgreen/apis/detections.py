@@ -28,7 +28,7 @@ def detect_folder(
         detector: What finds them.
         images: Folder, or one image.
         pictures: Folder for pictures, named as the images (``.jpg`` is added to other endings); by
-            default none are drawn.
+            default none are drawn. What lies there already is not taken for images.
 
     Returns:
         COCO's ``images``, ``annotations`` (with a ``score`` each) and ``categories``; files are named
@@ -40,9 +40,9 @@ def detect_folder(
     root = Path(images)
     if not root.exists():
         raise UserError(f'{root} does not exist: name a folder of images, or one image')
-    paths = images_below(root) if root.is_dir() else [root]
     if pictures and Path(pictures).resolve() == (root if root.is_dir() else root.parent).resolve():
         raise UserError(f'pictures would replace the images of {root}: name another folder')
+    paths = images_below(root, pictures) if root.is_dir() else [root]
     entries: list[dict] = []
     annotations: list[dict] = []
     samples = detector.stream(paths)
@@ -64,6 +64,8 @@ def detect_folder(
 def _draw(sample: 'DetDataSample', path: Path, out: Path) -> None:
     from mmdet.visualization import DetLocalVisualizer  # slow to import
 
+    from mmgreen.visualization.lettering import drawable
+
     sample = sample.cpu()
     instances = sample.pred_instances
     if isinstance(instances.get('masks'), list):  # run lengths, of tiles
@@ -72,7 +74,7 @@ def _draw(sample: 'DetDataSample', path: Path, out: Path) -> None:
         if masks:
             instances.masks = torch.from_numpy(np.stack(masks))
     visualizer = DetLocalVisualizer()
-    visualizer.dataset_meta = dict(classes=sample.metainfo['classes'])
+    visualizer.dataset_meta = dict(classes=drawable(sample.metainfo['classes']))
     visualizer.add_datasample(
         path.name,
         read_image(path),

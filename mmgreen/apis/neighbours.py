@@ -25,14 +25,14 @@ class Neighbours:
     Attributes:
         accuracy: Top-1 and top-5 in per cent, by k.
         linear: Top-1 and top-5 in per cent of a linear layer
-            (:func:`~mmgreen.evaluation.linear_predict`).
+            (:func:`~mmgreen.evaluation.linear_predict`); None where none was asked for.
         bank: Number of images of known class.
         classified: Number of images that were classified.
         num_classes: Number of classes.
     """
 
     accuracy: dict[int, tuple[float, float]]
-    linear: tuple[float, float]
+    linear: tuple[float, float] | None
     bank: int
     classified: int
     num_classes: int
@@ -44,8 +44,9 @@ def classify_by_neighbours(
     temperature: float = 0.07,
     device: str | None = None,
     cfg_options: dict | None = None,
+    linear: bool = False,
 ) -> Neighbours:
-    """Classify by the features of a frozen backbone: by nearest neighbours, and by a linear layer.
+    """Classify by the features of a frozen backbone: by nearest neighbours, or also by a linear layer.
 
     The training images are the bank, the validation images are classified; both go
     through the validation pipeline of the config. Features are what the config's
@@ -58,6 +59,7 @@ def classify_by_neighbours(
         temperature: See :func:`~mmgreen.evaluation.knn_predict`.
         device: Device; by default the GPU, or else the CPU.
         cfg_options: Settings to change, by dotted names.
+        linear: Fit a linear layer, too, which takes minutes for each hundred thousand images.
 
     Raises:
         UserError: If config, data or checkpoint are not right.
@@ -86,8 +88,8 @@ def classify_by_neighbours(
     accuracy = {
         k: _top(knn_predict(features, bank, labels, num_classes, k, temperature), truth) for k in ks
     }
-    linear = _top(linear_predict(features, bank, labels, num_classes), truth)
-    return Neighbours(accuracy, linear, len(bank), len(features), num_classes)
+    fitted = _top(linear_predict(features, bank, labels, num_classes), truth) if linear else None
+    return Neighbours(accuracy, fitted, len(bank), len(features), num_classes)
 
 
 def _top(scores: Tensor, truth: Tensor) -> tuple[float, float]:

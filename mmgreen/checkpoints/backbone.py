@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmgreen.errors import UserError
 
 from .architecture import architecture_of
-from .converting import convert, unwrap, window_side
+from .converting import AVERAGES, convert, unwrap, window_side
 from .fit import is_derived
 
 
@@ -62,7 +62,8 @@ def read_backbone(
             'model.backbone.init_cfg.checkpoint=FILE, or train from scratch with '
             'model.backbone.init_cfg=None'
         )
-    state = unwrap(CheckpointLoader.load_checkpoint(filename, map_location='cpu', logger='silent'))
+    checkpoint = CheckpointLoader.load_checkpoint(filename, map_location='cpu', logger='silent')
+    state, averaged = unwrap(checkpoint), any(checkpoint.get(key) for key in AVERAGES)
     if prefix is not None:
         prefix = prefix.rstrip('.') + '.'
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -82,6 +83,8 @@ def read_backbone(
     if resized:
         message += f'; {resized}'
     message += channels
+    if averaged:
+        message += '; the moving average of its weights'
     unused = [key for key in weights if key not in wanted]
     if unused:
         message += f'; not used: {", ".join(unused)}'

@@ -19,6 +19,10 @@ _DERIVED = 'derived from the geometry'
 _ELSEWHERE = 'not part of the backbone'
 
 
+#: Under which names timm and the official projects keep a moving average of the weights.
+AVERAGES = ('state_dict_ema', 'model_ema')
+
+
 @dataclass
 class Converted:
     """Weights under this project's names, and where they came from.
@@ -52,10 +56,11 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint, whatever they are wrapped in.
 
     Takes ``state_dict`` (OpenMMLab, timm), ``model`` (the official projects) or
-    the dict itself, and removes what DistributedDataParallel and torch.compile
+    the dict itself; where there is a moving average of the weights, that, as timm does. It removes what DistributedDataParallel and torch.compile
     put before the names.
     """
-    state = next((checkpoint[k] for k in ('state_dict', 'model') if k in checkpoint), checkpoint)
+    keys = (*AVERAGES, 'state_dict', 'model')
+    state = next((checkpoint[k] for k in keys if checkpoint.get(k)), checkpoint)
     if not isinstance(state, Mapping):
         return {}
     return {
@@ -199,6 +204,10 @@ def _tables(family: Family, kind: str) -> tuple[list[tuple[str, str]], list[tupl
 
 def _recognise(state: Mapping[str, Tensor]) -> tuple[Family, str, str]:
     """Family and style of the names of a state dict, and what stands before those of its backbone."""
+    if any('cpb_mlp' in key or key.endswith('attn.logit_scale') for key in state):
+        raise UserError(
+            'it is of Swin V2, whose attention is another one: take weights of Swin of version 1'
+        )
     probes = [(f, style, probe) for f in FAMILIES for style, probe in f.probes.items()]
     for family, style, probe in probes:
         prefixes = sorted(key[: -len(probe)] for key in state if key.endswith(probe))

@@ -6,9 +6,13 @@ answers ``--help``, and says what is wrong with its command line, at once.
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+# Stands for a space where mmengine would take it out.
+_SPACE = '\x1f'
 
 
 def command_parser(description: str | None, epilog: str) -> argparse.ArgumentParser:
@@ -32,6 +36,7 @@ class KeyValues(argparse.Action):
     ) -> None:
         from mmengine.config import DictAction
 
+        spaced = []
         for value in values or ():
             if '=' not in value:
                 parser.error(f'{option_string} {value}: settings are written as KEY=VALUE')
@@ -41,7 +46,23 @@ class KeyValues(argparse.Action):
                     "config of your own that begins with _base_ = 'THE_OTHER_CONFIG.py' and set it "
                     'there'
                 )
-        DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
+            # mmengine takes spaces out, also those within a word, as of a path.
+            spaced.append(re.sub(r'(?<=[^\s,=\[\]()]) +(?=[^\s,=\[\]()])', _spaces, value))
+        DictAction(self.option_strings, self.dest)(parser, namespace, spaced, option_string)
+        settings = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, {key: _with_spaces(v) for key, v in settings.items()})
+
+
+def _spaces(found: re.Match[str]) -> str:
+    return _SPACE * len(found[0])
+
+
+def _with_spaces(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_SPACE, ' ')
+    if isinstance(value, list | tuple):
+        return type(value)(map(_with_spaces, value))
+    return value
 
 
 class _AllowPickle(argparse.Action):

@@ -61,8 +61,9 @@ def load_config(
         for _, node in walk(cfg._cfg_dict):
             for key in ('data_root', 'ann_file', 'images'):
                 value = node.get(key)
-                if isinstance(value, str) and value.startswith(old_root):
-                    node[key] = osp.join(cfg.data_root, value[len(old_root) :])
+                below = _below(value, old_root) if isinstance(value, str) else None
+                if below is not None:
+                    node[key] = osp.join(cfg.data_root, below)
     # mmengine marks what is inherited from another library with its scope. Where
     # that is the scope of the run anyway, the mark says nothing, and the
     # dataloader's collate_fn would take it for an argument. Configs of this project
@@ -76,6 +77,12 @@ def load_config(
         or osp.join('work_dirs', osp.splitext(osp.basename(filename))[0])
     )
     return cfg
+
+
+def _below(path: str, folder: str) -> str | None:
+    """A path from a folder; ``None`` where it is not that folder or below it."""
+    folder = folder.rstrip('/') + '/'
+    return path[len(folder) :] if f'{path}/'.startswith(folder) else None
 
 
 def _open_path(cfg: Config, parents: list[str]) -> None:

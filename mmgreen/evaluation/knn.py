@@ -3,6 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Similarities that are in memory at once.
+_AT_ONCE = 2**26
+
 
 def knn_predict(
     features: Tensor,
@@ -33,11 +36,15 @@ def knn_predict(
         (N, num_classes), sums of votes.
     """
     features, bank = standardise(features, bank)
-    similarity = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).t()
-    nearest, indices = similarity.topk(min(k, len(bank)), dim=1)
-    votes = ((nearest - 1) / temperature).exp()  # at most 1: a low temperature cannot overflow
+    features, bank = F.normalize(features, dim=1), F.normalize(bank, dim=1)
     scores = features.new_zeros(len(features), num_classes)
-    return scores.scatter_add_(1, labels[indices], votes)
+    # The similarities of ImageNet's images would be 256 GB: some rows are computed at a time.
+    for start in range(0, len(features), max(1, _AT_ONCE // len(bank))):
+        rows = slice(start, start + max(1, _AT_ONCE // len(bank)))
+        nearest, indices = (features[rows] @ bank.t()).topk(min(k, len(bank)), dim=1)
+        votes = ((nearest - 1) / temperature).exp()  # at most 1: a low temperature cannot overflow
+        scores[rows].scatter_add_(1, labels[indices], votes)
+    return scores
 
 
 def standardise(features: Tensor, bank: Tensor) -> tuple[Tensor, Tensor]:

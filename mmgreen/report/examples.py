@@ -33,6 +33,8 @@ def draw_example(
     from mmdet.visualization import DetLocalVisualizer
     from mmengine.structures import InstanceData
 
+    from mmgreen.visualization.lettering import drawable
+
     height, width = image.shape[:2]
     scale = _WIDTH / width
     size = (_WIDTH, max(1, round(height * scale)))
@@ -68,7 +70,7 @@ def draw_example(
         sample.pred_instances = instances
     visualizer = DetLocalVisualizer(name='report')
     names = (*(truth.cats[cat_id]['name'] for cat_id in cat_ids), 'crowd (ignored)')
-    visualizer.dataset_meta = dict(classes=names, palette='random')
+    visualizer.dataset_meta = dict(classes=drawable(names), palette='random')
     with warnings.catch_warnings():  # of what reaches over the border by less than a pixel
         warnings.filterwarnings('ignore', message='Warning: The .* is out of bounds')
         visualizer.add_datasample(

@@ -93,7 +93,7 @@ class Layout:
         rows: (M, N) int32, rows of the first stage's tokens, in nested order.
         cols: (M, N) int32, their columns.
         tokens: (stages, M) int32, how many tokens each mask leaves.
-        windows: :class:`Windows` by (stage, side, shift).
+        windows: :class:`Windows` by (stage, :class:`Window`).
         merges: For each stage but the last, :class:`Places` of its tokens in the fours
             that merge, or None where all four are always there.
         restore: :class:`Places` of the last stage's tokens among the cells of all
@@ -159,7 +159,7 @@ class Layout:
         )
 
         tokens = []
-        self.windows: dict[tuple[int, int, int], Windows] = {}
+        self.windows: dict[tuple[int, Window], Windows] = {}
         self.merges: list[Places | None] = []
         for stage, patterns in enumerate(windows):
             pieces, side = _pieces(seen, unit_side, stage)
@@ -174,7 +174,7 @@ class Layout:
                     pack: Packing = partial(fixed_grouping, shape=shape)
                 else:
                     pack = (GROUPINGS | ABLATIONS)[grouping]
-                self.windows[stage, pattern.side, pattern.shift] = build_windows(
+                self.windows[stage, pattern] = build_windows(
                     image, piece, self.num_masks, where, pattern.side, pack
                 )
             if stage + 1 < len(windows):

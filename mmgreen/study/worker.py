@@ -29,7 +29,7 @@ def test(folder: Path, checkpoint: str) -> None:
 
 def knn(folder: Path) -> None:
     """Tell images apart by their nearest neighbours."""
-    found = classify_by_neighbours(folder / CONFIG)
+    found = classify_by_neighbours(folder / CONFIG, linear=True)
     write_whole(folder / NEIGHBOURS, json.dumps(asdict(found), indent=1))
 
 

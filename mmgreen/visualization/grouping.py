@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
 
 from mmgreen.models import GreenBackbone
-from mmgreen.sparse import Layout, Places, Windows, attention_cost
+from mmgreen.sparse import Layout, Places, Window, Windows, attention_cost
 
 _EMPTY = '#d9d9d9'
 _COLOURS = np.delete(np.array(colormaps['tab20'].colors), [14, 15], axis=0)  # without its greys
@@ -35,9 +35,9 @@ def draw_grouping(image: np.ndarray, backbone: GreenBackbone, layout: Layout) ->
     unit = height // layout.units[0]
     seen = visible.repeat(unit, 0).repeat(unit, 1)
 
-    patterns: dict[int, list[tuple[int, int]]] = {}
-    for stage, side, shift in layout.windows:
-        patterns.setdefault(stage, []).append((side, shift))
+    patterns: dict[int, list[Window]] = {}
+    for stage, window in layout.windows:
+        patterns.setdefault(stage, []).append(window)
     figure = Figure(
         figsize=(13, 3.1 * (1 + len(patterns))),
         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.12),
@@ -62,8 +62,9 @@ def draw_grouping(image: np.ndarray, backbone: GreenBackbone, layout: Layout) ->
     tokens = [c[0].numpy() for c in (layout.rows, layout.cols)]
     for row, (stage, pairs) in enumerate(patterns.items(), start=1):
         grid = tuple(size // patch >> stage for size in (height, width))
-        for place, (side, shift) in enumerate(sorted(pairs, key=lambda pair: pair[1])):
-            windows = layout.windows[stage, side, shift]
+        for place, window in enumerate(sorted(pairs, key=lambda window: window.shift)):
+            side, shift, _ = window
+            windows = layout.windows[stage, window]
             name = f'stage {stage + 1}, {"shifted" if shift else "plain"}'
             map_axes, group_axes = panel(row, 2 * place), panel(row, 2 * place + 1)
             _draw_map(map_axes, masked, windows, grid, tokens, shift)

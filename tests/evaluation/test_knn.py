@@ -69,7 +69,7 @@ CONFIG = 'configs/quickstart/green-swin-nano_imagenette.py'
 def test_photographs_are_classified_above_chance(imagenette):
     """All 1,300 images, by half a net: fewer images would tell less from chance."""
     done = run_tool(
-        *('tools/analysis/knn.py', CONFIG, '--k', 20, '--cfg-options'),
+        *('tools/analysis/knn.py', CONFIG, '--k', 20, '--linear', '--cfg-options'),
         *(f'data_root={imagenette}/', 'model.backbone.init_cfg=None'),
         'model.backbone.arch.depths=[1,1,2,1]',
         *('val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False'),

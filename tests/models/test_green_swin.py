@@ -8,7 +8,7 @@ from mmpretrain.models import SwinTransformer
 from torch.overrides import TorchFunctionMode
 
 from mmgreen.errors import UserError
-from mmgreen.sparse import random_mask
+from mmgreen.sparse import Window, random_mask
 
 GEOMETRIES = [
     # window settings, image size (height, width)
@@ -217,7 +217,7 @@ def test_linear_layers_compute_the_visible_tokens_and_no_more(num_masks):
     """12 of 49 units: 768 tokens at the first stage, 12 at the last; padding nowhere."""
     model = small_swin()
     mask = random_mask(7, 7, 0.75, num_masks)
-    windows = model.build_layout((224, 224), mask).windows[0, 7, 3]
+    windows = model.build_layout((224, 224), mask).windows[0, Window(7, 3)]
     assert len(windows.slots) > windows.num_tokens
     with LinearRows() as linear:
         model(torch.randn(2, 3, 224, 224), mask)

@@ -10,7 +10,7 @@ from mmpretrain.models import BaseSelfSupervisor
 from mmgreen.errors import UserError
 from mmgreen.models.necks.greenmim_decoder import sincos_positions
 from mmgreen.registry import FUNCTIONS, MODELS
-from mmgreen.sparse import num_visible
+from mmgreen.sparse import Window, num_visible
 
 
 def test_is_a_self_supervisor_reached_from_every_scope():
@@ -324,7 +324,7 @@ def test_nothing_waits_for_the_device(sharing, unit):
     model = finer_greenmim(unit, mask_sharing=sharing).train().to('meta')
     images = torch.empty(4, 3, 224, 224, device='meta')
     layout = model.build_layout(0, images)
-    assert layout.windows[0, 7, 3].slots.is_meta
+    assert layout.windows[0, Window(7, 3)].slots.is_meta
     loss = model.loss(images)['loss']
     loss.backward()
     assert loss.is_meta

@@ -5,7 +5,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 import mmgreen.sparse.attention
-from mmgreen.sparse import Layout, group_window_attention, pair_bias, random_mask
+from mmgreen.sparse import Layout, Window, group_window_attention, pair_bias, random_mask
 
 
 def attend(qkv, table, windows, **settings):
@@ -20,7 +20,7 @@ def example(num_masks=1, batch=2, side=7, shift=3, heads=2, channels=32, dtype=t
     tokens = layout.rows.shape[1]
     qkv = torch.randn(batch, tokens, 3 * channels, dtype=dtype, requires_grad=True)
     table = torch.randn((2 * side - 1) ** 2, heads, dtype=dtype, requires_grad=True)
-    return qkv, table, layout.windows[0, side, shift], heads
+    return qkv, table, layout.windows[0, Window(side, shift)], heads
 
 
 def by_windows(qkv, table, rows, cols, sample, side, shift, heads):
@@ -51,7 +51,7 @@ def test_equals_attention_window_by_window(side, shift, num_masks):
     qkv = torch.randn(batch, tokens, 3 * channels, dtype=torch.double, requires_grad=True)
     table = torch.randn((2 * side - 1) ** 2, heads, dtype=torch.double, requires_grad=True)
 
-    out = attend(qkv, table, layout.windows[0, side, shift])
+    out = attend(qkv, table, layout.windows[0, Window(side, shift)])
     rows, cols = (t.expand(batch, -1).reshape(-1).numpy() for t in (layout.rows, layout.cols))
     sample = torch.arange(batch).repeat_interleave(tokens).tolist()
     expected = by_windows(qkv.flatten(0, 1), table, rows, cols, sample, side, shift, heads)
@@ -69,7 +69,7 @@ def test_equals_attention_window_by_window(side, shift, num_masks):
 def test_no_token_sees_another_window():
     mask = random_mask(4, 4, 0.5)
     layout = Layout(mask, 8, [[(7, 3)], [], [], []])
-    windows = layout.windows[0, 7, 3]
+    windows = layout.windows[0, Window(7, 3)]
     tokens = layout.rows.shape[1]
     qkv = torch.randn(1, tokens, 24)
     table = torch.randn(169, 2)

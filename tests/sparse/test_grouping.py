@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mmgreen.sparse import (
     GROUPINGS,
     Layout,
+    Window,
     attention_cost,
     optimal_grouping,
     random_mask,
@@ -51,7 +52,7 @@ def counts_of_windows_of(mask, stage, pattern):
     """Visible tokens of each window of a stage of Swin under one mask."""
     patterns = [[], [], [], []]
     patterns[stage] = [pattern]
-    owner = Layout(mask, 8, patterns, 'pad').windows[(stage, *pattern)].window
+    owner = Layout(mask, 8, patterns, 'pad').windows[stage, Window(*pattern)].window
     counts = np.bincount(owner[owner >= 0])
     return counts[counts > 0].tolist()
 

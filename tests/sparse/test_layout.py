@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.models.utils import WindowMSA
 
-from mmgreen.sparse import Layout
+from mmgreen.sparse import Layout, Window
 from mmgreen.sparse.nested import nested_order
 
 STAGES = [[(7, 0), (7, 3)]] * 3 + [[(7, 0)]]
@@ -97,7 +97,7 @@ def test_units_of_any_size_leave_the_tokens_that_hold_something_visible(unit_sid
         images = [image for image, _, _ in tokens]
         assert layout.tokens[stage].tolist() == [images.count(i) for i in range(len(mask))]
         for side, shift in STAGES[stage]:
-            windows = layout.windows[stage, side, shift]
+            windows = layout.windows[stage, Window(side, shift)]
             assert windows.num_tokens == len(tokens)
             found = windows.window[windows.inverse].tolist()
             window_of = {}
@@ -146,7 +146,7 @@ def test_laws_of_windows(mask, side, data):
     shift = data.draw(st.integers(0, side - 1))
     num_masks, height, width = mask.shape
     layout = Layout(mask, 4, [[(side, shift)], [], []])
-    windows = layout.windows[0, side, shift]
+    windows = layout.windows[0, Window(side, shift)]
     size, groups = windows.group_size, windows.num_groups
     tokens = layout.rows.numel()
 
@@ -199,7 +199,7 @@ def test_laws_of_windows(mask, side, data):
 def test_bias_rows_equal_those_of_swin():
     """With everything visible, pairs of a window look up what mmpretrain looks up."""
     layout = Layout(torch.zeros(1, 7, 7, dtype=torch.bool), 1, [[(7, 0)]])
-    windows = layout.windows[0, 7, 0]
+    windows = layout.windows[0, Window(7)]
     order = windows.inverse  # row-major tokens
     relative = windows.relative.view(49, 49)[order][:, order]
     assert torch.equal(relative, WindowMSA(4, (7, 7), 1).relative_position_index.int())
@@ -207,8 +207,8 @@ def test_bias_rows_equal_those_of_swin():
 
 def test_all_visible_windows_are_their_own_groups():
     layout = Layout(torch.zeros(1, 7, 7, dtype=torch.bool), 8, STAGES)
-    assert layout.windows[0, 7, 0].group_size == 49
-    assert layout.windows[0, 7, 0].num_groups == 64
+    assert layout.windows[0, Window(7)].group_size == 49
+    assert layout.windows[0, Window(7)].num_groups == 64
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 
 def load(path):
@@ -20,6 +20,14 @@ def load(path):
     if about['format'] != 1:
         raise SystemExit(f'{path} is of format {about["format"]}, and this program reads format 1')
     return session, about
+
+
+def read(name):
+    """An image as people see it: turned as its camera says, of 16 bits the upper eight."""
+    image = ImageOps.exif_transpose(Image.open(name))
+    if image.mode.startswith('I'):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert('RGB')
 
 
 def prepare(image, steps):
@@ -72,7 +80,9 @@ def draw(image, boxes, scores, labels, masks, classes):
     pen = ImageDraw.Draw(picture)
     for box, score, label in zip(boxes, scores, labels, strict=True):
         pen.rectangle(list(box), outline='lime', width=2)
-        pen.text((box[0] + 3, box[1] + 2), f'{classes[label]} {score:.2f}', fill='white')
+        # Pillow's own font has no letters of other scripts.
+        name = classes[label] if classes[label].isascii() else f'#{label}'
+        pen.text((box[0] + 3, box[1] + 2), f'{name} {score:.2f}', fill='white')
     return picture
 
 
@@ -88,9 +98,12 @@ def main():
     session, about = load(args.model)
     Path(args.out).mkdir(parents=True, exist_ok=True)
     for name in args.images:
-        image = Image.open(name).convert('RGB')
+        picture = Path(args.out, Path(name).name)
+        if picture.exists() and picture.samefile(name):
+            raise SystemExit(f'{picture} would be replaced by its picture: name another --out')
+        image = read(name)
         found = detect(session, about, image, args.threshold)
-        draw(image, *found, about['classes']).save(Path(args.out, Path(name).name))
+        draw(image, *found, about['classes']).save(picture)
         print(f'{name}: {len(found[0])} objects')
 
 

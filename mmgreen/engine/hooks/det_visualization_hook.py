@@ -7,6 +7,7 @@ from mmdet.engine import DetVisualizationHook as MMDetVisualizationHook
 from mmengine.runner import Runner
 
 from mmgreen.registry import HOOKS
+from mmgreen.visualization.lettering import drawable
 
 
 @HOOKS.register_module()
@@ -18,9 +19,20 @@ class DetVisualizationHook(MMDetVisualizationHook):
 
     _root: str | None = None
 
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any) -> None:
+        self._letter()
+        super().after_val_iter(runner, batch_idx, data_batch, outputs)
+
+    def _letter(self) -> None:
+        """Let pictures show names that a font has the letters of."""
+        meta = self._visualizer.dataset_meta or {}
+        if self.draw and meta.get('classes'):
+            self._visualizer.dataset_meta = dict(meta, classes=drawable(meta['classes']))
+
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any
     ) -> None:
+        self._letter()
         if self.test_out_dir is None:
             super().after_test_iter(runner, batch_idx, data_batch, outputs)
             return

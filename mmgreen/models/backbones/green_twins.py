@@ -75,7 +75,7 @@ class _SparseTwins(GreenBackbone):
                 if window is None:
                     x = _forward_global(block, x)
                 else:
-                    windows = layout.windows[i, window.side, window.shift]
+                    windows = layout.windows[i, window]
                     if window not in biases:
                         biases[window] = _no_bias(x, block, windows)
                     x = _forward_local(block, x, windows, biases[window])
