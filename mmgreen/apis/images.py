@@ -19,6 +19,7 @@ def images_below(folder: str | os.PathLike, but: str | os.PathLike | None = None
         UserError: If there is none.
     """
     tree = look_through(folder)
+    tree.say_left_out()
     found = [tree.path(name) for name in tree.images]
     if but:
         passed = Path(but).resolve()

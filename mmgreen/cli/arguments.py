@@ -5,8 +5,10 @@ answers ``--help``, and says what is wrong with its command line, at once.
 """
 
 import argparse
+import io
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,13 @@ _SPACE = '\x1f'
 
 
 def command_parser(description: str | None, epilog: str) -> argparse.ArgumentParser:
-    """A parser whose help is a command's docstring and an example, as they are written."""
+    """A parser whose help is a command's docstring and an example, as they are written.
+
+    From here on the command can print names of any bytes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     return argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -47,6 +47,8 @@ def load_coco(ann_file: str) -> dict[str, Any]:
             category['name'] = clean_name(category['name'])
     annotations = [a for a in content['annotations'] if isinstance(a, dict)]
     for annotation in annotations:
+        if annotation.get('segmentation') == {}:
+            annotation['segmentation'] = []
         crowd = annotation.get('iscrowd', 0)
         if crowd not in (0, 1) or type(crowd) is not int:
             annotation['iscrowd'] = _crowd(crowd, ann_file)

@@ -57,7 +57,9 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
     def _find_samples(self) -> list:
         if '://' in self.img_prefix:
             return list(super()._find_samples())
-        names = list(look_through(self.img_prefix or '.').images)
+        tree = look_through(self.img_prefix or '.')
+        tree.say_left_out()
+        names = list(tree.images)
         if not names:
             kinds = ', '.join(sorted(self.extensions))
             raise UserError(

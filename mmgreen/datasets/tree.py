@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from mmgreen.errors import UserError
 
+from .faults import listed
 from .images import UNREAD_EXTENSIONS, is_image_name
 
 #: Why an image is left out.
@@ -64,6 +65,15 @@ class Tree:
             plain = _plain(name)
             self._by_end[plain.rpartition('/')[2]].append(name)
             self._by_stem[stem(plain)].append(name)
+
+    def say_left_out(self) -> None:
+        """Log which images are not taken, and why, where some are not."""
+        from mmengine.logging import print_log  # slow to import
+
+        for reason, names in self.left_out.items():
+            print_log(
+                f'{self.folder}: left out: {len(names)} {reason} ({listed(names)})', 'current'
+            )
 
     def path(self, name: str) -> Path:
         """Where a file is."""

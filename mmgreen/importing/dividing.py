@@ -14,7 +14,7 @@ from mmgreen.datasets.faults import listed
 from mmgreen.errors import UserError
 
 from .dataset import AnnotatedImage, Dataset
-from .splits import read_list
+from .splits import keep_apart, read_list
 
 #: With fewer images, none are held out for a test beside those for validation.
 _TEST_FROM = 60
@@ -91,6 +91,7 @@ def divide(
         }
         dataset.splits = {**parts, **dataset.splits}
         dataset.notes.append(f'{len(held)} images are held out, to look at (seed {seed})')
+        _keep_apart(dataset)
         return
     else:
         groups = _of_folders(images) if by == 'folder' else _near_duplicates(dataset, images)
@@ -114,10 +115,20 @@ def divide(
             if together and by is None:
                 how += f'; {together} near-duplicates were kept together'
     dataset.splits = {**parts, **dataset.splits}
-    counts = ', '.join(f'{len(part)} {name}' for name, part in parts.items())
+    _keep_apart(dataset)
+    counts = ', '.join(f'{len(dataset.splits[name])} {name}' for name in parts)
     dataset.notes.append(
         f'no validation images were named, so the images were divided: {counts} ({how})'
     )
+
+
+def _keep_apart(dataset: Dataset) -> None:
+    """Take copies of what is held out out of training."""
+    taken, faults = keep_apart(dataset.folder, dataset.splits)
+    if faults:
+        raise UserError(f'{dataset.folder}: {faults[0]}')
+    for reason, names in taken.items():
+        dataset.left_out.setdefault(reason, []).extend(names)
 
 
 def _by_file(images: list[AnnotatedImage], path: Path) -> dict[str, list[AnnotatedImage]]:
@@ -270,7 +281,9 @@ def _thumbnail(path: Path) -> np.ndarray:
 def _normalise(images: np.ndarray) -> np.ndarray:
     """Vectors without mean, of length 1, in the place of those that are given."""
     images -= images.mean(1, keepdims=True)
-    images /= np.maximum(np.linalg.norm(images, axis=1, keepdims=True), 1e-6)
+    lengths = np.linalg.norm(images, axis=1, keepdims=True)
+    images[lengths[:, 0] < 1e-4] = np.eye(1, images.shape[1])  # those of one value are alike
+    images /= np.where(lengths < 1e-4, 1, lengths)
     return images
 
 

@@ -15,11 +15,16 @@ from .dataset import IGNORE, AnnotatedImage, Dataset
 from .layouts import COCO, LAYOUTS, Layout, Reading, read_images
 from .layouts.layout import shown
 from .objects import OUTSIDE, Unread, complete, corners_of_box
-from .source import NOT_ANNOTATED, Source
+from .source import IN_NO_LIST, NOT_ANNOTATED, Source
 from .splits import by_folders, by_lists, find_lists, keep_apart, unite
 
 #: Endings of files in which annotations may lie.
-_TEXTS = ('.json', '.jsonl', '.ndjson', '.xml', '.csv', '.tsv', '.txt', '.yaml', '.yml')
+_TEXTS = (
+    *('.json', '.jsonl', '.ndjson', '.geojson', '.xml', '.csv', '.tsv', '.txt', '.yaml', '.yml'),
+    *('.parquet', '.arrow', '.tfrecord', '.record', '.mat', '.pkl', '.h5', '.xlsx', '.toml'),
+)
+#: Folders of pictures that are masks of others.
+_MASKS = re.compile(r'mask|label|annotation|segmentation|^gt|ground.?truth', re.IGNORECASE)
 #: So many bytes of such a file are looked through, of so many files.
 _LOOKED_THROUGH, _MOST_FILES = 1 << 18, 1000
 _IMAGE_NAME = re.compile(
@@ -128,7 +133,7 @@ def _read_labelled(
     _ignore_regions(source, categories, reading)
     _look_at_masks(source, reading)
     splits = _divide_by_names(source, splits)
-    if keep_apart(source, splits):
+    if _keep_apart(source, splits):
         reading.originals.clear()
     dataset = _account(source, layout.name, splits, categories)
     dataset.originals = {s: files for s, files in reading.originals.items() if s in splits}
@@ -162,8 +167,9 @@ def _read_unlabelled(source: Source) -> Dataset | None:
             if any(found.values()):
                 splits = found
             else:
-                source.left_out.pop('in no list of the splits', None)
-    keep_apart(source, splits)
+                source.left_out.pop(IN_NO_LIST, None)
+    _keep_apart(source, splits)
+    _warn_of_masks(source)
     dataset = _account(source, format, splits, ())
     dataset.not_understood = _find_not_understood(source)
     return dataset
@@ -320,7 +326,17 @@ def _divide_by_names(
     where, lists = find_lists(source)
     if lists:
         return by_lists(source, lists, images, f'{where}*.txt')
-    return by_folders(images) or splits
+    return by_folders(source, images) or splits
+
+
+def _keep_apart(source: Source, splits: dict[str, list[AnnotatedImage]]) -> bool:
+    """Leave out what is in two splits; returns whether anything was."""
+    taken, faults = keep_apart(source.folder, splits)
+    for fault in faults:
+        source.faults.add(fault, source.folder, fault)
+    for reason, names in taken.items():
+        source.left_out[reason] += names
+    return bool(taken)
 
 
 def _account(
@@ -347,6 +363,23 @@ def _account(
     return Dataset(
         source.folder, format, splits, categories, notes, {}, found=found, left_out=left_out
     )
+
+
+def _warn_of_masks(source: Source) -> None:
+    """Pictures of masks would be trained on as images."""
+    inside, outside = [], set()
+    for name in source.tree.images:
+        folder, _, base = name.rpartition('/')
+        if any(_MASKS.search(part) for part in folder.split('/')):
+            inside.append(name)
+        else:
+            outside.add(stem(base))
+    masks = [name for name in inside if stem(name.rpartition('/')[2]) in outside]
+    if masks:
+        source.warnings.append(
+            f'{len(masks)} images are named as others and lie in folders of masks, which are not read, '
+            f'but trained on as images: {listed(masks)}'
+        )
 
 
 def describe_not_understood(dataset: Dataset) -> str:

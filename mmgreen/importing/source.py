@@ -12,6 +12,7 @@ NO_IMAGE = 'that cannot be read as an image'
 STACK = 'that are stacks of several pages: save each page as a file of its own'
 NOT_ANNOTATED = 'not annotated'
 IN_NO_LIST = 'in no list of the splits'
+IN_NO_SPLIT = 'in no folder of the splits'
 
 
 class Source:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mmgreen.datasets.faults import listed
+from mmgreen.datasets.images import evenly_spaced
 
 from .dataset import AnnotatedImage
-from .source import IN_NO_LIST, Source
+from .source import IN_NO_LIST, IN_NO_SPLIT, Source
 
 _WORDS = {
     'train': ('train', 'training', 'trainval', 'trainset'),
@@ -54,14 +55,16 @@ def named_splits(words: dict[str, str]) -> dict[str, list[str]]:
     return dict(found) if follow or 'all' not in found else {'all': list(words)}
 
 
-def by_folders(images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedImage]]:
+def by_folders(source: Source, images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedImage]]:
     """Splits as folders say; none where they follow from no folder.
 
-    They follow where all images are in folders of one depth that are named after splits, and these
+    Images that lie in no folder at all, as a preview may, are left out then. They follow where all images are in folders of one depth that are named after splits, and these
     names differ in nothing else: ``train/`` among ``bus/`` and ``car/`` is a class, and
     ``train_station/`` beside ``test_track/`` a place.
     """
     images = list(images)
+    strays = [image.name for image in images if '/' not in image.name]
+    images = [image for image in images if '/' in image.name]
     paths = [image.name.split('/')[:-1] for image in images]
     for depth in range(min(map(len, paths), default=0)):
         names = {path[depth] for path in paths}
@@ -74,26 +77,33 @@ def by_folders(images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedImag
         found: dict[str, list[AnnotatedImage]] = defaultdict(list)
         for image, path in zip(images, paths, strict=True):
             found[said[path[depth]][0] or ''].append(image)
+        for name in strays:
+            source.leave_out(IN_NO_SPLIT, name)
         return dict(found)
     return {}
 
 
 def find_lists(source: Source) -> tuple[str, dict[str, list[str]]]:
     """VOC's ``ImageSets/Main/train.txt`` or YOLO's ``train.txt``: where they are, and their lines."""
-    there = set(source.notes.others) | set(source.tree.others)
-    tops = {name.rpartition('ImageSets/')[0] for name in there if 'ImageSets/' in name} | {''}
-    for top in sorted(tops, key=lambda top: (top == '', top)):
-        for kind in ('ImageSets/Main', 'ImageSets/Segmentation', 'ImageSets/Layout', '.'):
-            folder = f'{top}{kind}/'.replace('./', '')
-            lists = {}
-            for split in ('train', 'val', 'test'):
-                for word in _WORDS[split][:: -1 if split == 'train' else 1]:
-                    name = f'{folder}{word}.txt'
-                    if name in there and word in ('train', 'val', 'valid', 'test', 'trainval'):
-                        tree = source.tree if name in source.tree.others else source.notes
-                        lists[split] = read_list(tree.path(name))
-            if lists:
-                return folder, lists
+    trees = {name: tree for tree in (source.notes, source.tree) for name in tree.others}
+    tops = {name.rpartition('ImageSets/')[0] for name in trees if 'ImageSets/' in name}
+    folders = [
+        f'{top}ImageSets/{kind}/'
+        for top in sorted(tops)
+        for kind in ('Main', 'Segmentation', 'Layout')
+    ]
+    for folder in (*folders, ''):
+        lists = {}
+        for split, names in (('train', ('train',)), ('val', ('val', 'valid')), ('test', ('test',))):
+            for name in names:
+                if (path := f'{folder}{name}.txt') in trees:
+                    lists[split] = read_list(trees[path].path(path))
+        both = f'{folder}trainval.txt'
+        if 'train' not in lists and both in trees:
+            held = set(lists.get('val', ()))
+            lists['train'] = [n for n in read_list(trees[both].path(both)) if n not in held]
+        if lists:
+            return folder, lists
     return '', {}
 
 
@@ -184,57 +194,53 @@ def unite(source: Source, splits: dict[str, list[AnnotatedImage]]) -> bool:
     return bool(united)
 
 
-def keep_apart(source: Source, splits: dict[str, list[AnnotatedImage]]) -> bool:
-    """See that no image is in two splits, by path or by content; returns whether one was.
+def keep_apart(
+    folder: Path, splits: dict[str, list[AnnotatedImage]]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """See that no image is in two splits, by path or by content.
 
-    What is held out, too, is left out of training (and of validation, if it is for the test). If that
-    is most of what is held out, it is a fault.
+    What is held out, too, is taken out of training (and of validation, if it is for the test). If that
+    is most of what is held out, the splits are the same, which is a fault.
+
+    Args:
+        folder: Below which the images are named.
+        splits: Changed in place.
+
+    Returns:
+        Names of the images that were taken out, by reason; and faults.
     """
-    changed = False
+    taken: dict[str, list[str]] = {}
+    faults = []
     for held, others in (('test', ('train', 'val')), ('val', ('train',))):
-        if not splits.get(held):
-            continue
-        for other in others:
-            if not splits.get(other):
-                continue
-            shared = _copies(source, splits[held], splits[other])
+        for other in others if splits.get(held) else ():
+            shared = _copies(folder, splits[held], splits.get(other, []))
             if not shared:
                 continue
             originals = set().union(*shared.values())
             if len(originals) > len(splits[held]) / 2 or len(shared) == len(splits[other]):
-                source.faults.add(
-                    f'{held} in {other}',
-                    held,
+                faults.append(
                     f'{len(originals)} of {len(splits[held])} images of {held} are images of {other}, '
                     f'too, by their content ({listed(sorted(shared))}): figures would say nothing; '
-                    f'leave out one of both, or name no images of {held}, so that some are held out',
+                    f'leave out one of both, or name no images of {held}, so that some are held out'
                 )
                 continue
             splits[other] = [image for image in splits[other] if image.name not in shared]
-            for name in sorted(shared):
-                source.leave_out(f'of {other} that are images of {held}, too', name)
-            changed = True
-    return changed
+            taken[f'of {other} that are images of {held}, too'] = sorted(shared)
+    return taken, faults
 
 
 def _copies(
-    source: Source, held: list[AnnotatedImage], others: list[AnnotatedImage]
+    folder: Path, held: list[AnnotatedImage], others: list[AnnotatedImage]
 ) -> dict[str, set[str]]:
     """Images that are held out, too, and which of those they are; by path or content."""
-    step = max(1, -(-len(held) // _MOST_COMPARED))
-    if step > 1:
-        source.remarks.append(
-            f'of {len(held)} held-out images every {step}th is looked for among the others'
-        )
-    files, tree = source.tree.images, source.tree
     by_bytes: dict[int, list[str]] = defaultdict(list)
-    for image in held[::step]:
-        by_bytes[files[image.name].bytes].append(image.name)
+    for image in evenly_spaced(held, _MOST_COMPARED):
+        by_bytes[_bytes(folder / image.name)].append(image.name)
     digests: dict[tuple[str, bool], bytes] = {}
 
     def digest(name: str, whole: bool) -> bytes:
         if (name, whole) not in digests:
-            digests[name, whole] = _digest(tree.path(name), whole)
+            digests[name, whole] = _digest(folder / name, whole)
         return digests[name, whole]
 
     def same(one: str, other: str) -> bool:
@@ -242,10 +248,14 @@ def _copies(
 
     found = {}
     for image in others:
-        candidates = by_bytes.get(files[image.name].bytes, ())
+        candidates = by_bytes.get(_bytes(folder / image.name), ())
         if copies := {name for name in candidates if same(name, image.name)}:
             found[image.name] = copies
     return found
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else -1
 
 
 def _digest(path: Path, whole: bool) -> bytes:

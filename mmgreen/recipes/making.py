@@ -83,8 +83,8 @@ def make_configs(
     Raises:
         UserError: If the folder cannot be used, or a model does not fit it.
     """
-    for name in filter(None, (str(out), start)):
-        if not is_nameable(name):
+    for name in filter(None, (str(out.absolute()), start)):
+        if not is_nameable(name) or '"""' in name:
             raise UserError(
                 f'{name!r} cannot stand in a config (a line break, {{{{, or letters that are not UTF-8): '
                 'name another one'
@@ -181,12 +181,13 @@ def _check_fit(dataset: Dataset, model: str) -> None:
 
 
 def _named(path: Path | None, folder: Path, out: Path) -> str:
-    """A file as a dataset names it: below the dataset's folder, or beside the config."""
+    """A file as Python text that a dataset takes: below its folder, or beside the config."""
     if path is None:
         return ''
     if path.is_relative_to(out):
-        return f'{{{{ fileDirname }}}}/{path.relative_to(out).as_posix()}'
-    return path.relative_to(folder).as_posix()
+        # mmengine writes the folder into the text of the config, whatever characters it has.
+        return f'r"""{{{{ fileDirname }}}}/{path.relative_to(out).as_posix()}"""'
+    return repr(path.relative_to(folder).as_posix())
 
 
 def _comment(text: str) -> str:

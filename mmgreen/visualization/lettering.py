@@ -20,6 +20,7 @@ def drawable(names: Sequence[str]) -> tuple[str, ...]:
     Args:
         names: Of the categories, in their order.
     """
+    rcParams['text.parse_math'] = False  # a name may hold a dollar
     letters = frozenset(c for name in names for c in name if not c.isspace())
     family = _font_with(letters)
     if family:

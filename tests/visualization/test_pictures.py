@@ -62,7 +62,7 @@ def test_grouping_draws_every_token_in_its_group_and_tells_the_cost(unit):
     figure = draw_grouping(image, model.backbone, layout)
     titles = [axes.get_title() for axes in figure.axes]
     assert f'12 of {side**2} units of {unit} pixels visible' in titles
-    for (stage, reach, shift), windows in layout.windows.items():
+    for (stage, (reach, shift, _)), windows in layout.windows.items():
         name = f'stage {stage + 1}, {"shifted" if shift else "plain"}'
         (place,) = [i for i, title in enumerate(titles) if title.startswith(name)]
         assert f'windows of {reach}' in titles[place]

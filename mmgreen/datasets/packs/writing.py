@@ -80,7 +80,9 @@ def pack_folder(
         raise UserError(f'folder {folder} does not exist')
     if (out / INDEX).exists():
         raise UserError(f'{out} is a pack already: name another folder, or remove it')
-    found = list(look_through(folder).images)
+    tree = look_through(folder)
+    tree.say_left_out()
+    found = list(tree.images)
     if not found:
         raise UserError(f'there is no image below {folder} ({", ".join(EXTENSIONS)})')
     classes = tuple(sorted({PurePosixPath(name).parts[0] for name in found if '/' in name})) or None

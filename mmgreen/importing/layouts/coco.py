@@ -129,6 +129,8 @@ class _File:
             thing['label'] = self.categories[thing.pop('category_id')]['name']
             thing.pop('id')
             thing.setdefault('iscrowd', 0)
+            if thing.pop('ignore', 0):  # mmdet would drop it, and teach it as background
+                thing['iscrowd'], self.as_named = 1, False
             if not thing.get('segmentation'):
                 thing.pop('segmentation', None)
             things[number].append(thing)
