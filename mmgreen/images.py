@@ -148,7 +148,7 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
             f'image {path} is an array of {" x ".join(map(str, array.shape))}: save each image of up to '
             f'{_MOST_CHANNELS} channels as a file of its own'
         )
-    return array if path.lower().endswith(ARRAYS) else _turn(array, _orientation(path))
+    return array if path.lower().endswith(ARRAYS) else turn(array, _orientation(path))
 
 
 def open_header(path: str | os.PathLike) -> 'PillowImage':
@@ -180,7 +180,7 @@ def count_pages(image: 'PillowImage') -> int:
     if image.format != 'TIFF' or getattr(image, 'n_frames', 1) == 1:
         return 1
     pages = 0
-    for frame in range(image.n_frames):
+    for frame in range(image.n_frames):  # type: ignore[attr-defined]
         image.seek(frame)
         pages += not int(image.tag_v2.get(_SUBFILE, 0)) & _REDUCED_OR_MASK  # type: ignore[attr-defined]
     image.seek(0)
@@ -237,7 +237,7 @@ def _orientation(path: str) -> int:
         return 1
 
 
-def _turn(array: np.ndarray, orientation: int) -> np.ndarray:
+def turn(array: np.ndarray, orientation: int) -> np.ndarray:
     """Turn an array as an orientation of EXIF, from 2 to 8, says."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)

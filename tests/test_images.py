@@ -1,11 +1,16 @@
 """Images of any depth: values as they are stored, pictures that show something, refusals."""
 
+import mmcv
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from mmgreen.compat.bit_depth import to_eight_bits
+from mmgreen.datasets.images import decoding_fault
 from mmgreen.datasets.load_image import LoadImage
+from mmgreen.datasets.random_crop import _Picture
+from mmgreen.datasets.sizes import look
 from mmgreen.datasets.statistics import measure_images
 from mmgreen.errors import UserError
 from mmgreen.images import Levels, is_deep, read_array, read_image
@@ -120,3 +125,64 @@ def test_pickled_arrays_are_not_read(tmp_path):
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match='cannot be read'):
         read_array(path)
+
+
+def test_a_tiff_is_one_image_or_says_that_its_pages_are_channels(tmp_path):
+    pages = RNG.integers(0, 255, (4, 40, 50), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / 'stack.tif', pages, photometric='minisblack')
+    tifffile.imwrite(tmp_path / 'rgb.tif', RNG.integers(0, 255, (3, 40, 50, 3), np.uint8))
+    for name in ('stack', 'rgb'):
+        for read in (read_array, read_image):
+            with pytest.raises(UserError, match='stack|array of'):
+                read(tmp_path / f'{name}.tif')
+        assert look(tmp_path / f'{name}.tif').pages > 1
+        with pytest.raises(ValueError, match='it is a stack of . pages'):
+            to_eight_bits(Image.open(tmp_path / f'{name}.tif'))
+    with tifffile.TiffWriter(tmp_path / 'pyramid.tif') as file:  # a smaller copy is no page
+        file.write(pages[0], photometric='minisblack')
+        file.write(pages[0, ::2, ::2], photometric='minisblack', subfiletype=1)
+    assert look(tmp_path / 'pyramid.tif').size == (50, 40)
+    np.testing.assert_array_equal(read_image(tmp_path / 'pyramid.tif')[..., 0], pages[0])
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('ending', ['tif', 'png', 'jpg'])
+def test_all_readers_turn_an_image_as_its_camera_says(orientation, ending, tmp_path):
+    """Deep images too, which other decoders read."""
+    deep = ending != 'jpg'
+    values = np.add.outer(np.arange(24) * 1500, np.arange(36) * 700).astype(np.uint16)
+    picture = Image.fromarray(values if deep else (values >> 8).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f'a.{ending}'
+    picture.save(path, exif=exif, **({} if deep else dict(quality=100, subsampling=0)))
+    upright = [None, 0, 0, 2, 2, 1, -1, -1, 1][orientation]
+    expected = np.rot90(np.asarray(picture), upright)  # EXIF's own table
+    if orientation in (2, 4):
+        expected = expected[:, ::-1]
+    elif orientation in (5, 7):
+        expected = np.asarray(picture).T if orientation == 5 else np.rot90(np.asarray(picture), 2).T
+    expected = expected.astype(int)
+    assert look(path).size == expected.shape[::-1]
+    np.testing.assert_allclose(read_array(path)[..., 0], expected, atol=0 if deep else 2)
+    shown = read_image(path)[..., 0].astype(int)
+    assert shown.shape == expected.shape
+    assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.99
+    trained = mmcv.imread(str(path), backend='pillow')[..., 0]
+    np.testing.assert_allclose(trained, expected >> 8 if deep else expected, atol=0 if deep else 2)
+    if not deep:
+        pixels = _Picture(str(path)).decode(1)[0][0].numpy()
+        np.testing.assert_allclose(pixels, expected, atol=2)
+
+
+def test_an_image_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / 'trap.tif'
+    tifffile.imwrite(path, np.zeros((24000, 24000), np.uint8), compression='zlib', rowsperstrip=512)
+    assert look(path).size == (24000, 24000)
+    for read in (read_array, read_image):
+        with pytest.raises(UserError, match='would take 0.5 GiB of memory'):
+            read(path)
+    limit = Image.MAX_IMAGE_PIXELS
+    look(path)
+    assert limit == Image.MAX_IMAGE_PIXELS
+    assert decoding_fault(str(path))

@@ -8,6 +8,7 @@ import safetensors.torch
 from torch import Tensor
 
 from mmgreen.checkpoints import SwinArchitecture
+from mmgreen.datasets.names import printable
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.version import __version__
@@ -71,6 +72,7 @@ def write_model_folder(
 
 
 def _card(found: SwinArchitecture, parameters: int, size: int, source: str) -> str:
+    shown = printable(source).replace('`', "'")  # it stands between two of them
     return f"""---
 library_name: timm
 pipeline_tag: image-feature-extraction
@@ -83,7 +85,7 @@ tags:
 
 # A Swin Transformer of mmgreen
 
-Pre-trained by masked image modelling, without labels, or fine-tuned: what `{source}` holds. It is a
+Pre-trained by masked image modelling, without labels, or fine-tuned: what `{shown}` holds. It is a
 backbone, without a classifier.
 
 | | |

@@ -55,7 +55,10 @@ class KeyValues(argparse.Action):
                     'there'
                 )
             # mmengine takes spaces out, also those within a word, as of a path.
-            spaced.append(re.sub(r'(?<=[^\s,=\[\]()]) +(?=[^\s,=\[\]()])', _spaces, value))
+            key, text = value.split('=', maxsplit=1)
+            listed = text.startswith(('[', '(')) or ',' in text
+            within = r'(?<=[^\s,\[\]()]) +(?=[^\s,\[\]()])' if listed else r'(?<=\S) +(?=\S)'
+            spaced.append(f'{key}={re.sub(within, _spaces, text)}')
         DictAction(self.option_strings, self.dest)(parser, namespace, spaced, option_string)
         settings = getattr(namespace, self.dest)
         setattr(namespace, self.dest, {key: _with_spaces(v) for key, v in settings.items()})

@@ -11,7 +11,7 @@ from .tree import is_hidden
 
 def class_names(folder: str | os.PathLike) -> tuple[str, ...]:
     """Names of the subfolders that are not hidden, sorted."""
-    entries = [e.name for e in os.scandir(folder) if e.is_dir() and not is_hidden(e.name)]
+    entries = [e.name for e in os.scandir(str(folder)) if e.is_dir() and not is_hidden(e.name)]
     return tuple(sorted(entries))
 
 

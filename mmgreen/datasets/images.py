@@ -49,8 +49,7 @@ def decoding_fault(path: str, as_array: bool = False) -> str | None:
         from mmengine import fileio  # slow to import
 
         with Image.open(io.BytesIO(fileio.get(path))) as image:
-            image.load()
-            to_eight_bits(image)
+            to_eight_bits(image).load()
     except Exception as error:  # Pillow raises what the format's decoder raises
         return f'{type(error).__name__}: {error}'
     return None

@@ -108,7 +108,7 @@ def _joined(counts: list[int]) -> list[int]:
 
 def check_segmentations(
     annotations: list[dict[str, Any]], sizes: dict, ann_file: str, faults: Faults
-) -> list[int]:
+) -> list[int | str]:
     """Find segmentations that nobody could read: they would end in a traceback, or not at all.
 
     Args:
@@ -187,7 +187,7 @@ def _polygon_fault(polygons: list, size: tuple[float, float]) -> str:
     return ''
 
 
-def boxes_contradict(annotations: list[dict[str, Any]]) -> list[int]:
+def boxes_contradict(annotations: list[dict[str, Any]]) -> list[int | str]:
     """Ids of boxes that are not those of their polygons, where most are not, as x1, y1, x2, y2."""
     others, total = [], 0
     for annotation in annotations:

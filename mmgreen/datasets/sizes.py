@@ -38,17 +38,20 @@ def look(path: Path) -> ImageHeader | None:
         with open_header(path) as image:
             turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
             width, height = image.size
-            size = (height, width) if turned else (width, height)
+            if image.format == 'TIFF':  # Pillow turns it as it opens it
+                size, stored = (width, height), (height, width) if turned else (width, height)
+            else:
+                size, stored = (height, width) if turned else (width, height), (width, height)
             pages = count_pages(image)
             if pages == 1:
-                return ImageHeader(size, image.size, image.mode)
+                return ImageHeader(size, stored, image.mode)
     except (OSError, ValueError, SyntaxError):  # Pillow's decoders raise these of damaged heads
         pass
     else:
         try:
             array = read_array(path)  # pages may be channels
         except UserError:
-            return ImageHeader(size, image.size, image.mode, pages)
+            return ImageHeader(size, stored, image.mode, pages)
         return _of_array(array)
     if str(path).lower().endswith(('.npy', '.tif', '.tiff')):  # Pillow does not know all of them
         with suppress(UserError):

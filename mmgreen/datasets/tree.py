@@ -184,7 +184,7 @@ class _Walk:
 
     def run(self) -> None:
         # Folders to look into, and files that are links: they wait until the others are known.
-        now, linked, hidden = [''], [], []
+        now, linked, hidden = [''], list[str](), list[str]()
         files: list[tuple[str, os.stat_result]] = []
         while now or files or linked or hidden:
             if now:

@@ -7,7 +7,14 @@ from .bootstrap import (
     resampled_figures,
 )
 from .calibration import Calibration, calibrate, pool_calibrations
-from .coco_figures import CATEGORY_FIGURES, FIGURES, CocoFigures, coco_evaluator, coco_figures
+from .coco_figures import (
+    CATEGORY_FIGURES,
+    FIGURES,
+    CocoFigures,
+    CocoTruth,
+    coco_evaluator,
+    coco_figures,
+)
 from .confusion import confusion_matrix
 from .health import effective_rank, share_within_images
 from .knn import knn_predict
@@ -21,6 +28,7 @@ __all__ = [
     'KINDS',
     'Calibration',
     'CocoFigures',
+    'CocoTruth',
     'Errors',
     'Matches',
     'calibrate',

@@ -1,6 +1,7 @@
 """COCO's figures, computed by faster-coco-eval."""
 
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,20 @@ class CocoFigures:
     summary: str
 
 
+class CocoTruth(COCO):  # type: ignore[misc]
+    """Annotations by ids of any size and kind, as their file has them."""
+
+    def createIndex(self) -> None:
+        content = self.dataset
+        self.imgs = {entry['id']: entry for entry in content['images']}
+        self.cats = {entry['id']: entry for entry in content['categories']}
+        self.anns = {entry['id']: entry for entry in content['annotations']}
+        self.imgToAnns, self.catToImgs = defaultdict(list), defaultdict(list)
+        for entry in content['annotations']:
+            self.imgToAnns[entry['image_id']].append(entry)
+            self.catToImgs[entry['category_id']].append(entry['image_id'])
+
+
 def coco_evaluator(
     truth: COCO,
     detections: list[dict[str, Any]],
@@ -54,7 +69,7 @@ def coco_evaluator(
     """Evaluate detections of all images of an annotation file.
 
     Args:
-        truth: Annotations.
+        truth: Annotations; a :class:`CocoTruth` where their ids are of any kind.
         detections: COCO results: ``image_id``, ``category_id``, ``score``, and
             ``bbox`` (x, y, width, height) or ``segmentation`` (compressed RLE).
         iou_type: ``'bbox'`` or ``'segm'``.

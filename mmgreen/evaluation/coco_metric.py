@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from faster_coco_eval import COCO
 from mmdet.evaluation import CocoMetric as MMDetCocoMetric
 from mmengine.fileio import get_local_path, load
 from mmengine.logging import MMLogger
@@ -14,7 +13,7 @@ from terminaltables import AsciiTable
 from mmgreen.datasets.coco_api import OrderedCOCO
 from mmgreen.registry import METRICS
 
-from .coco_figures import CATEGORY_FIGURES, CocoFigures, coco_evaluator, coco_figures
+from .coco_figures import CATEGORY_FIGURES, CocoFigures, CocoTruth, coco_evaluator, coco_figures
 
 #: The names that mmdet gives to the first six figures.
 _NAMES = dict(
@@ -87,9 +86,9 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
         with tempfile.TemporaryDirectory() as folder:
             prefix = self.outfile_prefix or f'{folder}/results'
             if self._coco_api is None:
-                truth = COCO(self.gt_to_coco_json(truths, prefix))
+                truth = CocoTruth(self.gt_to_coco_json(truths, prefix))
             else:
-                truth = COCO(self._coco_api.dataset)
+                truth = CocoTruth(self._coco_api.dataset)
             number = {category['name']: i for i, category in truth.cats.items()}
             self.cat_ids = [number[name] for name in self.dataset_meta['classes']]
             files = self.results2json(found, prefix)

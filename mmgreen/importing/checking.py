@@ -166,7 +166,7 @@ def _check_decoding(images: list[Path], report: _Report) -> None:
 
 def _check_classes(root: Path, dataset: Dataset, report: _Report) -> None:
     """Class folders below train/ and val/, as classification takes them."""
-    classes = {}
+    classes: dict[str, set[str]] = {}
     images = dataset.images
     for split in ('train', 'val'):
         folder = root / split
@@ -193,6 +193,6 @@ def _check_classes(root: Path, dataset: Dataset, report: _Report) -> None:
             )
     if len(classes) == 2:
         train, val = classes['train'], classes['val']
-        for names, here, there in ((train - val, 'train', 'val'), (val - train, 'val', 'train')):
-            if names:
-                report.fault(f'classes of {here} that {there} lacks: {listed(sorted(names))}')
+        for more, here, there in ((train - val, 'train', 'val'), (val - train, 'val', 'train')):
+            if more:
+                report.fault(f'classes of {here} that {there} lacks: {listed(sorted(more))}')

@@ -124,7 +124,7 @@ def divide(
 
 def _keep_apart(dataset: Dataset) -> None:
     """Take copies of what is held out out of training."""
-    taken, faults = keep_apart(dataset.folder, dataset.splits)
+    taken, faults = keep_apart(dataset.folder, dataset.splits, named=False)
     if faults:
         raise UserError(f'{dataset.folder}: {faults[0]}')
     for reason, names in taken.items():

@@ -89,12 +89,12 @@ def examine_folder(
     claimed = {layout: layout.find(source) for layout in LAYOUTS}
     there = [layout for layout, names in claimed.items() if names]
     if len(there) > 1:
-        names = ' and '.join(layout.name for layout in there)
+        formats = ' and '.join(layout.name for layout in there)
         files = listed([claimed[layout][0] for layout in there])
         source.faults.add(
             'several layouts',
             folder,
-            f'{folder} has annotations of several formats, {names} ({files}): leave those of one in it',
+            f'{folder} has annotations of several formats, {formats} ({files}): leave those of one in it',
         )
         return None, source
     if there:

@@ -195,7 +195,7 @@ def unite(source: Source, splits: dict[str, list[AnnotatedImage]]) -> bool:
 
 
 def keep_apart(
-    folder: Path, splits: dict[str, list[AnnotatedImage]]
+    folder: Path, splits: dict[str, list[AnnotatedImage]], named: bool = True
 ) -> tuple[dict[str, list[str]], list[str]]:
     """See that no image is in two splits, by path or by content.
 
@@ -205,6 +205,7 @@ def keep_apart(
     Args:
         folder: Below which the images are named.
         splits: Changed in place.
+        named: Whether people named the splits: those that are the same are a fault then.
 
     Returns:
         Names of the images that were taken out, by reason; and faults.
@@ -217,7 +218,8 @@ def keep_apart(
             if not shared:
                 continue
             originals = set().union(*shared.values())
-            if len(originals) > len(splits[held]) / 2 or len(shared) == len(splits[other]):
+            same = named and len(originals) > len(splits[held]) / 2
+            if same or len(shared) == len(splits[other]):
                 faults.append(
                     f'{len(originals)} of {len(splits[held])} images of {held} are images of {other}, '
                     f'too, by their content ({listed(sorted(shared))}): figures would say nothing; '

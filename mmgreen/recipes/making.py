@@ -84,9 +84,10 @@ def make_configs(
         UserError: If the folder cannot be used, or a model does not fit it.
     """
     for name in filter(None, (str(out.absolute()), start)):
-        if not is_nameable(name) or '"""' in name:
+        if not is_nameable(name) or '"""' in name or '\\' in name:
             raise UserError(
-                f'{name!r} cannot stand in a config (a line break, {{{{, or letters that are not UTF-8): '
+                f'{name!r} cannot stand in a config (a line break, a backslash, {{{{, three quotes, or '
+                'letters that are not UTF-8): '
                 'name another one'
             )
     labels_matter = not models or not all(model.startswith('greenmim') for model in models)

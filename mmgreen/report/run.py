@@ -10,6 +10,7 @@ from faster_coco_eval import COCO
 
 from mmgreen.engine import RECORD
 from mmgreen.errors import UserError
+from mmgreen.evaluation import CocoTruth
 
 _SHAPES = dict(bbox='bbox', segm='segmentation')
 
@@ -47,7 +48,7 @@ class Run:
                 raise UserError(f"entry {i} of the results {path} lacks '{lacks[0]}'")
             if not _is_sound(entry, iou_type):
                 raise UserError(
-                    f'entry {i} of the results {path} is not a detection by COCO: whole numbers as '
+                    f'entry {i} of the results {path} is not a detection by COCO: numbers or texts as '
                     'ids, a score, and four numbers as box or a mask as compressed RLE'
                 )
             found[i] = {key: entry[key] for key in (*needed, 'bbox') if key in entry}
@@ -132,7 +133,7 @@ def _results_in(folder: Path) -> dict[str, Path]:
 
 
 def _is_sound(entry: dict, iou_type: str) -> bool:
-    if not all(isinstance(entry[key], int) for key in ('image_id', 'category_id')):
+    if not all(isinstance(entry[key], int | str) for key in ('image_id', 'category_id')):
         return False
     numbers = [entry['score']]
     if iou_type == 'segm':
@@ -173,7 +174,7 @@ def read_truth(runs: Sequence[Run]) -> COCO:
         path, tested = key = _tested(run)
         if key not in truths:
             read_annotations(str(path))  # says what is wrong with it
-            truths[key] = _part(COCO(load_coco(str(path))), tested)
+            truths[key] = _part(CocoTruth(load_coco(str(path))), tested)
     first, truth = runs[0], truths[_tested(runs[0])]
     for run in runs[1:]:
         other = truths[_tested(run)]
@@ -207,7 +208,7 @@ def _part(truth: COCO, image_ids: tuple[int, ...] | None) -> COCO:
     content = truth.dataset
     images = [image for image in content['images'] if image['id'] in kept]
     annotations = [a for a in content['annotations'] if a['image_id'] in kept]
-    return COCO(dict(content, images=images, annotations=annotations))
+    return CocoTruth(dict(content, images=images, annotations=annotations))
 
 
 def check_results(run: Run, detections: list[dict], truth: COCO) -> None:

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from matplotlib import rcParams
 from matplotlib.font_manager import fontManager, get_font
 from mmengine.logging import print_log
 
-_FAMILY = 'font.sans-serif'
+_FAMILY: Final = 'font.sans-serif'
 
 
 def drawable(names: Sequence[str]) -> tuple[str, ...]:

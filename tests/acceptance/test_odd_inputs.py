@@ -177,3 +177,31 @@ def test_pictures_of_one_name_stay_in_their_folders(odd_inputs, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / 'shown').rglob('*.jpg'))) == len(content['images'])
+
+
+def test_ids_of_any_size_and_text_give_the_same_figures(odd_inputs, dataset, tmp_path):
+    folder = dataset('sound')
+    path = folder / 'annotations/val.json'
+    content = json.loads(path.read_text())
+    images = {image['id']: 2**127 + i for i, image in enumerate(content['images'])}
+    names = {category['id']: f'kind-{category["id"]}' for category in content['categories']}
+    for entry in content['images']:
+        entry['id'] = images[entry['id']]
+    for entry in content['categories']:
+        entry['id'] = names[entry['id']]
+    for i, entry in enumerate(content['annotations']):
+        entry.update(id=f'{i}-of-many', image_id=images[entry['image_id']])
+        entry['category_id'] = names[entry['category_id']]
+    path.unlink()
+    path.write_text(json.dumps(content))
+    done = run_tool(
+        *('tools/test.py', DETECT, odd_inputs / 'detector.pth', '--work-dir', tmp_path / 'test'),
+        *('--cfg-options', f'data_root={folder}/', 'test_dataloader.num_workers=0', *ITS_NET),
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / 'test').glob('*/report.json')
+    (run,) = json.loads(path.read_text())['runs']
+    for kind, expected in (('bbox', 0.7247), ('segm', 0.5712)):
+        assert run[kind]['figures']['AP'] == pytest.approx(expected, abs=1e-4)
+    (results,) = (tmp_path / 'test').glob('*/detections.bbox.json')
+    assert {found['image_id'] for found in json.loads(results.read_text())} <= set(images.values())

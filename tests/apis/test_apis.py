@@ -198,3 +198,11 @@ def test_what_is_wrong_is_one_sentence(made, tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             call()
+
+
+def test_pictures_of_an_earlier_call_are_no_images(demo, detector, tmp_path):
+    for i, path in enumerate(sorted((demo / 'val').glob('*.jpg'))[:2]):
+        shutil.copy(path, tmp_path / f'{i}.jpg')
+    first, second = (detect_folder(detector, tmp_path, tmp_path / 'found') for _ in range(2))
+    assert [image['file_name'] for image in second['images']] == ['0.jpg', '1.jpg']
+    assert first == second

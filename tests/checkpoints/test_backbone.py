@@ -241,3 +241,22 @@ def test_an_error_leaves_the_backbone_as_it_was(pretrained):
 def test_no_checkpoint_is_never_a_silent_random_start(checkpoint, words):
     with pytest.raises(UserError, match=words):
         detector_backbone(checkpoint)
+
+
+def test_the_moving_average_is_taken_as_timm_takes_it(tmp_path, logged):
+    raw, average = small_swin(), small_swin()
+    checkpoint = {'state_dict': raw.state_dict(), 'state_dict_ema': average.state_dict()}
+    torch.save(checkpoint, tmp_path / 'c.pth')
+    backbone = detector_backbone(tmp_path / 'c.pth')
+    assert torch.equal(backbone.norm3.weight, average.norm3.weight)
+    assert 'the moving average of its weights' in logged.text
+
+
+def test_swin_v2_of_timm_is_named(tmp_path):
+    timm = pytest.importorskip('timm')
+    state = timm.create_model(
+        'swinv2_tiny_window8_256', depths=(1, 1, 1, 1), embed_dim=24
+    ).state_dict()
+    torch.save(state, tmp_path / 'v2.pth')
+    with pytest.raises(UserError, match='it is of Swin V2, whose attention is another one'):
+        detector_backbone(tmp_path / 'v2.pth')

@@ -2,9 +2,11 @@
 
 import http.server
 import json
+import os
 import shutil
 import socket
 import socketserver
+import tarfile
 import threading
 import urllib.request
 from pathlib import Path
@@ -304,3 +306,28 @@ def test_a_store_that_is_gone_is_said(proxy, monkeypatch):
         dataset[0]
     with pytest.raises(PackError, match='there is no s3://images/other/train/pack.json'):
         UnlabelledDataset(data_root='s3://images/other', data_prefix='train', pipeline=[])
+
+
+def test_two_images_of_one_name_are_two_samples(tmp_path):
+    """Readers of tars take members of one name, but for the ending, for one sample."""
+    for i, ending in enumerate(('jpg', 'png', 'webp')):
+        picture = np.full((20, 20, 3), 80 * i, np.uint8)
+        (tmp_path / 'photos/a').mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / f'photos/a/x.{ending}')
+    pack_folder(tmp_path / 'photos', tmp_path / 'pack', processes=1)
+    with tarfile.open(next((tmp_path / 'pack').glob('*.tar'))) as tar:
+        images = [name for name in tar.getnames() if not name.endswith('.cls')]
+    assert len({name.split('.')[0] for name in images}) == 3
+    opened = Pack(str(tmp_path / 'pack'))
+    shades = {int(read_image(opened.path(i)).mean()) // 10 for i in range(3)}
+    assert shades == {0, 8, 16}
+
+
+def test_no_more_than_some_shards_are_open(folder, tmp_path, monkeypatch):
+    pack_folder(folder, tmp_path / 'pack', processes=1, images_per_shard=2)
+    monkeypatch.setattr(reading, 'MOST_OPEN', 2)
+    opened = Pack(str(tmp_path / 'pack'))
+    before = len(os.listdir('/proc/self/fd'))
+    contents = [opened.read(i) for i in range(len(opened))]
+    assert len(os.listdir('/proc/self/fd')) <= before + 2
+    assert contents == [opened.read(i) for i in range(len(opened))]

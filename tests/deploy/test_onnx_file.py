@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +160,30 @@ def test_runs_where_only_onnxruntime_numpy_and_pillow_are(exported, demo, tmp_pa
     before, after = (np.asarray(Image.open(p).convert('RGB')) for p in (image, out / image.name))
     assert before.shape == after.shape
     assert (np.abs(before.astype(int) - after) > 60).any()
+
+
+def test_it_finds_what_the_detector_finds_on_photographs_of_a_phone(
+    checkpoint, exported, demo, tmp_path
+):
+    """Pixels lie on their side, and EXIF says so."""
+    for path in sorted((demo / 'val').glob('*.jpg'))[:3]:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        turned = Image.open(path).transpose(Image.Transpose.ROTATE_90)
+        turned.save(tmp_path / path.name, quality=95, exif=exif)
+    detector = Detector(CONFIG, checkpoint, threshold=0.3, cfg_options=OPTIONS)
+    spec = spec_from_file_location('run_onnx', ROOT / 'tools/deploy/run_onnx.py')
+    example = module_from_spec(spec)
+    spec.loader.exec_module(example)
+    session, about = example.load(exported)
+    for path, sample in zip(sorted(tmp_path.glob('*.jpg')), detector(tmp_path), strict=True):
+        boxes, scores, _, _ = example.detect(session, about, example.read(path), 0.3)
+        found = sample.pred_instances
+        assert abs(len(boxes) - len(found)) <= 1, 'one may lie at the threshold'
+        best = np.argsort(-scores)[:3]
+        there = found.bboxes.cpu().numpy()
+        for box in boxes[best]:
+            assert np.abs(there - box).max(1).min() < 4
 
 
 def test_a_file_of_another_kind_or_format_is_refused(exported, tmp_path):

@@ -17,6 +17,7 @@ from synthetic import make_coco
 
 from mmgreen.evaluation import (
     FIGURES,
+    CocoTruth,
     calibrate,
     coco_evaluator,
     coco_figures,
@@ -203,3 +204,31 @@ def test_ids_from_zero_on_are_ids_like_others():
             errors.append(find_errors(match_detections(evaluator)).ap50)
         assert figures[0] == figures[1]
         assert errors[0] == errors[1] == pytest.approx(figures[0]['AP50'])
+
+
+@pytest.mark.parametrize(
+    'number',
+    [
+        lambda i: 2**127 + i,
+        lambda i: 2**53 + 1 + i,  # neighbours that floating-point numbers do not tell apart
+        lambda i: 2**63 + i,
+        lambda i: f'image-{i:06}',
+    ],
+)
+@pytest.mark.parametrize('iou_type', PARTS)
+def test_ids_of_any_size_change_no_figure(number, iou_type):
+    truth, detections = make_coco(40, 300, 5, crowds=0.1)
+    expected = reference(truth, detections, iou_type)
+    images = {image['id']: number(image['id']) for image in truth['images']}
+    categories = {c['id']: number(c['id']) for c in truth['categories']}
+    for entry in truth['images']:
+        entry['id'] = images[entry['id']]
+    for entry in truth['categories']:
+        entry['id'] = categories[entry['id']]
+    for i, entry in enumerate(truth['annotations']):
+        entry['id'] = number(i)
+    for entry in (*truth['annotations'], *detections):
+        entry['image_id'] = images[entry['image_id']]
+        entry['category_id'] = categories[entry['category_id']]
+    figures = coco_figures(coco_evaluator(CocoTruth(truth), detections, iou_type)).figures
+    np.testing.assert_allclose(values(figures), expected, rtol=0, atol=1e-9)

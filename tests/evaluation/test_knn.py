@@ -115,3 +115,11 @@ def test_what_is_wrong_is_said(imagenette, config, options, words):
     assert done.returncode == 1
     assert words in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_pieces_give_what_the_whole_gives(monkeypatch):
+    torch.manual_seed(0)
+    features, bank, labels = torch.randn(37, 6), torch.randn(50, 6), torch.randint(0, 4, (50,))
+    whole = knn_predict(features, bank, labels, 4, k=7)
+    monkeypatch.setattr('mmgreen.evaluation.knn._AT_ONCE', 200)  # four rows at a time
+    torch.testing.assert_close(knn_predict(features, bank, labels, 4, k=7), whole)

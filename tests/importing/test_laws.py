@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layouts import LAYOUTS, SIZE, World, picture, write
+from worlds import LAYOUTS, SIZE, World, picture, write
 
 from mmgreen.datasets.images import is_image_name
 from mmgreen.datasets.names import clean_name

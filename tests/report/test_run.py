@@ -37,7 +37,7 @@ def test_only_the_categories_that_were_tested_count(tmp_path):
         ),
         (
             '[{"image_id": [3], "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}]',
-            'entry 0 .* whole numbers as ids',
+            'entry 0 .* numbers or texts as ids',
         ),
         ('[3]', "has neither 'bbox' nor 'segmentation'"),
         ('{"annotations": []}', 'holds no list of detections'),

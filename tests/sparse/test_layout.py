@@ -229,3 +229,12 @@ def test_masks_that_make_no_sense_are_refused(mask, words):
 def test_units_fill_whole_tokens_of_the_last_stage(unit_side):
     with pytest.raises(ValueError, match='does not fill whole tokens of the last stage, each 8x8'):
         Layout(mask_with(3, 4, [1, 2]), unit_side, STAGES)
+
+
+def test_windows_that_differ_in_their_border_alone_are_two():
+    """Of Swin, tokens attend to the padding beyond a map; of Twins, they do not."""
+    mask = mask_with(2, 3, 4)
+    patterns = [[Window(7), Window(7, beyond=False)], [], [], []]
+    windows = Layout(mask, 8, patterns).windows
+    assert len(windows[0, Window(7)].beyond) > 0
+    assert len(windows[0, Window(7, beyond=False)].beyond) == 0

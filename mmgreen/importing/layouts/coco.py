@@ -143,7 +143,7 @@ class _File:
 
     def _files(self, source: Source, found: Annotations) -> list[str]:
         """Where each image is; exporters that name a path of their server are forgiven."""
-        files, lost, elsewhere = [], [], []
+        files, lost, elsewhere = list[str](), list[str](), list[str]()
         for said in found.images:
             there = source.tree.at(self.folder, said)
             if there is None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -90,7 +91,7 @@ def read_text(path: Path) -> str:
         return content.decode('latin-1')
 
 
-def read_json(path: Path) -> object:
+def read_json(path: Path) -> Any:
     """A JSON file, with or without a mark of its order of bytes."""
     return json.loads(read_text(path))
 

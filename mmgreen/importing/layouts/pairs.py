@@ -66,7 +66,7 @@ def read_pairs(
         read_file: Reads one.
     """
     found: dict[str, tuple[str, AnnotatedImage]] = {}
-    lost = []
+    lost: list[str] = []
     for name in shown(names, 'Annotations'):
         path = source.notes.path(name)
         try:

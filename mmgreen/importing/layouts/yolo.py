@@ -23,6 +23,7 @@ from ..splits import by_lists, read_list
 from .layout import Layout, Reading, folder_of, read_text, shown
 
 _NAMES = ('classes.txt', 'obj.names')
+_YAML = ('.yaml', '.yml')
 #: Shares of an image may lie outside it by so much; numbers of pixels are larger.
 _SLACK = 0.5
 
@@ -61,7 +62,7 @@ def _names_file(source: Source) -> str | None:
     """The file that names the categories, the uppermost one."""
     others = sorted(source.tree.others, key=lambda name: (name.count('/'), name))
     for name in others:
-        if name.lower().endswith(('.yaml', '.yml')) and 'names' in _settings(source, name):
+        if name.lower().endswith(_YAML) and 'names' in _settings(source, name):
             return name
     for wanted in _NAMES:
         for name in others:
@@ -70,12 +71,19 @@ def _names_file(source: Source) -> str | None:
     return None
 
 
-def _settings(source: Source, name: str) -> dict[str, Any]:
-    """A YAML file, all values as they are written: a category may be called no, or 1."""
+def _settings(source: Source, name: str, faulty: bool = False) -> dict[str, Any]:
+    """A YAML file, all values as they are written: a category may be called no, or 1.
+
+    Args:
+        source: Told of a file that is none, if ``faulty``.
+        name: The file.
+        faulty: Whether such a one is a fault, or only of no use.
+    """
     try:
         content = yaml.load(read_text(source.tree.path(name)), yaml.BaseLoader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        source.faults.add('yaml', name, f'{source.tree.path(name)} cannot be read: {error}')
+        if faulty:
+            source.faults.add('yaml', name, f'{source.tree.path(name)} cannot be read: {error}')
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -83,6 +91,9 @@ def _settings(source: Source, name: str) -> dict[str, Any]:
 def _read(source: Source, names: list[str]) -> Reading:
     file = _names_file(source)
     if file is None:
+        for name in source.tree.others:
+            if name.lower().endswith(_YAML):
+                _settings(source, name, faulty=True)
         source.faults.add(
             'names',
             'labels',
@@ -90,7 +101,7 @@ def _read(source: Source, names: list[str]) -> Reading:
             '(names: [...]) or, one a line, into classes.txt',
         )
         return Reading({'all': []})
-    settings = _settings(source, file) if file.lower().endswith(('.yaml', '.yml')) else {}
+    settings = _settings(source, file) if file.lower().endswith(_YAML) else {}
     categories = _categories(source, file, settings)
     keypoints = _keypoints(source, file, settings)
     labels = _labels(source)
