@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
 	--durations 20
 
-.PHONY: quickstart test test-slow test-all gpu-check release-model lint format docs wheel clean
+.PHONY: quickstart test test-slow test-all gpu-check release-model lint format docs judges wheel clean
 
 quickstart: $(READY)
 	@$(BIN)/python tools/quickstart.py
@@ -64,6 +64,13 @@ format: $(DEV)
 docs: $(DEV)
 	@$(BIN)/python docs/rooms.py docs/images/rooms.svg
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Other projects' exporters write the files of known truth that our readers are held to, in an
+# environment of their own.
+judges:
+	@$(PYTHON) -m venv .venv-judges
+	@.venv-judges/bin/python -m pip install --disable-pip-version-check -q -r requirements/judges.txt
+	@QT_QPA_PLATFORM=offscreen .venv-judges/bin/python tests/judges/write.py tests/data/judges
 
 wheel: $(DEV)
 	@$(BIN)/python -m build --wheel --no-isolation

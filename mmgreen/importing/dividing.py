@@ -24,6 +24,8 @@ _SHOWN = 50
 _COARSE, _FINE, _ALIKE = 8, 32, 0.98
 #: Neighbours with which each is compared at a time, and pairs that are compared at once.
 _NEAREST, _AT_ONCE = 8, 4096
+#: Products that are in memory at once, and others that one is compared with closely, at most.
+_PRODUCTS, _MOST_LOOKED_AT = 2**23, 256
 # Where EXIF says when an image was taken, and when its file was changed.
 _EXIF, _TAKEN, _CHANGED = 0x8769, 0x9003, 0x0132
 
@@ -199,71 +201,93 @@ def _of_folders(images: list[AnnotatedImage]) -> list[list[int]]:
 
 def _near_duplicates(dataset: Dataset, images: list[AnnotatedImage]) -> list[list[int]]:
     """Groups of images that show nearly the same, most of them of one image."""
-    fine = np.empty((len(images), _FINE * _FINE), np.float32)
+    coarse = np.empty((len(images), _COARSE**2), np.float32)
+    fine = np.empty((len(images), _FINE**2), np.float16)
     shown = track(images, 'Near-duplicates', console=Console(stderr=True), transient=True)
     for i, image in enumerate(shown):
-        fine[i] = _thumbnail(dataset.folder / image.name).ravel()
-    labels = group_alike(fine)
+        coarse[i], fine[i] = describe(_thumbnail(dataset.folder / image.name))
     groups = defaultdict(list)
-    for i, label in enumerate(labels.tolist()):
+    for i, label in enumerate(group_alike(coarse, fine).tolist()):
         groups[label].append(i)
     return list(groups.values())
 
 
-def group_alike(thumbnails: np.ndarray) -> np.ndarray:
-    """Number the groups of thumbnails that are nearly the same, or linked by others that are.
+def describe(thumbnail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors without mean, of length 1, by which a thumbnail (32, 32) is compared: (64,), (1024,)."""
+    step = _FINE // _COARSE
+    small = thumbnail.reshape(_COARSE, step, _COARSE, step).mean((1, 3))
+    return _normalise(small.ravel()), _normalise(thumbnail.ravel())
+
+
+def _normalise(values: np.ndarray) -> np.ndarray:
+    values = values - values.mean()
+    length = np.linalg.norm(values)
+    if length < 1e-4 * len(values):  # those of one value are alike
+        return np.eye(1, len(values), dtype=np.float32)[0]
+    return values / length
+
+
+def group_alike(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    """Number the groups of images that are nearly the same, or linked by others that are.
 
     Each is compared with the few that are nearest to it, and with the one before it; then groups are,
     one member for each, until none joins another. Memory grows with their number alone, also where
     all are alike.
 
     Args:
-        thumbnails: float32, (N, 32 * 32); changed in place.
+        coarse: (N, 64), of :func:`describe`: what is unlike by these is not compared by the others.
+        fine: (N, 1024).
 
     Returns:
         (N,), numbers of groups from 0.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
 
-    step = _FINE // _COARSE
-    coarse = thumbnails.reshape(-1, _COARSE, step, _COARSE, step).mean((2, 4))
-    coarse = _normalise(coarse.reshape(len(coarse), -1))
-    fine = _normalise(thumbnails)
-    labels = np.arange(len(fine))
+    number = len(fine)
+    labels, groups = np.arange(number), number
+    before = np.stack([np.arange(1, number), np.arange(number - 1)])
     while True:
-        members = np.unique(labels, return_index=True)[1]  # the first of each group
-        if len(members) > 1:
-            members = np.sort(members)
-            # The distance of unit vectors whose correlation is as asked.
-            limit = float(np.sqrt(2 - 2 * _ALIKE))
-            tree = cKDTree(coarse[members])
-            count = min(_NEAREST + 1, len(members))
-            _, near = tree.query(coarse[members], k=count, distance_upper_bound=limit)
-            i = np.repeat(np.arange(len(members)), count)
-            j = near.ravel()
-            there = (j < len(members)) & (j != i)
-            i, j = members[i[there]], members[j[there]]
-        else:
-            i = j = np.zeros(0, int)
-        before = np.arange(1, len(fine))
-        i, j = np.concatenate([i, before]), np.concatenate([j, before - 1])
+        firsts = np.unique(labels, return_index=True)[1]
+        i, j = np.concatenate([before, firsts[_nearest(coarse[firsts])]], axis=1)
         alike = np.concatenate(
             [
-                np.einsum('ij,ij->i', fine[i[k : k + _AT_ONCE]], fine[j[k : k + _AT_ONCE]])
+                np.einsum(
+                    'ij,ij->i',
+                    *(fine[some[k : k + _AT_ONCE]].astype(np.float32) for some in (i, j)),
+                )
                 >= _ALIKE
                 for k in range(0, len(i), _AT_ONCE)
             ]
             or [np.zeros(0, bool)]
         )
-        rows = np.concatenate([i[alike], np.arange(len(labels))])
-        columns = np.concatenate([j[alike], np.unique(labels, return_index=True)[1][labels]])
-        links = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(fine),) * 2)
-        number, joined = connected_components(links, directed=False)
-        if number == len(np.unique(labels)):
-            return joined
-        labels = joined
+        rows = np.concatenate([i[alike], np.arange(number)])
+        columns = np.concatenate([j[alike], firsts[labels]])
+        links = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(number, number))
+        joined, labels = connected_components(links, directed=False)
+        if joined == groups:
+            return labels
+        groups = joined
+
+
+def _nearest(vectors: np.ndarray) -> np.ndarray:
+    """Pairs of unit vectors that are alike, (2, P): each with up to eight others.
+
+    Those are the nearest, where many are alike of the first few hundred.
+    """
+    pairs = [np.zeros((2, 0), int)]
+    block = max(1, _PRODUCTS // max(1, len(vectors)))
+    for start in range(0, len(vectors), block):
+        products = vectors[start : start + block] @ vectors.T
+        alike = products >= _ALIKE
+        for row in np.flatnonzero(alike.sum(1) > _NEAREST + 1):
+            some = np.flatnonzero(alike[row])[:_MOST_LOOKED_AT]
+            best = some[np.argpartition(-products[row, some], _NEAREST)[: _NEAREST + 1]]
+            alike[row] = False
+            alike[row, best] = True
+        rows, columns = np.nonzero(alike)
+        pairs.append(np.stack([rows + start, columns]))
+    return np.concatenate(pairs, axis=1)
 
 
 def _thumbnail(path: Path) -> np.ndarray:
@@ -276,15 +300,6 @@ def _thumbnail(path: Path) -> np.ndarray:
         return np.random.default_rng(zlib.crc32(path.name.encode())).random(
             (_FINE, _FINE), np.float32
         )
-
-
-def _normalise(images: np.ndarray) -> np.ndarray:
-    """Vectors without mean, of length 1, in the place of those that are given."""
-    images -= images.mean(1, keepdims=True)
-    lengths = np.linalg.norm(images, axis=1, keepdims=True)
-    images[lengths[:, 0] < 1e-4] = np.eye(1, images.shape[1])  # those of one value are alike
-    images /= np.where(lengths < 1e-4, 1, lengths)
-    return images
 
 
 def _stratify(

@@ -13,9 +13,17 @@ from pycocotools import mask as coco_mask
 from mmgreen.datasets.faults import listed
 
 from ..dataset import AnnotatedImage
-from ..objects import Unread, ellipse, encode_mask, read_each, turned
+from ..objects import (
+    Unread,
+    box_of_corners,
+    corners_of_box,
+    ellipse,
+    encode_mask,
+    read_each,
+    turned,
+)
 from ..source import Source
-from ..splits import split_of
+from ..splits import named_splits, split_of
 from .layout import Layout, Reading, folder_of
 from .pairs import DAMAGED
 
@@ -35,6 +43,9 @@ def _find(source: Source) -> list[str]:
 def _read(source: Source, names: list[str]) -> Reading:
     images: list[AnnotatedImage] = []
     splits: list[str | None] = []
+    files = {
+        name: split for split, some in named_splits({n: n for n in names}).items() for name in some
+    }
     for name in names:
         path = source.tree.path(name)
         missing: list[str] = []
@@ -46,7 +57,8 @@ def _read(source: Source, names: list[str]) -> Reading:
                     image = _image(source, name, element, missing)
                     if image:
                         images.append(image)
-                        splits.append(split_of(element.get('subset') or ''))
+                        said = split_of(element.get('subset') or '')
+                        splits.append(said or (files[name] if files[name] != 'all' else None))
                     element.clear()
         except DAMAGED as error:
             source.faults.add('damaged', name, f'{path} is not an annotation of CVAT: {error}')
@@ -60,9 +72,8 @@ def _read(source: Source, names: list[str]) -> Reading:
     by_split: dict[str, list[AnnotatedImage]] = defaultdict(list)
     for image, split in zip(images, splits, strict=True):
         by_split[split or 'all'].append(image)
-    if not {'train', 'val'} <= by_split.keys() or 'all' in by_split:
-        by_split = {'all': images}
-    return Reading(dict(by_split))
+    follow = 'train' in by_split and 'all' not in by_split
+    return Reading(dict(by_split) if follow else {'all': images})
 
 
 def _image(
@@ -99,7 +110,7 @@ def _object(shapes: list[ElementTree.Element], size: tuple[int, int]) -> dict:
     label = shapes[0].get('label') or ''
     if len(parts) == 1:
         return dict(parts[0], label=label)
-    outlines = [part.get('segmentation') or [_outline(part['bbox'])] for part in parts]
+    outlines = [part.get('segmentation') or [_outline(*part['bbox'])] for part in parts]
     if all(isinstance(outline, list) for outline in outlines):
         return dict(label=label, segmentation=[polygon for some in outlines for polygon in some])
     masks = [
@@ -111,9 +122,8 @@ def _object(shapes: list[ElementTree.Element], size: tuple[int, int]) -> dict:
     return dict(label=label, segmentation=encode_mask(coco_mask.decode(masks).any(2)))
 
 
-def _outline(box: list[float]) -> list[float]:
-    x, y, w, h = box
-    return [x, y, x + w, y, x + w, y + h, x, y + h]
+def _outline(x: float, y: float, width: float, height: float) -> list[float]:
+    return corners_of_box(x, y, x + width, y + height)
 
 
 def _shape(shape: ElementTree.Element, size: tuple[int, int]) -> dict:
@@ -122,18 +132,11 @@ def _shape(shape: ElementTree.Element, size: tuple[int, int]) -> dict:
 
     angle = float(shape.get('rotation') or 0)
     if shape.tag == 'box':
-        left, top, right, bottom = (number(key) for key in ('xtl', 'ytl', 'xbr', 'ybr'))
-        left, right, top, bottom = (
-            min(left, right),
-            max(left, right),
-            min(top, bottom),
-            max(top, bottom),
-        )
-        box = [left, top, right - left, bottom - top]
+        corners = [number(key) for key in ('xtl', 'ytl', 'xbr', 'ybr')]
         if not angle:
-            return dict(bbox=box)
-        corners = np.array(_outline(box)).reshape(-1, 2)
-        return dict(segmentation=[turned(corners, corners.mean(0), angle).ravel().tolist()])
+            return dict(bbox=box_of_corners(*corners))
+        outline = np.array(corners_of_box(*corners)).reshape(-1, 2)
+        return dict(segmentation=[turned(outline, outline.mean(0), angle).ravel().tolist()])
     if shape.tag == 'polygon':
         points = [
             float(v) for pair in (shape.get('points') or '').split(';') for v in pair.split(',')
@@ -142,8 +145,8 @@ def _shape(shape: ElementTree.Element, size: tuple[int, int]) -> dict:
             raise Unread('outlines of fewer than three points')
         return dict(segmentation=[points])
     if shape.tag == 'ellipse':
-        points = ellipse((number('cx'), number('cy')), (number('rx'), number('ry')), angle)
-        return dict(segmentation=[points.ravel().tolist()])
+        round_ = ellipse((number('cx'), number('cy')), (number('rx'), number('ry')), angle)
+        return dict(segmentation=[round_.ravel().tolist()])
     if shape.tag == 'mask':
         return dict(segmentation=encode_mask(_mask(shape, size)))
     raise Unread(f'shapes of type {shape.tag}')

@@ -1,4 +1,7 @@
-"""Pascal VOC: an XML file for each image, with boxes, outlines or boxes that are turned."""
+"""Pascal VOC: an XML file for each image, with boxes, outlines or boxes that are turned.
+
+LabelMe's page in the web writes such files, too.
+"""
 
 import re
 from xml.etree import ElementTree
@@ -30,7 +33,8 @@ def _read(source: Source, names: list[str]) -> Reading:
 def _read_file(source: Source, name: str) -> Content:
     root = ElementTree.parse(source.notes.path(name)).getroot()
     size = tuple(int(float(root.findtext(f'size/{key}') or 0)) for key in ('width', 'height'))
-    return Content(root.findtext('filename'), size, root.iter('object'), _object)
+    objects = [o for o in root.iter('object') if (o.findtext('deleted') or '0').strip() != '1']
+    return Content(root.findtext('filename'), size, objects, _object)
 
 
 def _object(entry: ElementTree.Element, size: tuple[int, int]) -> dict:
@@ -41,6 +45,11 @@ def _object(entry: ElementTree.Element, size: tuple[int, int]) -> dict:
 
 def _shape(entry: ElementTree.Element) -> dict:
     box, polygon, oriented = (entry.find(key) for key in ('bndbox', 'polygon', 'robndbox'))
+    if polygon is not None and polygon.find('pt') is not None:  # of LabelMe's page in the web
+        points = [(pt.findtext('x') or '', pt.findtext('y') or '') for pt in polygon.iter('pt')]
+        if len(points) < 3:
+            raise Unread(f'outlines of {len(points)} points')
+        return dict(segmentation=[[float(v) for point in points for v in point]])
     if polygon is not None and len(polygon):
         numbers = {point.tag: float(point.text or '') for point in polygon}
         count = len(numbers) // 2
@@ -58,8 +67,8 @@ def _shape(entry: ElementTree.Element) -> dict:
             float(oriented.findtext(k) or '') for k in ('cx', 'cy', 'w', 'h', 'angle')
         )
         corners = np.array([(-w, -h), (w, -h), (w, h), (-w, h)]) / 2 + (x, y)
-        outline = turned(corners, np.array([x, y]), np.degrees(angle))
-        return dict(segmentation=[outline.ravel().tolist()])
+        corners = turned(corners, np.array([x, y]), np.degrees(angle))
+        return dict(segmentation=[corners.ravel().tolist()])
     raise ValueError('an object has neither bndbox, polygon nor robndbox')
 
 

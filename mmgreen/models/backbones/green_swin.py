@@ -76,7 +76,9 @@ class GreenSwinTransformer(GreenBackbone, SwinTransformer):
 
         outs = []
         for i, stage in enumerate(self.stages):
-            patterns = [layout.windows[i, window] for window in self.windows_of_blocks(maps[i], i)]
+            patterns = [
+                layout.windows[i, window] for window in self.windows_of_blocks(maps[i], i) if window
+            ]
             biases = _stage_biases(stage.blocks, patterns)
             for block, windows, bias in zip(stage.blocks, patterns, biases, strict=True):
                 x = _forward_block(block, x, windows, bias, layout.tokens[i])
