@@ -49,12 +49,14 @@ class Tree:
         images: By name, in the order of names; each real file once.
         others: Names of other files that are not hidden.
         left_out: Names of images that are not among them, by reason.
+        links: Names of links to folders that are there by another name, and these names.
     """
 
     folder: Path
     images: dict[str, FoundFile]
     others: list[str]
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._root = os.path.realpath(self.folder)
@@ -78,6 +80,14 @@ class Tree:
     def path(self, name: str) -> Path:
         """Where a file is."""
         return self.folder / name
+
+    def names(self, name: str) -> list[str]:
+        """All names of a file: its own, and those by links to folders that it is in."""
+        found = [name]
+        for link, folder in self.links.items():
+            if name.startswith(f'{folder}/') and not link.startswith(f'{folder}/'):
+                found.append(link + name[len(folder) :])
+        return found
 
     def locate(self, text: str, *folders: str) -> list[str]:
         """Images that a text, such as a line of a list, may mean: one, none, or several.
@@ -168,7 +178,8 @@ def look_through(folder: str | os.PathLike) -> Tree:
     tree.run()
     images = {file.name: file for file in sorted(tree.images, key=lambda file: file.name)}
     left_out = {reason: sorted(names) for reason, names in tree.left_out.items()}
-    return Tree(root, images, sorted(tree.others), left_out)
+    links = {link: folder for link, folder in sorted(tree.links.items()) if folder}
+    return Tree(root, images, sorted(tree.others), left_out, links)
 
 
 class _Walk:
@@ -179,7 +190,8 @@ class _Walk:
         self.images: list[FoundFile] = []
         self.others: list[str] = []
         self.left_out: dict[str, list[str]] = defaultdict(list)
-        self._folders: set[tuple[int, int]] = set()
+        self.links: dict[str, str] = {}
+        self._folders: dict[tuple[int, int], str] = {}
         self._files: set[tuple[int, int]] = set()
 
     def run(self) -> None:
@@ -211,8 +223,9 @@ class _Walk:
         found = os.stat(path)
         identity = (found.st_dev, found.st_ino)
         if identity in self._folders:
+            self.links[below] = self._folders[identity]
             return
-        self._folders.add(identity)
+        self._folders[identity] = below
         try:
             entries = list(os.scandir(path))
         except OSError as error:

@@ -78,7 +78,8 @@ def check_dataset(
             report.say(note)
     _describe(dataset, source, report)
     in_train = (folder / 'train').is_dir() and class_names(folder / 'train')
-    if format == 'imagenet' or (format is None and not dataset.labelled and in_train):
+    by_splits = format is None and not dataset.labelled and 'train' in dataset.splits
+    if format == 'imagenet' or (by_splits and in_train):
         _check_classes(folder, dataset, report)
     names = sorted(image.name for image in dataset.images)
     if decode:

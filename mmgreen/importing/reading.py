@@ -27,8 +27,10 @@ _TEXTS = (
 _MASKS = re.compile(r'mask|label|annotation|segmentation|^gt|ground.?truth', re.IGNORECASE)
 #: So many bytes of such a file are looked through, of so many files.
 _LOOKED_THROUGH, _MOST_FILES = 1 << 18, 1000
+#: Images alone are opened, to see whether they are some, where they are no more.
+_MOST_OPENED = 20_000
 _IMAGE_NAME = re.compile(
-    rf'[^\s"\'<>,;:|]+(?:{"|".join(map(re.escape, EXTENSIONS))})(?![\w.])', re.IGNORECASE
+    rf'[^\s"\'<>,;:|\x00-\x1f]+(?:{"|".join(map(re.escape, EXTENSIONS))})(?![\w.])', re.IGNORECASE
 )
 
 
@@ -158,6 +160,10 @@ def _read_unlabelled(source: Source) -> Dataset | None:
             'or images alone',
         )
         return None
+    if len(source.tree.images) <= _MOST_OPENED:  # of more, training names and skips them
+        broken = [name for name in source.tree.images if source.size(name) is None]
+        for name in broken:
+            del source.tree.images[name]
     format, reading = read_images(source)
     splits = reading.splits
     if 'all' in splits:
@@ -386,14 +392,15 @@ def describe_not_understood(dataset: Dataset) -> str:
     """Files that may be annotations, in a sentence."""
     return (
         f'{len(dataset.not_understood)} files of {dataset.folder} name its images and are of no format '
-        f'that is known: {listed(dataset.not_understood)} (move them away, if they are no annotations)'
+        f'that is known: {listed(dataset.not_understood)} (move them away, if they are no annotations; a pre-training, --model greenmim_swin-tiny, reads '
+        'none)'
     )
 
 
 def _find_not_understood(source: Source) -> list[str]:
     """Files that name images of the folder, or are named as they are, and were not read."""
     images = {name.rpartition('/')[2] for name in source.tree.images}
-    stems = {stem(name) for name in source.tree.images}
+    stems = {stem(name) for name in images}
     found = []
     texts = [name for name in source.tree.others if name.lower().endswith(_TEXTS)]
     lists = set()
@@ -403,7 +410,7 @@ def _find_not_understood(source: Source) -> list[str]:
     for name in texts[:_MOST_FILES]:
         if name in lists:
             continue
-        if stem(name) in stems:
+        if stem(name.rpartition('/')[2]) in stems:
             found.append(name)
             continue
         with open(source.tree.path(name), 'rb') as file:

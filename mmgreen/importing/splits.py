@@ -63,22 +63,30 @@ def by_folders(source: Source, images: Iterable[AnnotatedImage]) -> dict[str, li
     ``train_station/`` beside ``test_track/`` a place.
     """
     images = list(images)
-    strays = [image.name for image in images if '/' not in image.name]
-    images = [image for image in images if '/' in image.name]
-    paths = [image.name.split('/')[:-1] for image in images]
+    found = _by_folders(source, images, [image.name for image in images])
+    if found or not source.tree.links:
+        return found
+    return _by_folders(source, images, [source.tree.names(image.name)[-1] for image in images])
+
+
+def _by_folders(
+    source: Source, images: list[AnnotatedImage], names: list[str]
+) -> dict[str, list[AnnotatedImage]]:
+    strays = [image for image, name in zip(images, names, strict=True) if '/' not in name]
+    inside = [pair for pair in zip(images, names, strict=True) if '/' in pair[1]]
+    paths = [name.split('/')[:-1] for _, name in inside]
     for depth in range(min(map(len, paths), default=0)):
-        names = {path[depth] for path in paths}
-        said = {name: _parts(name) for name in names}
+        said = {path[depth]: _parts(path[depth]) for path in paths}
         splits = {split for split, _ in said.values()}
         if None in splits or len({rest for _, rest in said.values()}) > 1:
             continue
         if splits == {'val'} or splits == {'test'}:  # nothing follows from it
             continue
         found: dict[str, list[AnnotatedImage]] = defaultdict(list)
-        for image, path in zip(images, paths, strict=True):
+        for (image, _), path in zip(inside, paths, strict=True):
             found[said[path[depth]][0] or ''].append(image)
-        for name in strays:
-            source.leave_out(IN_NO_SPLIT, name)
+        for image in strays:
+            source.leave_out(IN_NO_SPLIT, image.name)
         return dict(found)
     return {}
 

@@ -111,7 +111,7 @@ EXPECTED = {
     ],
     'wrong_endings': [
         ('data/labelme', 'LabelMe: 9 images, sound masks'),
-        ('data/photos', 'images: 20 images, no objects'),
+        ('data/photos', 'images: 19 images, no objects'),
     ],
     'yolo_pose': [('data', 'YOLO: 10 images, sound boxes')],
 }

@@ -86,10 +86,13 @@ def test_faults_of_images(tmp_path):
     for i in range(12):
         (tmp_path / f'{i:02d}.jpg').write_bytes(b'no image')
     picture(tmp_path / 'sound.png')
-    check(tmp_path)  # names alone
-    said = check(tmp_path, '--decode', faults=1)
-    assert '12 images cannot be decoded' in said
+    Image.effect_noise((64, 64), 90).save(tmp_path / 'torn.png')
+    content = (tmp_path / 'torn.png').read_bytes()
+    (tmp_path / 'torn.png').write_bytes(content[: len(content) // 2])
+    said = check(tmp_path)  # heads alone
+    assert 'left out: 12 that cannot be read as an image (00.jpg, ' in said
     assert '09.jpg and 2 more' in said
+    assert '1 images cannot be decoded' in check(tmp_path, '--decode', faults=1)
 
 
 def test_faults_of_coco(demo, tmp_path):

@@ -231,3 +231,51 @@ def test_names_of_any_bytes_are_named(tmp_path):
     assert r'Ca\udcf1on.png' in text
     assert r'two\nlines.png' in text
     text.encode()
+
+
+def test_a_link_within_the_folder_lends_its_name(tmp_path):
+    """The images of a split lie elsewhere in the same folder; labels and split follow the link."""
+    names = {f'images/{s}/{i}.png': [(0, (2, 2, 9, 9))] for s in ('train', 'val') for i in range(3)}
+    write('YOLO', World(names, ['cat']), tmp_path)
+    (tmp_path / 'images/train').rename(tmp_path / 'raw')
+    (tmp_path / 'images/train').symlink_to(tmp_path / 'raw')
+    dataset = read_dataset(tmp_path)
+    assert {s: len(images) for s, images in dataset.splits.items()} == dict(train=3, val=3)
+    assert all(len(image.objects) == 1 for image in dataset.images)
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('labelTxt/{stem}.txt', '1 2 3 4 5 6 7 8 plane 0'),
+        ('labels.csv', 'x,{image},1,2,3,4'),
+        ('export/list.jsonl', '{{"image": "C:\\\\x\\\\{image}"}}'),
+        ('{stem}.xml', '<other/>'),
+        ('data.parquet', 'PAR1\6\0\0\0{image}\1'),
+    ],
+)
+def test_annotations_of_no_known_layout_are_never_sound(name, text, tmp_path):
+    for i in range(3):
+        picture(
+            tmp_path / f'photos/a {i}.png' if 'stem' in name else tmp_path / f'photos/a{i}.png', i
+        )
+    image = 'a 1.png' if 'stem' in name else 'a1.png'
+    path = tmp_path / name.format(stem=image[:-4])
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.format(image=image))
+    with pytest.raises(UserError, match='name its images and are of no format that is known'):
+        read_dataset(tmp_path)
+    assert read_dataset(tmp_path, labels_matter=False).format == 'class folders'
+    path.write_text('Photos of our garden.')
+    if '{stem}' not in name:
+        assert len(read_dataset(tmp_path).images) == 3
+
+
+def test_text_of_another_encoding_is_refused(tmp_path):
+    write(
+        'YOLO', World({f'images/{i}.png': [(0, (2, 2, 9, 9))] for i in range(3)}, ['cat']), tmp_path
+    )
+    (tmp_path / 'data.yaml').unlink()
+    (tmp_path / 'classes.txt').write_bytes('gar\xe7on\n'.encode('latin-1'))
+    with pytest.raises(UserError, match=r'classes.txt.* is not UTF-8'):
+        read_dataset(tmp_path)

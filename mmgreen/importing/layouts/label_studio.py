@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def _add(
     images = _locate(source, said)
     size = source.size(images[0]) if len(images) == 1 else None
     if len(images) != 1:
-        missing.append(said.replace('\\', '/').rpartition('/')[2])
+        missing.append(said[0].replace('\\', '/').rpartition('/')[2])
     elif size and images[0] in found:
         source.faults.add(
             'two tasks',
@@ -100,21 +100,21 @@ def _add(
         found[images[0]] = AnnotatedImage(images[0], size, read_each(drawn, _object, size))
 
 
-def _task(task: dict, source: Source) -> tuple[str, list[dict] | None]:
-    """The image of a task, and the results of its first annotation that was not cancelled."""
+def _task(task: dict, source: Source) -> tuple[list[str], list[dict] | None]:
+    """What the image of a task may be called, and the results of its first annotation that was not cancelled."""
     if 'data' not in task:  # JSON-MIN
         regions = [v for value in task.values() if isinstance(value, list) for v in value]
         results = [_of_min(v) for v in regions if isinstance(v, dict) and 'original_width' in v]
-        return _image_name(task, task), results
+        return _image_names(task, task), results
     kept = [a for a in task['annotations'] if not a.get('was_cancelled')]
     if not kept:
         source.objects_left_out['tasks without an annotation'] += 1
-        return '', None
+        return [], None
     if len(kept) > 1:
         source.objects_left_out['annotations of tasks that have another one before'] += (
             len(kept) - 1
         )
-    return _image_name(task['data'], task), kept[0]['result']
+    return _image_names(task['data'], task), kept[0]['result']
 
 
 def _of_min(value: dict) -> dict:
@@ -128,21 +128,26 @@ def _of_min(value: dict) -> dict:
     )
 
 
-def _image_name(data: dict, task: dict) -> str:
+def _image_names(data: dict, task: dict) -> list[str]:
+    """What the address of a task's image may mean, the likeliest first."""
     values = [value for value in data.values() if isinstance(value, str)]
     for value in values:
         parts = urlsplit(value)
         # Local storage: /data/local-files/?d=folder/image.jpg
-        local = parse_qs(parts.query).get('d', [''])[0]
-        for said in (local, unquote(parts.path), unquote(value)):
-            if is_image_name(said):
-                return said
+        local = [unquote(word[2:]) for word in parts.query.split('&') if word.startswith('d=')]
+        words = [*local, *(word.replace('+', ' ') for word in local), parts.query[2:]]
+        said = [*words, unquote(parts.path), unquote(value), value]
+        if images := [word for word in dict.fromkeys(said) if is_image_name(word)]:
+            return images
     raise ValueError(f'task {task.get("id")} names no image, only {values}')
 
 
-def _locate(source: Source, said: str) -> list[str]:
-    plain = said.replace('\\', '/').lstrip('/')
-    return source.tree.locate(plain) or source.tree.locate(_UPLOADED.sub(r'\1', plain))
+def _locate(source: Source, said: list[str]) -> list[str]:
+    plain = [name.replace('\\', '/').lstrip('/') for name in said]
+    for name in (*plain, *(_UPLOADED.sub(r'\1', name) for name in plain)):
+        if images := source.tree.locate(name):
+            return images
+    return []
 
 
 def _drawn(results: list[dict], source: Source) -> Iterator[dict]:

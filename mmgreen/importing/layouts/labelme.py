@@ -51,7 +51,10 @@ def _groups(shapes: list[dict], source: Source) -> list[list[dict]]:
 
 
 def _object(shapes: list[dict], size: tuple[int, int]) -> dict:
-    thing = dict(label=shapes[0]['label'], iscrowd=int(shapes[0]['label'] == IGNORE))
+    label = shapes[0]['label']
+    # X-AnyLabeling marks what is difficult.
+    crowd = label == IGNORE or any(shape.get('difficult') for shape in shapes)
+    thing = dict(label=label, iscrowd=int(crowd))
     masks = [_mask(shape, size) for shape in shapes if shape.get('shape_type') == 'mask']
     polygons = [_polygon(shape) for shape in shapes if shape.get('shape_type') != 'mask']
     if not masks:

@@ -81,18 +81,22 @@ def json_files(tree: Tree, kind: str) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """A text file, of whatever system; what is not UTF-8 is taken for Latin-1."""
+    """A text file, with or without a mark of its encoding.
+
+    Raises:
+        ValueError: If it is neither UTF-8 nor, marked so, UTF-16: its names would be wrong.
+    """
     content = path.read_bytes()
     if content.startswith((b'\xff\xfe', b'\xfe\xff')):
         return content.decode('utf-16')
     try:
         return content.decode('utf-8-sig')
-    except UnicodeDecodeError:
-        return content.decode('latin-1')
+    except UnicodeDecodeError as error:
+        raise ValueError('it is not UTF-8: save it in that encoding') from error
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file, with or without a mark of its order of bytes."""
+    """A JSON file; see :func:`read_text`."""
     return json.loads(read_text(path))
 
 

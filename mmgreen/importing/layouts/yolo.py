@@ -8,6 +8,7 @@ box with keypoints, which are not used.
 import os
 import re
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ _NAMES = ('classes.txt', 'obj.names')
 _YAML = ('.yaml', '.yml')
 #: Shares of an image may lie outside it by so much; numbers of pixels are larger.
 _SLACK = 0.5
+#: So many label files are looked at for keypoints.
+_MOST_TRIED = 1000
 
 
 def _find(source: Source) -> list[str]:
@@ -39,10 +42,12 @@ def _labels(source: Source) -> dict[str, str]:
     there = {name for name in source.tree.others if name.lower().endswith('.txt')}
     found = {}
     for image in source.tree.images:
-        label = _label_of(image)
-        apart = label != f'{stem(image)}.txt'
-        if label in there if flat and not apart else apart and _is_file(source, label):
-            found[image] = label
+        for name in source.tree.names(image):
+            label = _label_of(name)
+            apart = label != f'{stem(name)}.txt'
+            if label in there if flat and not apart else apart and _is_file(source, label):
+                found[image] = label
+                break
     return found
 
 
@@ -102,12 +107,17 @@ def _read(source: Source, names: list[str]) -> Reading:
         )
         return Reading({'all': []})
     settings = _settings(source, file) if file.lower().endswith(_YAML) else {}
-    categories = _categories(source, file, settings)
+    try:
+        categories = _categories(source, file, settings)
+    except ValueError as error:
+        source.faults.add('names', file, f'{source.tree.path(file)} cannot be read: {error}')
+        return Reading({'all': []})
     keypoints = _keypoints(source, file, settings)
     labels = _labels(source)
     _refuse_shared(source, labels)
     # Beside labels of others, an image without a file has no object.
     filled = {folder_of(label) for label in labels.values()}
+    _refuse_unsaid_keypoints(source, labels, keypoints)
     images = []
     for image in shown(list(source.tree.images), 'Annotations'):
         label = labels.get(image)
@@ -182,6 +192,39 @@ def _objects(
     except (ValueError, OSError) as error:
         source.faults.add('damaged', label, f'{path} is not an annotation of YOLO: {error}')
         return []
+
+
+def _refuse_unsaid_keypoints(source: Source, labels: dict[str, str], keypoints: int) -> None:
+    """Boxes with keypoints look like outlines where ``data.yaml`` does not say ``kpt_shape``."""
+    if keypoints:
+        return
+    long, pose = 0, 0
+    for label in list(dict.fromkeys(labels.values()))[:_MOST_TRIED]:
+        with suppress(ValueError, OSError):
+            for line in read_text(source.tree.path(label)).splitlines():
+                numbers = np.array([float(word) for word in line.split()[1:]])
+                if len(numbers) >= 10:
+                    long += 1
+                    pose += _is_box_with_points(numbers)
+    if long and pose > long / 2:
+        source.faults.add(
+            'keypoints',
+            'labels',
+            f'{pose} of {long} lines of the labels of {source.folder} look like boxes with keypoints: '
+            'say kpt_shape: [number, 2 or 3] in data.yaml',
+        )
+
+
+def _is_box_with_points(numbers: np.ndarray) -> bool:
+    (x, y, across, down), rest = numbers[:4], numbers[4:]
+    for step in (3, 2):
+        if len(rest) % step == 0:
+            points = rest.reshape(-1, step)
+            seen = points[(points != 0).any(1)]
+            inside = (np.abs(seen[:, :2] - (x, y)) <= np.array([across, down]) / 2 + 1e-4).all()
+            if inside and (step == 2 or np.isin(points[:, 2], (0, 1, 2)).all()):
+                return True
+    return False
 
 
 def _shape(numbers: np.ndarray, keypoints: int, size: tuple[int, int]) -> dict:
