@@ -1,5 +1,6 @@
 """Sizes of images, as their files have them and as annotations say; their modes."""
 
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from mmgreen.images import count_pages, open_header, read_array
 # Turned by a quarter: width and height change places.
 _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
+# Of texts of a PNG that may say how an image is turned.
+_KEYWORDS = (b'raw profile type exif', b'xml:com.adobe.xmp')
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ def look(path: Path) -> ImageHeader | None:
     """Read the head of an image file, and no more; ``None`` if it is no image."""
     try:
         with open_header(path) as image:
-            turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+            # Of a PNG, Pillow would decode all to see whether EXIF follows its pixels.
+            turned = (image.format != 'PNG' or _says_how_to_turn(path)) and (
+                image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+            )
             width, height = image.size
             if image.format == 'TIFF':  # Pillow turns it as it opens it
                 size, stored = (width, height), (height, width) if turned else (width, height)
@@ -57,6 +63,21 @@ def look(path: Path) -> ImageHeader | None:
         with suppress(UserError):
             return _of_array(read_array(path))
     return None
+
+
+def _says_how_to_turn(path: Path) -> bool:
+    """Whether a PNG has a chunk of EXIF, or of a text that may hold some."""
+    with open(path, 'rb') as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack('>I4s', head)
+            if kind == b'eXIf':
+                return True
+            start = file.tell()
+            if kind in (b'tEXt', b'zTXt', b'iTXt') and file.read(64).lower().startswith(_KEYWORDS):
+                return True
+            file.seek(start + length + 4)
+    return False
 
 
 def _of_array(array: np.ndarray) -> ImageHeader:

@@ -275,7 +275,7 @@ def _nearest(vectors: np.ndarray) -> np.ndarray:
 
     Those are the nearest, where many are alike of the first few hundred.
     """
-    pairs = [np.zeros((2, 0), int)]
+    pairs: list[np.ndarray] = [np.zeros((2, 0), int)]
     block = max(1, _PRODUCTS // max(1, len(vectors)))
     for start in range(0, len(vectors), block):
         products = vectors[start : start + block] @ vectors.T
