@@ -16,8 +16,9 @@ from mmgreen.errors import UserError
 from mmgreen.images import is_deep
 
 from .dataset import Dataset
-from .reading import describe_not_understood, examine_folder, examine_images
+from .reading import examine_folder, examine_images
 from .source import Source
+from .unknown import describe_not_understood
 
 #: The modes of so many images are counted in a folder without annotations.
 _MOST_OPENED = 2000

@@ -1,37 +1,22 @@
 """Which layout a folder has, and what it holds: one way in for checks, configs, conversions and runs."""
 
 import os
-import re
-from collections import Counter, defaultdict
 from pathlib import Path
 
 from mmgreen.datasets.faults import listed
 from mmgreen.datasets.images import EXTENSIONS
-from mmgreen.datasets.names import alike, clean_name
 from mmgreen.datasets.tree import is_nameable, stem
 from mmgreen.errors import UserError
 
-from .dataset import IGNORE, AnnotatedImage, Dataset
-from .layouts import COCO, LAYOUTS, Layout, Reading, read_images
-from .layouts.layout import shown
-from .objects import OUTSIDE, Unread, complete, corners_of_box
+from .dataset import AnnotatedImage, Dataset
+from .labels import finish
+from .layouts import COCO, LAYOUTS, Layout, read_images
 from .source import IN_NO_LIST, NOT_ANNOTATED, Source
 from .splits import by_folders, by_lists, find_lists, keep_apart, unite
+from .unknown import describe_not_understood, find_not_understood, warn_of_masks, warn_of_unread
 
-#: Endings of files in which annotations may lie.
-_TEXTS = (
-    *('.json', '.jsonl', '.ndjson', '.geojson', '.xml', '.csv', '.tsv', '.txt', '.yaml', '.yml'),
-    *('.parquet', '.arrow', '.tfrecord', '.record', '.mat', '.pkl', '.h5', '.xlsx', '.toml'),
-)
-#: Folders of pictures that are masks of others.
-_MASKS = re.compile(r'mask|label|annotation|segmentation|^gt|ground.?truth', re.IGNORECASE)
-#: So many bytes of such a file are looked through, of so many files.
-_LOOKED_THROUGH, _MOST_FILES = 1 << 18, 1000
 #: Images alone are opened, to see whether they are some, where they are no more.
 _MOST_OPENED = 20_000
-_IMAGE_NAME = re.compile(
-    rf'[^\s"\'<>,;:|\x00-\x1f]+(?:{"|".join(map(re.escape, EXTENSIONS))})(?![\w.])', re.IGNORECASE
-)
 
 
 def read_dataset(
@@ -127,16 +112,12 @@ def _read_labelled(
     splits = reading.splits
     if unite(source, splits):
         reading.originals.clear()
-    for image in shown_images(splits):
-        _finish(source, image, reading)
-    categories = _categories(source, reading)
-    _drop_unread(source, reading)
-    _look_at_crowds(source, reading, crowds_as_objects)
-    _ignore_regions(source, categories, reading)
-    _look_at_masks(source, reading)
+    categories = finish(source, reading, crowds_as_objects)
     splits = _divide_by_names(source, splits)
     if _keep_apart(source, splits):
         reading.originals.clear()
+    used = {stem(image.name) for some in splits.values() for image in some}
+    warn_of_unread(source, set(names), used)
     dataset = _account(source, layout.name, splits, categories)
     dataset.originals = {s: files for s, files in reading.originals.items() if s in splits}
     if not any(image.objects for image in dataset.images) and not source.faults.sentences():
@@ -148,6 +129,10 @@ def _read_labelled(
 
 
 def _read_unlabelled(source: Source) -> Dataset | None:
+    if len(source.tree.images) <= _MOST_OPENED:  # of more, training names and skips them
+        for name in list(source.tree.images):
+            if source.size(name) is None:
+                del source.tree.images[name]
     if not source.tree.images:
         others = sorted({name.split('/')[0] for name in source.tree.others})
         looked_for = '; '.join(f'{layout.name}: {layout.looks}' for layout in LAYOUTS)
@@ -160,166 +145,21 @@ def _read_unlabelled(source: Source) -> Dataset | None:
             'or images alone',
         )
         return None
-    if len(source.tree.images) <= _MOST_OPENED:  # of more, training names and skips them
-        broken = [name for name in source.tree.images if source.size(name) is None]
-        for name in broken:
-            del source.tree.images[name]
     format, reading = read_images(source)
     splits = reading.splits
-    if 'all' in splits:
-        where, lists = find_lists(source)
-        if lists:
-            found = by_lists(source, lists, splits['all'], f'{where}*.txt')
-            if any(found.values()):
-                splits = found
-            else:
-                source.left_out.pop(IN_NO_LIST, None)
+    files, lists = find_lists(source)
+    if lists and 'all' in splits:
+        found = by_lists(source, lists, splits['all'], listed(files))
+        if any(found.values()):
+            splits = found
+        else:  # lists of something else
+            source.left_out.pop(IN_NO_LIST, None)
+            files = []
     _keep_apart(source, splits)
-    _warn_of_masks(source)
+    warn_of_masks(source)
     dataset = _account(source, format, splits, ())
-    dataset.not_understood = _find_not_understood(source)
+    dataset.not_understood = find_not_understood(source, set(files))
     return dataset
-
-
-def shown_images(splits: dict[str, list[AnnotatedImage]]) -> list[AnnotatedImage]:
-    """Images of all splits, with progress on the screen."""
-    images = [image for some in splits.values() for image in some]
-    return list(images) if len(images) < 1000 else list(shown(images, 'Objects'))  # type: ignore[arg-type]
-
-
-def _finish(source: Source, image: AnnotatedImage, reading: Reading) -> None:
-    """Check, clip and complete the objects of an image."""
-    if reading.complete:
-        return
-    kept = []
-    for thing in image.objects:
-        try:
-            if 'unread' in thing:
-                raise Unread(thing['unread'])
-            whole = complete(thing, image.size)
-        except Unread as error:
-            image.unread.append(str(error))
-            continue
-        if whole is None:
-            source.objects_left_out[OUTSIDE] += 1
-        else:
-            kept.append(whole)
-    image.objects = kept
-
-
-def _categories(source: Source, reading: Reading) -> tuple[str, ...]:
-    """Names of the categories; labels become names that can stand anywhere."""
-    written: dict[str, set[str]] = defaultdict(set)
-    for image in (image for some in reading.splits.values() for image in some):
-        for thing in image.objects:
-            label = str(thing['label'])
-            thing['label'] = clean_name(label)
-            if not thing['label']:
-                image.unread.append('objects without a label')
-            elif label != IGNORE:
-                written[thing['label']].add(label)
-    for name, labels in written.items():
-        if labels != {name}:
-            source.remarks.append(
-                f'{", ".join(map(repr, sorted(labels)))} {"are" if len(labels) > 1 else "is"} taken for '
-                f'{name!r}'
-            )
-    names = [clean_name(name) for name in reading.categories] or sorted(written)
-    twice = [name for name, count in Counter(names).items() if count > 1 or not name]
-    if twice:
-        source.faults.add(
-            'names twice',
-            'categories',
-            f'{source.folder} has several categories called {twice[0]!r}: give them names of their own',
-        )
-    for some in alike(names):
-        source.warnings.append(
-            f'categories {", ".join(map(repr, some))} differ in large and small letters alone: are they '
-            'meant to be one?'
-        )
-    return tuple(names)
-
-
-def _drop_unread(source: Source, reading: Reading) -> None:
-    """Images with objects that cannot be read are not used: these would be taught as background."""
-    for split, images in reading.splits.items():
-        for image in images:
-            if image.unread:
-                reason = f'with {image.unread[0]}, which would be taught as background'
-                source.leave_out(reason, image.name)
-                reading.originals.clear()
-        reading.splits[split] = [image for image in images if not image.unread]
-
-
-def _ignore_regions(source: Source, categories: tuple[str, ...], reading: Reading) -> None:
-    """What is to be ignored, whatever it shows, is a crowd of every category."""
-    if IGNORE in reading.categories:
-        return
-    number = 0
-    for image in (image for some in reading.splits.values() for image in some):
-        regions = [thing for thing in image.objects if thing['label'] == IGNORE]
-        if regions:
-            number += len(regions)
-            image.objects = [thing for thing in image.objects if thing['label'] != IGNORE]
-            image.objects += [
-                dict(thing, label=name, iscrowd=1) for thing in regions for name in categories
-            ]
-    if number:
-        source.remarks.append(f'{number} regions are labelled {IGNORE}: crowds of every category')
-
-
-def _look_at_crowds(source: Source, reading: Reading, as_objects: bool) -> None:
-    things = [thing for thing in _things(reading) if thing['label'] != IGNORE]
-    crowds = [thing for thing in things if thing['iscrowd']]
-    if not crowds:
-        return
-    of = f'objects of {source.folder} are crowds (iscrowd 1)'
-    why = 'exporters such as CVAT mark masks drawn with a brush so'
-    if as_objects:
-        for thing in crowds:
-            thing['iscrowd'] = 0
-        reading.originals.clear()
-        source.remarks.append(f'{len(crowds)} {of}, each taken as one object')
-    elif len(crowds) == len(things):
-        source.faults.add(
-            'crowds',
-            'all',
-            f'all {len(things)} {of}, which training ignores; {why}: pass --crowds-as-objects to '
-            'take each as one object',
-        )
-    elif len(crowds) > len(things) / 10:
-        source.warnings.append(
-            f'{len(crowds)} of {len(things)} {of}, which training ignores; {why}: '
-            '--crowds-as-objects takes each as one object'
-        )
-
-
-def _look_at_masks(source: Source, reading: Reading) -> None:
-    """Where most objects have outlines, a box alone is a region to be ignored."""
-    real = [thing for thing in _things(reading) if not thing['iscrowd']]
-    boxes = [thing for thing in real if 'segmentation' not in thing]
-    if 0 < len(boxes) < len(real) / 2:
-        for thing in boxes:
-            thing['iscrowd'] = 1
-        reading.originals.clear()
-        source.warnings.append(
-            f'{len(boxes)} of {len(real)} objects are boxes without an outline: they become crowds, '
-            'which training ignores, so that masks can be learnt from the others'
-        )
-    elif boxes and len(boxes) < len(real):
-        source.warnings.append(
-            f'{len(real) - len(boxes)} of {len(real)} objects have an outline: their boxes are used'
-        )
-    if len(boxes) < len(real) / 2:
-        for thing in _things(reading):
-            if 'segmentation' not in thing:
-                x, y, w, h = thing['bbox']
-                thing['segmentation'] = [corners_of_box(x, y, x + w, y + h)]
-                reading.originals.clear()
-
-
-def _things(reading: Reading) -> list[dict]:
-    return [t for some in reading.splits.values() for image in some for t in image.objects]
 
 
 def _divide_by_names(
@@ -329,9 +169,9 @@ def _divide_by_names(
     if set(splits) != {'all'}:
         return splits
     images = splits['all']
-    where, lists = find_lists(source)
+    files, lists = find_lists(source)
     if lists:
-        return by_lists(source, lists, images, f'{where}*.txt')
+        return by_lists(source, lists, images, listed(files))
     return by_folders(source, images) or splits
 
 
@@ -369,53 +209,3 @@ def _account(
     return Dataset(
         source.folder, format, splits, categories, notes, {}, found=found, left_out=left_out
     )
-
-
-def _warn_of_masks(source: Source) -> None:
-    """Pictures of masks would be trained on as images."""
-    inside, outside = [], set()
-    for name in source.tree.images:
-        folder, _, base = name.rpartition('/')
-        if any(_MASKS.search(part) for part in folder.split('/')):
-            inside.append(name)
-        else:
-            outside.add(stem(base))
-    masks = [name for name in inside if stem(name.rpartition('/')[2]) in outside]
-    if masks:
-        source.warnings.append(
-            f'{len(masks)} images are named as others and lie in folders of masks, which are not read, '
-            f'but trained on as images: {listed(masks)}'
-        )
-
-
-def describe_not_understood(dataset: Dataset) -> str:
-    """Files that may be annotations, in a sentence."""
-    return (
-        f'{len(dataset.not_understood)} files of {dataset.folder} name its images and are of no format '
-        f'that is known: {listed(dataset.not_understood)} (move them away, if they are no annotations; a pre-training, --model greenmim_swin-tiny, reads '
-        'none)'
-    )
-
-
-def _find_not_understood(source: Source) -> list[str]:
-    """Files that name images of the folder, or are named as they are, and were not read."""
-    images = {name.rpartition('/')[2] for name in source.tree.images}
-    stems = {stem(name) for name in images}
-    found = []
-    texts = [name for name in source.tree.others if name.lower().endswith(_TEXTS)]
-    lists = set()
-    where, lines = find_lists(source)
-    if lines:
-        lists = {name for name in texts if name.startswith(where) and name.endswith('.txt')}
-    for name in texts[:_MOST_FILES]:
-        if name in lists:
-            continue
-        if stem(name.rpartition('/')[2]) in stems:
-            found.append(name)
-            continue
-        with open(source.tree.path(name), 'rb') as file:
-            text = file.read(_LOOKED_THROUGH).decode('utf-8', 'replace')
-        words = {re.split(r'[/\\]', word)[-1] for word in _IMAGE_NAME.findall(text)}
-        if words & images:
-            found.append(name)
-    return found

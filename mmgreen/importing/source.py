@@ -31,6 +31,7 @@ class Source:
         left_out: Names of images that are not used, by reason.
         objects_left_out: How many objects of what.
         modes: How many images of each mode were looked at.
+        json_kinds: What kind of annotations each JSON file holds, by folder, where that was asked.
 
     Raises:
         UserError: If a folder does not exist.
@@ -45,6 +46,7 @@ class Source:
         self.left_out: dict[str, list[str]] = defaultdict(list, self.tree.left_out)
         self.objects_left_out: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
+        self.json_kinds: dict[int, dict[str, str | None]] = {}
         self._heads: dict[str, ImageHeader | None] = {}
 
     @property

@@ -17,6 +17,8 @@ _WORDS = {
     'val': ('val', 'valid', 'validation', 'valset', 'dev'),
     'test': ('test', 'testing', 'testset'),
 }
+#: Splits by what their lists are called.
+_LISTS = {'train': 'train', 'valid': 'val', 'val': 'val', 'test': 'test'}
 # What may stand beside such a word and says nothing.
 _FILLERS = ('images', 'image', 'imgs', 'img', 'set', 'split', 'data')
 #: Held-out images whose copies are looked for, at most; of more, some evenly spaced.
@@ -91,8 +93,8 @@ def _by_folders(
     return {}
 
 
-def find_lists(source: Source) -> tuple[str, dict[str, list[str]]]:
-    """VOC's ``ImageSets/Main/train.txt`` or YOLO's ``train.txt``: where they are, and their lines."""
+def find_lists(source: Source) -> tuple[list[str], dict[str, list[str]]]:
+    """VOC's ``ImageSets/Main/train.txt`` or YOLO's ``train.txt``: files, and their lines by split."""
     trees = {name: tree for tree in (source.notes, source.tree) for name in tree.others}
     tops = {name.rpartition('ImageSets/')[0] for name in trees if 'ImageSets/' in name}
     folders = [
@@ -101,18 +103,19 @@ def find_lists(source: Source) -> tuple[str, dict[str, list[str]]]:
         for kind in ('Main', 'Segmentation', 'Layout')
     ]
     for folder in (*folders, ''):
-        lists = {}
-        for split, names in (('train', ('train',)), ('val', ('val', 'valid')), ('test', ('test',))):
-            for name in names:
-                if (path := f'{folder}{name}.txt') in trees:
-                    lists[split] = read_list(trees[path].path(path))
-        both = f'{folder}trainval.txt'
-        if 'train' not in lists and both in trees:
+        there = {
+            word: path
+            for word in ('train', 'val', 'valid', 'test', 'trainval')
+            if (path := f'{folder}{word}.txt') in trees
+        }
+        lines = {word: read_list(trees[path].path(path)) for word, path in there.items()}
+        lists = {s: lines[w] for w, s in _LISTS.items() if w in lines}
+        if 'trainval' in lines and 'train' not in lists:
             held = set(lists.get('val', ()))
-            lists['train'] = [n for n in read_list(trees[both].path(both)) if n not in held]
+            lists['train'] = [line for line in lines['trainval'] if line not in held]
         if lists:
-            return folder, lists
-    return '', {}
+            return list(there.values()), lists
+    return [], {}
 
 
 def read_list(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from mmgreen.errors import UserError
 from ..dataset import AnnotatedImage
 from ..source import Source
 from ..splits import named_splits
-from .layout import Layout, Reading, folder_of, kind_of_json
+from .layout import Layout, Reading, folder_of, json_files, json_kinds
 
 #: Roboflow's annotation file, beside its images.
 ROBOFLOW = '_annotations.coco.json'
@@ -28,8 +28,8 @@ def _find(source: Source) -> list[str]:
 
     Where some in ``annotations/`` are called ``instances_*``, those.
     """
-    files = [name for name in source.tree.others if name.lower().endswith('.json')]
-    inside = [name for name in files if folder_of(name).rpartition('/')[2] == _FOLDER]
+    kinds = json_kinds(source, source.tree)
+    inside = [name for name in kinds if folder_of(name).rpartition('/')[2] == _FOLDER]
     instances = [name for name in inside if name.rpartition('/')[2].startswith('instances_')]
     if instances:
         return instances
@@ -37,13 +37,11 @@ def _find(source: Source) -> list[str]:
     inside = [
         name
         for name in inside
-        if not name.rpartition('/')[2].startswith(_BESIDE)
-        and kind_of_json(source.tree, name) in ('coco', None)
+        if not name.rpartition('/')[2].startswith(_BESIDE) and kinds[name] in ('coco', None)
     ]
-    kinds = {name: kind_of_json(source.tree, name) for name in files}
     if any(kinds[name] == 'coco' for name in inside):
         return inside
-    coco = [name for name in files if kinds[name] == 'coco']
+    coco = json_files(source, source.tree, 'coco')
     return [name for name in coco if name.rpartition('/')[2] == ROBOFLOW] or coco
 
 

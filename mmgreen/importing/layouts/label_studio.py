@@ -24,7 +24,7 @@ _BARE = ('rectangle', 'polygon', 'ellipse', 'brush')
 
 
 def _find(source: Source) -> list[str]:
-    return [*json_files(source.tree, 'label studio'), *json_files(source.tree, 'label studio, min')]
+    return json_files(source, source.tree, 'label studio', 'label studio, min')
 
 
 def _read(source: Source, names: list[str]) -> Reading:

@@ -23,7 +23,7 @@ _OUTLINES = ('polygon', 'rotation', 'quadrilateral', 'oriented_rectangle')
 
 
 def _find(source: Source) -> list[str]:
-    return json_files(source.notes, 'labelme')
+    return json_files(source, source.notes, 'labelme')
 
 
 def _read(source: Source, names: list[str]) -> Reading:

@@ -4,10 +4,10 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -17,6 +17,7 @@ from mmgreen.datasets.tree import Tree
 from ..dataset import AnnotatedImage
 from ..source import Source
 
+T = TypeVar('T')
 #: What follows the beginning of a JSON file of each kind, all of it somewhere.
 _KINDS = {
     'coco': (b'{', (b'"images"', b'"annotations"', b'"categories"')),
@@ -75,9 +76,17 @@ def kind_of_json(tree: Tree, name: str) -> str | None:
     return None
 
 
-def json_files(tree: Tree, kind: str) -> list[str]:
-    """Names of the JSON files of a kind."""
-    return [n for n in tree.others if n.lower().endswith('.json') and kind_of_json(tree, n) == kind]
+def json_kinds(source: Source, tree: Tree) -> dict[str, str | None]:
+    """The kinds of all JSON files of a folder, found once."""
+    if id(tree) not in source.json_kinds:
+        names = [name for name in tree.others if name.lower().endswith('.json')]
+        source.json_kinds[id(tree)] = {name: kind_of_json(tree, name) for name in names}
+    return source.json_kinds[id(tree)]
+
+
+def json_files(source: Source, tree: Tree, *kinds: str) -> list[str]:
+    """Names of the JSON files of some kinds."""
+    return [name for name, kind in json_kinds(source, tree).items() if kind in kinds]
 
 
 def read_text(path: Path) -> str:
@@ -100,9 +109,9 @@ def read_json(path: Path) -> Any:
     return json.loads(read_text(path))
 
 
-def shown(names: list[str], what: str) -> Iterator[str]:
-    """The names, with progress on the screen."""
-    return iter(track(names, what, console=Console(stderr=True), transient=True))
+def shown(items: list[T], what: str) -> Iterable[T]:
+    """The items, with progress on the screen."""
+    return track(items, what, console=Console(stderr=True), transient=True)
 
 
 def folder_of(name: str) -> str:

@@ -139,8 +139,8 @@ def _categories(source: Source, file: str, settings: dict[str, Any]) -> dict[int
     """Names by number, as the file says it or counted from 0."""
     names = settings.get('names')
     if names is None:
-        lines = read_text(source.tree.path(file)).splitlines()
-        return dict(enumerate(line.strip() for line in lines if line.strip()))
+        lines = read_text(source.tree.path(file)).rstrip().splitlines()
+        return dict(enumerate(line.strip() for line in lines))
     if isinstance(names, list):
         return dict(enumerate(map(str, names)))
     try:
