@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 from helpers import run_tool
 from mmengine.logging import MessageHub, MMLogger
@@ -71,6 +73,15 @@ def odd_inputs() -> Path:
 @pytest.fixture(scope='session')
 def imagenette() -> Path:
     return real_data('imagenette_mini')
+
+
+@pytest.fixture(scope='session')
+def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TIFF of half a MB that would take half a GiB of memory."""
+    path = tmp_path_factory.mktemp('trap') / 'trap.tif'
+    black = np.zeros((24000, 24000), np.uint8)
+    tifffile.imwrite(path, black, compression='zlib', rowsperstrip=512)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from helpers import ROOT
 
 from mmgreen.errors import UserError
 from mmgreen.importing import divide, read_dataset
+from mmgreen.importing.checking import check_dataset
 
 ODD = Path(os.environ.get('MMGREEN_TEST_DATA', ROOT.parent / 'shared/data')) / 'odd_inputs'
 SAME = '10 of 10 images of val are images of train, too'
@@ -141,10 +142,17 @@ def _inside(folder: str) -> Iterator[None]:
 
 def outcome(folder: Path) -> str:
     """What is read of a folder, or the sentence that refuses it."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        faults = check_dataset(folder)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             dataset = read_dataset(folder)
-            divide(dataset)
+    except UserError as error:
+        return str(error) if faults else f'check finds no fault in what is refused: {error}'
+    if faults:
+        return 'check finds a fault in what is read'
+    try:
+        divide(dataset)
     except UserError as error:
         return str(error)
     images = dataset.images

@@ -1,8 +1,10 @@
 """What holds for every layout, whatever lies in a folder and whatever things are called."""
 
+import io
 import os
 import shutil
 from collections import Counter
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +19,7 @@ from mmgreen.datasets.names import clean_name
 from mmgreen.datasets.tree import look_through
 from mmgreen.errors import UserError
 from mmgreen.importing import divide, read_dataset
+from mmgreen.importing.checking import check_dataset
 
 LETTERS = 'ab1 .()[]-_\'"&<>#$%;{}é你'
 STEMS = st.text(LETTERS, min_size=1, max_size=6).filter(
@@ -113,6 +116,11 @@ def test_what_went_in_comes_out_or_is_named(layout, world, data):
         labels = {clean[k] for things in world.images.values() for k, _ in things}
         assert labels <= set(dataset.categories)
         assert all(name.isprintable() and name == name.strip() for name in dataset.categories)
+
+        # What check calls sound is the same, image for image.
+        with redirect_stdout(io.StringIO()) as said:
+            assert check_dataset(root) == 0
+        assert all(line in said.getvalue() for line in dataset.account())
 
         if len(dataset.splits) == 1:
             divide(dataset)

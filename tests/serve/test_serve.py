@@ -96,6 +96,13 @@ def test_what_is_no_image_is_one_sentence(address, image, monkeypatch):
         assert json.load(error.value)['detail'].startswith(detail)
 
 
+def test_an_image_that_would_fill_the_memory_is_refused(address, trap):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        ask(address, trap.read_bytes(), 'trap.tif')
+    assert error.value.code == 400
+    assert json.load(error.value)['detail'].startswith('image trap.tif of ')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('width', [1200, 390])
 def test_the_page_shows_detections_and_lets_them_be_downloaded(address, image, browser, width):
