@@ -6,6 +6,7 @@
 from .dataset import AnnotatedImage, Dataset, write_coco
 from .dividing import divide
 from .reading import examine_folder, read_dataset
+from .splits import split_of
 from .to_coco import Conversion, to_coco
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     'divide',
     'examine_folder',
     'read_dataset',
+    'split_of',
     'to_coco',
     'write_coco',
 ]

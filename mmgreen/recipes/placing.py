@@ -50,6 +50,7 @@ def _place_images(dataset: Dataset, split: str, folder: Path) -> SplitFiles:
     """A folder where it holds the images of this split and no others, else a list."""
     names = [image.name for image in dataset.splits[split]]
     others = {i.name for name, part in dataset.splits.items() if name != split for i in part}
+    others |= {name for names in dataset.left_out.values() for name in names}
     common = os.path.commonpath([os.path.dirname(name) for name in names])
     if not any(name.startswith(f'{common}/') or not common for name in others):
         return SplitFiles(None, common)

@@ -7,8 +7,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmgreen.config import innermost, walk
+from mmgreen.datasets.faults import listed
 from mmgreen.errors import UserError
-from mmgreen.importing import Dataset, divide, read_dataset
+from mmgreen.importing import Dataset, divide, read_dataset, split_of
 
 from .placing import SplitFiles, place_splits
 
@@ -78,10 +79,20 @@ def _class_folders(dataset: Dataset) -> dict[str, SplitFiles]:
             f'{dataset.folder} ({dataset.format}) is not for classification: put the images of '
             'each class into a folder of its own below train/ and val/'
         )
-    return {
-        split: SplitFiles(None, images[0].name.split('/')[0])
-        for split, images in dataset.splits.items()
-    }
+    placed = {}
+    for split, images in dataset.splits.items():
+        parts = images[0].name.split('/')
+        depth = next(i for i, part in enumerate(parts) if split_of(part))
+        placed[split] = SplitFiles(None, '/'.join(parts[: depth + 1]))
+    copies = [
+        name for why, names in dataset.left_out.items() if 'images of' in why for name in names
+    ]
+    if copies:
+        raise UserError(
+            f'{dataset.folder} has images in two splits: remove {listed(copies)}, since classes are '
+            'read from the folders as they are'
+        )
+    return placed
 
 
 def _below(path: Path, folder: Path) -> str:

@@ -1,5 +1,7 @@
 """Folders of images as they are: nested, of any format, with classes or without."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mmengine.dataset import Compose
@@ -97,3 +99,19 @@ def test_a_folder_without_classes_or_images_is_refused(tmp_path):
     for kind in (LabelledDataset, UnlabelledDataset):
         with pytest.raises(UserError, match='there is no image below'):
             kind(data_root=str(tmp_path), data_prefix='train', pipeline=PIPELINE)
+
+
+def test_hidden_folders_are_no_classes_and_links_are_followed_once(tmp_path):
+    for name in ('cat', 'dog', '.ipynb_checkpoints'):
+        (tmp_path / 'a' / name).mkdir(parents=True)
+        Image.effect_noise((8, 8), 50).save(tmp_path / 'a' / name / 'x.png')
+    (tmp_path / 'a/cat/._x.png').write_bytes(b'\0\5\x16\7')
+    (tmp_path / 'a/dog/again').symlink_to(tmp_path / 'a/dog')
+    dataset = LabelledDataset(data_root=str(tmp_path / 'a'), pipeline=[])
+    assert dataset.metainfo['classes'] == ('cat', 'dog')
+    found = [dataset.get_data_info(i) for i in range(len(dataset))]
+    assert [(Path(f['img_path']).parent.name, f['gt_label']) for f in found] == [
+        ('cat', 0),
+        ('dog', 1),
+    ]
+    assert len(UnlabelledDataset(data_root=str(tmp_path), pipeline=[])) == 2

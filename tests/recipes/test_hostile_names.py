@@ -53,7 +53,8 @@ def test_configs_say_names_and_do_nothing_else(place, tmp_path, monkeypatch):
     }
     write('COCO', World(images, NAMES), Path('data', place))
     out = Path('configs', place)
-    made = make_configs(Path('data', place), out, this_machine(None))
+    models = ['mask-rcnn_swin-nano', 'greenmim_swin-nano']
+    made = make_configs(Path('data', place), out, this_machine(None), models)
     assert not list(tmp_path.rglob('RAN'))
     for path in out.glob('*.py'):
         body, comments = sentences(path)
@@ -66,6 +67,10 @@ def test_configs_say_names_and_do_nothing_else(place, tmp_path, monkeypatch):
     assert all(Path('data', place, image['file_name']).is_file() for image in train['images'])
     assert Path(cfg.val_evaluator.ann_file).is_file()
     assert cfg.work_dir == f'work_dirs/{place}_detector'
+    pretraining = Config.fromfile(made.configs[1])
+    listed = Path(pretraining.train_dataloader.dataset.ann_file).read_text().splitlines()
+    assert all(Path('data', place, name).is_file() for name in listed)
+    assert not list(tmp_path.rglob('RAN'))
     names = [category['name'] for category in train['categories']]
     assert names == list(read_dataset(Path('data', place)).categories)
     assert all(name.isprintable() for name in names)

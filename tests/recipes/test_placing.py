@@ -1,9 +1,11 @@
 """Splits are named by a folder where it holds one split alone, and by a list elsewhere."""
 
 import json
+import shutil
 
 import pytest
 from exports import export
+from worlds import picture
 
 from mmgreen.importing import divide, read_dataset
 from mmgreen.recipes.placing import place_splits
@@ -41,3 +43,15 @@ def test_traits_are_those_of_the_training_images(tmp_path):
     assert found.objects == sum(len(truth.objects[name]) for name in train)
     assert (found.long, found.short) == (64, 48)
     assert 7 < found.small <= found.middle < 24
+
+
+def test_a_folder_that_holds_what_is_left_out_is_not_named(tmp_path):
+    """A copy of a held-out image lies among those of training, which a folder would give back."""
+    for i in range(8):
+        picture(tmp_path / f'{"val" if i > 5 else "train"}/{i}.png', i)
+    shutil.copy(tmp_path / 'val/7.png', tmp_path / 'train/copy.png')
+    dataset = read_dataset(tmp_path)
+    assert dataset.left_out == {'of train that are images of val, too': ['train/copy.png']}
+    placed = place_splits(dataset, tmp_path / 'lists', labels=False)
+    assert placed['val'].images == 'val'
+    assert placed['train'].ann_file.read_text().split() == [f'train/{i}.png' for i in range(6)]
