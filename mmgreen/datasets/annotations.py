@@ -277,6 +277,15 @@ def _whole(content: dict, part: str, ann_file: str, faults: Faults) -> list[dict
                 f'annotation file {ann_file} is not in COCO format: entry {i} of {part} has the '
                 f'id {entry["id"]!r}, which is neither a whole number nor a text',
             )
+        elif part == 'images' and (
+            not isinstance(entry['file_name'], str) or '\0' in entry['file_name']
+        ):
+            faults.add(
+                'file_name',
+                entry['id'],
+                f'image {entry["id"]} of {ann_file} has the file_name {entry["file_name"]!r}, which must '
+                'be a text',
+            )
         elif entry['id'] in seen:
             faults.add(
                 f'{part} twice',

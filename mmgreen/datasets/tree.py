@@ -116,12 +116,10 @@ class Tree:
         name = os.path.normpath(os.path.join(folder, written))
         if name in self.images:
             return name
-        if '\0' in name:
-            return None
         path = os.path.join(self._root, name)
         try:
             found = os.stat(path)
-        except OSError:
+        except (OSError, ValueError):  # no such file, or no text that can name one
             return None
         if not stat.S_ISREG(found.st_mode) or not is_image_name(name):
             return None

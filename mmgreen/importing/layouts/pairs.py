@@ -16,7 +16,7 @@ from .layout import beside, shown
 
 #: What a damaged annotation file may raise.
 DAMAGED = (
-    *(ValueError, KeyError, TypeError, AttributeError, IndexError, OSError),
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, OverflowError),
     *(ElementTree.ParseError, binascii.Error, RecursionError),
 )
 # Where the image of an annotation file may be, beside its own folder.

@@ -189,7 +189,7 @@ def _objects(
     try:
         lines = [line for line in read_text(path).splitlines() if line.strip()]
         return read_each(lines, read, size)
-    except (ValueError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         source.faults.add('damaged', label, f'{path} is not an annotation of YOLO: {error}')
         return []
 
