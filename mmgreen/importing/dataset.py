@@ -10,6 +10,8 @@ from mmgreen.files import write_whole
 
 #: The label of what is to be ignored, whatever its category (LabelMe's examples write it so).
 IGNORE = '__ignore__'
+#: What a COCO file says of itself that is a copy of annotations of another layout.
+WRITTEN_BY = 'a copy that mmgreen wrote'
 
 
 @dataclass
@@ -124,6 +126,7 @@ def write_coco(
             rest |= dict(id=len(annotations) + 1, image_id=number)
             annotations.append(dict(rest, category_id=numbers[thing['label']]))
     content = dict(
+        info=dict(description=WRITTEN_BY),
         images=entries,
         annotations=annotations,
         categories=[dict(id=number, name=name) for name, number in numbers.items()],

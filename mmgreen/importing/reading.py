@@ -13,7 +13,14 @@ from .labels import finish
 from .layouts import COCO, LAYOUTS, Layout, read_images
 from .source import IN_NO_LIST, NOT_ANNOTATED, Source
 from .splits import by_folders, by_lists, find_lists, keep_apart, unite
-from .unknown import describe_not_understood, find_not_understood, warn_of_masks, warn_of_unread
+from .unknown import (
+    describe_not_understood,
+    find_not_understood,
+    warn_of_detections,
+    warn_of_masks,
+    warn_of_unread,
+    without_copies,
+)
 
 #: Images alone are opened, to see whether they are some, where they are no more.
 _MOST_OPENED = 20_000
@@ -74,6 +81,8 @@ def examine_folder(
         names = [os.path.relpath(path, folder) for path in coco_files]
         return _read_labelled(source, COCO, names, crowds_as_objects), source
     claimed = {layout: layout.find(source) for layout in LAYOUTS}
+    if any(names for layout, names in claimed.items() if layout is not COCO):
+        claimed[COCO] = without_copies(source, claimed[COCO])
     there = [layout for layout, names in claimed.items() if names]
     if len(there) > 1:
         formats = ' and '.join(layout.name for layout in there)
@@ -157,6 +166,7 @@ def _read_unlabelled(source: Source) -> Dataset | None:
             files = []
     _keep_apart(source, splits)
     warn_of_masks(source)
+    warn_of_detections(source)
     dataset = _account(source, format, splits, ())
     dataset.not_understood = find_not_understood(source, set(files))
     return dataset

@@ -7,6 +7,7 @@ from mmgreen.datasets.images import EXTENSIONS
 from mmgreen.datasets.tree import stem
 
 from .dataset import Dataset
+from .layouts.layout import COCO_COPY, COCO_DETECTIONS, json_kinds
 from .source import Source
 
 #: Endings of files in which annotations may lie.
@@ -47,6 +48,28 @@ def warn_of_unread(source: Source, read: set[str], used: set[str]) -> None:
         )
 
 
+def without_copies(source: Source, names: list[str]) -> list[str]:
+    """COCO files without those that are copies of annotations of another layout, which is there."""
+    kinds = json_kinds(source, source.tree)
+    copies = [name for name in names if kinds.get(name) == COCO_COPY]
+    if copies:
+        source.remarks.append(f'copies that mmgreen wrote are not read: {listed(copies)}')
+    return [name for name in names if name not in copies]
+
+
+def warn_of_detections(source: Source) -> None:
+    """Files of detections are no annotations."""
+    found = _of_kinds(source, COCO_DETECTIONS)
+    if found:
+        source.warnings.append(
+            f'{listed(found)}: detections, with scores, are not taken for annotations'
+        )
+
+
+def _of_kinds(source: Source, *kinds: str) -> list[str]:
+    return [name for name, kind in json_kinds(source, source.tree).items() if kind in kinds]
+
+
 def warn_of_masks(source: Source) -> None:
     """Pictures of masks would be trained on as images."""
     inside, outside = [], set()
@@ -85,8 +108,9 @@ def find_not_understood(source: Source, known: set[str]) -> list[str]:
     stems = {stem(name) for name in images}
     found = []
     texts = [name for name in source.tree.others if name.lower().endswith(_TEXTS)]
+    ours = set(_of_kinds(source, COCO_DETECTIONS, COCO_COPY))
     for name in texts[:_MOST_FILES]:
-        if name in known:
+        if name in known or name in ours:
             continue
         if stem(name.rpartition('/')[2]) in stems:
             found.append(name)

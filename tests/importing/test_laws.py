@@ -1,6 +1,7 @@
 """What holds for every layout, whatever lies in a folder and whatever things are called."""
 
 import io
+import json
 import os
 import shutil
 from collections import Counter
@@ -18,8 +19,9 @@ from mmgreen.datasets.images import is_image_name
 from mmgreen.datasets.names import clean_name
 from mmgreen.datasets.tree import look_through
 from mmgreen.errors import UserError
-from mmgreen.importing import divide, read_dataset
+from mmgreen.importing import divide, read_dataset, to_coco
 from mmgreen.importing.checking import check_dataset
+from mmgreen.recipes import make_configs, this_machine
 
 LETTERS = 'ab1 .()[]-_\'"&<>#$%;{}é你'
 STEMS = st.text(LETTERS, min_size=1, max_size=6).filter(
@@ -287,3 +289,42 @@ def test_text_of_another_encoding_is_refused(tmp_path):
     (tmp_path / 'classes.txt').write_bytes('gar\xe7on\n'.encode('latin-1'))
     with pytest.raises(UserError, match=r'classes.txt.* is not UTF-8'):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize('layout', [layout for layout in LAYOUTS if layout != 'COCO'])
+def test_what_was_written_into_the_folder_changes_nothing(layout, tmp_path):
+    """Configs, copies of annotations, detections: a second reading is the first."""
+    images = {f'images/{i}.png': [(0, (2, 2, 9, 9))] for i in range(4)}
+    write(layout, World(images, ['cat']), tmp_path)
+    first = read_dataset(tmp_path)
+    make_configs(tmp_path, tmp_path / 'configs', this_machine(None))
+    to_coco(tmp_path, tmp_path / 'all.json')
+    found = dict(images=[], annotations=[dict(id=1, image_id=1, score=0.5)], categories=[])
+    (tmp_path / 'found').mkdir()
+    (tmp_path / 'found/detections.json').write_text(json.dumps(found))
+    second = read_dataset(tmp_path)
+    assert (second.format, second.splits) == (first.format, first.splits)
+
+
+def test_detections_are_no_annotations(tmp_path):
+    for i in range(3):
+        picture(tmp_path / f'{i}.png', i)
+    images = [dict(id=1, file_name='0.png', width=SIZE[0], height=SIZE[1])]
+    thing = dict(id=1, image_id=1, category_id=1, bbox=[1, 1, 5, 5], area=25, score=0.5)
+    content = dict(images=images, annotations=[thing], categories=[dict(id=1, name='a')])
+    (tmp_path / 'found').mkdir()
+    (tmp_path / 'found/detections.json').write_text(json.dumps(content))
+    dataset = read_dataset(tmp_path)
+    assert dataset.format == 'images'
+    assert any('with scores, are not taken for annotations' in note for note in dataset.notes)
+
+
+def test_copies_alone_are_read(tmp_path):
+    write('LabelMe', World({f'{i}.png': [(0, (2, 2, 9, 9))] for i in range(20)}, ['cat']), tmp_path)
+    to_coco(tmp_path, tmp_path / 'train.json', val=tmp_path / 'val.json', val_share=0.5)
+    for path in tmp_path.glob('[0-9]*.json'):
+        path.unlink()
+    dataset = read_dataset(tmp_path)
+    assert dataset.format == 'COCO'
+    assert set(dataset.splits) == {'train', 'val'}
+    assert dataset.counts('train').total() + dataset.counts('val').total() == 20

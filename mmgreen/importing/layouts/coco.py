@@ -12,7 +12,7 @@ from mmgreen.errors import UserError
 from ..dataset import AnnotatedImage
 from ..source import Source
 from ..splits import named_splits
-from .layout import Layout, Reading, folder_of, json_files, json_kinds
+from .layout import COCO_COPY, COCO_FILE, Layout, Reading, folder_of, json_kinds
 
 #: Roboflow's annotation file, beside its images.
 ROBOFLOW = '_annotations.coco.json'
@@ -29,6 +29,10 @@ def _find(source: Source) -> list[str]:
     Where some in ``annotations/`` are called ``instances_*``, those.
     """
     kinds = json_kinds(source, source.tree)
+    coco = [name for name, kind in kinds.items() if kind == COCO_FILE]
+    if not coco:  # copies, where there is nothing that they could be of
+        coco = [name for name, kind in kinds.items() if kind == COCO_COPY]
+        kinds = {name: COCO_FILE if name in coco else kind for name, kind in kinds.items()}
     inside = [name for name in kinds if folder_of(name).rpartition('/')[2] == _FOLDER]
     instances = [name for name in inside if name.rpartition('/')[2].startswith('instances_')]
     if instances:
@@ -37,11 +41,10 @@ def _find(source: Source) -> list[str]:
     inside = [
         name
         for name in inside
-        if not name.rpartition('/')[2].startswith(_BESIDE) and kinds[name] in ('coco', None)
+        if not name.rpartition('/')[2].startswith(_BESIDE) and kinds[name] in (COCO_FILE, None)
     ]
-    if any(kinds[name] == 'coco' for name in inside):
+    if any(kinds[name] == COCO_FILE for name in inside):
         return inside
-    coco = json_files(source, source.tree, 'coco')
     return [name for name in coco if name.rpartition('/')[2] == ROBOFLOW] or coco
 
 

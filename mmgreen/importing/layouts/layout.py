@@ -14,13 +14,17 @@ from rich.progress import track
 
 from mmgreen.datasets.tree import Tree
 
-from ..dataset import AnnotatedImage
+from ..dataset import WRITTEN_BY, AnnotatedImage
 from ..source import Source
 
 T = TypeVar('T')
+#: Kinds of JSON files: COCO's annotations, those that this project wrote of another layout, and
+#: detections, which have scores and are no annotations.
+COCO_FILE, COCO_COPY, COCO_DETECTIONS = 'coco', 'coco, a copy', 'coco, detections'
+_COPY, _SCORE = WRITTEN_BY.encode(), re.compile(rb'"score"\s*:\s*[\d.]')
 #: What follows the beginning of a JSON file of each kind, all of it somewhere.
 _KINDS = {
-    'coco': (b'{', (b'"images"', b'"annotations"', b'"categories"')),
+    COCO_FILE: (b'{', (b'"images"', b'"annotations"', b'"categories"')),
     'labelme': (b'{', (b'"shapes"',)),
     'label studio': (b'[', (b'"data"', b'"annotations"')),
     'label studio, min': (b'[', (b'"original_width"',)),
@@ -70,10 +74,17 @@ def kind_of_json(tree: Tree, name: str) -> str | None:
         return None
     with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         begin = content[:64].removeprefix(b'\xef\xbb\xbf').lstrip()[:1]
-        for kind, (first, words) in _KINDS.items():
-            if begin == first and all(content.find(word) >= 0 for word in words):
-                return kind
-    return None
+        kind = next(
+            (
+                kind
+                for kind, (first, words) in _KINDS.items()
+                if begin == first and all(content.find(word) >= 0 for word in words)
+            ),
+            None,
+        )
+        if kind == COCO_FILE and content.find(_COPY) >= 0:
+            return COCO_COPY
+        return COCO_DETECTIONS if kind == COCO_FILE and _SCORE.search(content) else kind
 
 
 def json_kinds(source: Source, tree: Tree) -> dict[str, str | None]:
