@@ -241,6 +241,9 @@ class _Walk:
                 continue
             if stat.S_ISDIR(found.st_mode):
                 (linked if entry.is_symlink() else now).append(name)
+            elif not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+                if is_image_name(entry.name):
+                    self.left_out['that are no files'].append(name)
             elif entry.is_symlink():
                 files.append((name, found))
             else:

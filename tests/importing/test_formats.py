@@ -22,9 +22,10 @@ def covered(outline):
     return coco_mask.decode(rle).astype(bool)
 
 
+@pytest.mark.parametrize('below', ['', 'job_1/export'])
 @pytest.mark.parametrize('format', SPLIT + UNSPLIT)
-def test_reads_images_objects_categories_and_splits(format, tmp_path):
-    truth = export(format, tmp_path)
+def test_reads_images_objects_categories_and_splits(format, below, tmp_path):
+    truth = export(format, tmp_path / below)
     dataset = read_dataset(tmp_path)
     assert dataset.categories == NAMES
     assert dataset.has_masks == (format not in BOXES)

@@ -68,6 +68,8 @@ def junk(root, world, draw):
     if draw(st.booleans()):
         os.symlink('nowhere.png', root / 'gone.png')
     if draw(st.booleans()):
+        os.mkfifo(root / 'pipe.png')
+    if draw(st.booleans()):
         picture(root / 'phone.png', 998)
         (root / 'phone.png').rename(root / 'phone.heic')
 
