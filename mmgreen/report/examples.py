@@ -70,7 +70,11 @@ def draw_example(
         sample.pred_instances = instances
     visualizer = DetLocalVisualizer(name='report')
     names = (*(truth.cats[cat_id]['name'] for cat_id in cat_ids), 'crowd (ignored)')
-    visualizer.dataset_meta = dict(classes=drawable(names), palette='random')
+    drawn = drawable(names)
+    visualizer.dataset_meta = dict(classes=drawn, palette='random')
+    there = sorted(set(instances.labels.tolist()))
+    if numbered := [f'{drawn[i]} {names[i]}' for i in there if drawn[i] != names[i]]:
+        caption += f' ({", ".join(numbered)})'  # no font has the letters
     with warnings.catch_warnings():  # of what reaches over the border by less than a pixel
         warnings.filterwarnings('ignore', message='Warning: The .* is out of bounds')
         visualizer.add_datasample(
