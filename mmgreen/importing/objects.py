@@ -55,7 +55,7 @@ def complete(thing: dict[str, Any], size: tuple[int, int]) -> dict[str, Any] | N
         left, top = corners.min(0).tolist()
         right, bottom = corners.max(0).tolist()
         box = [left, top, right - left, bottom - top]
-        area = float(coco_mask.area(coco_mask.merge(coco_mask.frPyObjects(mask, height, width))))
+        area = mask_area(mask, size)
         thing = dict(thing, segmentation=mask)
     elif mask is not None:
         box, area = coco_mask.toBbox(mask).tolist(), float(coco_mask.area(mask))
@@ -92,6 +92,13 @@ def turned(points: np.ndarray, about: np.ndarray, degrees: float) -> np.ndarray:
     """Points in pixels, turned clockwise as the image is seen."""
     sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     return (points - about) @ np.array([[cosine, sine], [-sine, cosine]]) + about
+
+
+def mask_area(mask: list | dict[str, Any], size: tuple[int, int]) -> float:
+    """Pixels of polygons or of run lengths, of an image of a width and height."""
+    if isinstance(mask, list) or isinstance(mask['counts'], list):
+        mask = coco_mask.frPyObjects(mask, size[1], size[0])
+    return float(coco_mask.area(coco_mask.merge(mask) if isinstance(mask, list) else mask))
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:

@@ -228,3 +228,20 @@ def test_clipping_is_the_intersection_with_the_image(points):
     if len(clipped):
         assert clipped.min() >= 0
         assert (clipped <= SIZE).all()
+
+
+def test_objects_whose_area_is_said_to_be_0_are_objects(tmp_path):
+    """Some exporters write 0 for all, and training would leave all of them out."""
+    write('COCO', World({f'{i}.png': [(0, (2, 2, 9, 9))] * 2 for i in range(3)}, ['x']), tmp_path)
+    path = tmp_path / 'annotations/instances_default.json'
+    content = json.loads(path.read_text())
+    for i, thing in enumerate(content['annotations']):
+        thing['area'] = 0
+        if i % 2:
+            thing.pop('segmentation')
+            thing['bbox'] = [2, 2, 9, 8]
+    path.write_text(json.dumps(content))
+    dataset = read_dataset(tmp_path)
+    areas = {thing['area'] for image in dataset.images for thing in image.objects}
+    assert areas == {81, 72}
+    assert any('6 objects have no area, which is computed' in note for note in dataset.notes)

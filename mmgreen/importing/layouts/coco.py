@@ -10,6 +10,7 @@ from mmgreen.datasets.faults import listed
 from mmgreen.errors import UserError
 
 from ..dataset import AnnotatedImage
+from ..objects import mask_area
 from ..source import Source
 from ..splits import named_splits
 from .layout import COCO_COPY, COCO_FILE, Layout, Reading, folder_of, json_kinds
@@ -102,6 +103,7 @@ class _File:
             return
         self.folder = _image_folder(source, name, found.images)
         self.names = found.categories
+        without_area = _compute_areas(source, name, content, found) if not faults else 0
         _remark(source, path, self.folder, found)
         for i, fault in enumerate(faults):
             source.faults.add(f'{name} {i}', name, fault)
@@ -120,6 +122,7 @@ class _File:
             file == os.path.normpath(os.path.join(self.folder, said))
             for said, file in zip(found.images, files, strict=True)
         )
+        self.as_named = self.as_named and not without_area
         short = set(found.short)
         things = defaultdict(list)
         for thing in content['annotations']:
@@ -204,6 +207,25 @@ def _image_folder(source: Source, name: str, images: tuple[str, ...]) -> str:
         return best
     likely = [f'{root}/images'.lstrip('/'), root]
     return next((folder for folder in likely if folder in folders), root)
+
+
+def _compute_areas(source: Source, name: str, content: dict, found: Annotations) -> int:
+    """Give an area to objects that have a box and none: training would leave them out."""
+    empty, computed = set(found.empty), []
+    sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
+    for thing in content['annotations']:
+        if thing['id'] in empty and thing['area'] <= 0 and min(thing['bbox'][2:]) >= 1:
+            x, y, width, height = thing['bbox']
+            thing['area'] = width * height
+            if thing.get('segmentation') and thing['id'] not in found.short:
+                thing['area'] = mask_area(thing['segmentation'], sizes[thing['image_id']])
+            computed.append(thing['id'])
+    found.empty = [number for number in found.empty if number not in set(computed)]
+    if computed:
+        source.remarks.append(
+            f'{name}: {len(computed)} objects have no area, which is computed (ids {listed(computed)})'
+        )
+    return len(computed)
 
 
 def _remark(source: Source, path: Path, folder: str, found: Annotations) -> None:
