@@ -80,48 +80,62 @@ def divide(
             'and another to validate by'
         )
     dataset.originals.pop(source, None)
-    if by not in (None, 'folder', 'time'):
-        parts, how = _by_file(images, Path(by)), f'as {by} lists them'
-    elif by == 'time':
-        parts, how = _in_order(dataset, images, shares), 'by time, the last ones held out'
-    elif not dataset.labelled and not by:  # a few to look at; nothing to test or to stratify by
-        order = np.random.default_rng(seed).permutation(len(images))
-        held = set(order[: max(1, min(_SHOWN, round(val_share * len(images))))].tolist())
-        parts = {
-            'train': [image for i, image in enumerate(images) if i not in held],
-            'val': [image for i, image in enumerate(images) if i in held],
-        }
-        dataset.splits = {**parts, **dataset.splits}
-        dataset.notes.append(f'{len(held)} images are held out, to look at (seed {seed})')
-        _keep_apart(dataset)
-        return
-    else:
-        groups = _of_folders(images) if by == 'folder' else _near_duplicates(dataset, images)
-        if by == 'folder' and len(groups) < 2:
-            raise UserError(
-                f'{dataset.folder} has all images in one folder: leave out --split folder'
-            )
-        largest = max(map(len, groups))
-        if by != 'folder' and len(images) - largest < len(images) * sum(shares.values()) / 2:
-            # As of a camera that stands still: no part can be unlike the others.
-            parts, how = _in_order(dataset, images, shares), 'by time, the last ones held out'
-            dataset.notes.append(
-                f'WARNING: {largest} of {len(images)} images are nearly the same, as of a camera that '
-                'stands still: figures on those that are held out say little of other places '
-                '(--split folder, or --split FILE with a list, divides otherwise)'
-            )
-        else:
-            parts = _stratify(images, groups, {'train': 1 - sum(shares.values()), **shares}, seed)
-            together = sum(len(group) for group in groups if len(group) > 1)
-            how = f'seed {seed}' if by is None else f'by folders, seed {seed}'
-            if together and by is None:
-                how += f'; {together} near-duplicates were kept together'
+    if dataset.labelled or by:
+        parts, how = _parts(dataset, images, shares, seed, by)
+        what = 'no validation images were named, so the images were divided'
+    else:  # a few to look at; there is nothing to test or to stratify by
+        parts, how, what = _a_few(images, val_share, seed), f'seed {seed}', 'held out, to look at'
     dataset.splits = {**parts, **dataset.splits}
     _keep_apart(dataset)
     counts = ', '.join(f'{len(dataset.splits[name])} {name}' for name in parts)
-    dataset.notes.append(
-        f'no validation images were named, so the images were divided: {counts} ({how})'
-    )
+    dataset.notes.append(f'{what}: {counts} ({how})')
+
+
+def _a_few(
+    images: list[AnnotatedImage], share: float, seed: int
+) -> dict[str, list[AnnotatedImage]]:
+    order = np.random.default_rng(seed).permutation(len(images))
+    held = set(order[: max(1, min(_SHOWN, round(share * len(images))))].tolist())
+    return {
+        'train': [image for i, image in enumerate(images) if i not in held],
+        'val': [image for i, image in enumerate(images) if i in held],
+    }
+
+
+def _parts(
+    dataset: Dataset,
+    images: list[AnnotatedImage],
+    shares: dict[str, float],
+    seed: int,
+    by: str | None,
+) -> tuple[dict[str, list[AnnotatedImage]], str]:
+    """Images by part, and in words how they were divided."""
+    in_order = 'by time, the last ones held out'
+    if by == 'time':
+        return _in_order(dataset, images, shares), in_order
+    if by not in (None, 'folder'):
+        return _by_file(images, Path(by)), f'as {by} lists them'
+    whole = {'train': 1 - sum(shares.values()), **shares}
+    if by == 'folder':
+        groups = _of_folders(images)
+        if len(groups) < 2:
+            raise UserError(
+                f'{dataset.folder} has all images in one folder: leave out --split folder'
+            )
+        return _stratify(images, groups, whole, seed), f'by folders, seed {seed}'
+    groups = _near_duplicates(dataset, images)
+    largest = max(map(len, groups))
+    if len(images) - largest < len(images) * sum(shares.values()) / 2:
+        # As of a camera that stands still: no part can be unlike the others.
+        dataset.notes.append(
+            f'WARNING: {largest} of {len(images)} images are nearly the same, as of a camera that '
+            'stands still: figures on those that are held out say little of other places '
+            '(--split folder, or --split FILE with a list, divides otherwise)'
+        )
+        return _in_order(dataset, images, shares), in_order
+    together = sum(len(group) for group in groups if len(group) > 1)
+    more = f'; {together} near-duplicates were kept together' if together else ''
+    return _stratify(images, groups, whole, seed), f'seed {seed}{more}'
 
 
 def _keep_apart(dataset: Dataset) -> None:
