@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Classify by the features of a frozen backbone: by nearest neighbours, and by a linear layer."""
+"""Classify by the features of a frozen backbone: by nearest neighbours, or by a linear layer too."""
 
 from mmgreen.cli.knn import main
 
