@@ -177,6 +177,13 @@ def test_images_that_are_missing_are_listed(own):
     assert message.endswith('and 2 more')
 
 
+def test_validation_by_training_images_is_warned_of(demo, logged):
+    place = dict(ann_file='annotations/train.json', data_prefix=dict(img='train'))
+    options = {f'val_dataloader.dataset.{key}': value for key, value in place.items()}
+    prepared(DETECT, data_root=f'{demo}/', **options)
+    assert '24 of 24 images of val are those of training' in logged.text
+
+
 def test_boxes_that_are_dropped_are_counted_in_a_warning(own, logged):
     def spoil(content):
         content['annotations'][0]['bbox'][2] = 0

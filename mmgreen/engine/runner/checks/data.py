@@ -35,6 +35,7 @@ def check_datasets(cfg: Config, splits: list[str]) -> tuple[int | None, dict[str
     """
     classes: dict[str, tuple[str, ...]] = {}
     ann_files: dict[str, str] = {}
+    images: dict[str, set[str]] = {}
     for split in splits:
         where, dataset = innermost(
             cfg[f'{split}_dataloader'].dataset, f'{split}_dataloader.dataset'
@@ -69,7 +70,11 @@ def check_datasets(cfg: Config, splits: list[str]) -> tuple[int | None, dict[str
             tiled = split == 'test' and (cfg.get('test_cfg') or {}).get('type') == TILED
             classes[split] = _check_annotations(dataset, ann_file, folder, tiled)
             ann_files[split] = ann_file
+            names = read_annotations(ann_file).images
+            there = osp.realpath(folder)
+            images[split] = {osp.normpath(osp.join(there, name)) for name in names}
 
+    _warn_of_shared(images)
     if not classes:
         return None, ann_files
     (first, names), *others = classes.items()
@@ -80,6 +85,19 @@ def check_datasets(cfg: Config, splits: list[str]) -> tuple[int | None, dict[str
                 f'{_difference(names, other)}'
             )
     return len(names), ann_files
+
+
+def _warn_of_shared(images: dict[str, set[str]]) -> None:
+    """Say that a detector would be judged by images that it learns from."""
+    for split in ('val', 'test'):
+        shared = images.get('train', set()) & images.get(split, set())
+        if shared:
+            print_log(
+                f'{len(shared)} of {len(images[split])} images of {split} are those of training: its '
+                'figures say how well they are known by heart',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def order_of_classes(cfg: Config, known: tuple[str, ...], source: str) -> tuple[str, ...] | None:
