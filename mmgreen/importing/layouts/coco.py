@@ -13,7 +13,7 @@ from ..dataset import AnnotatedImage
 from ..objects import mask_area
 from ..source import Source
 from ..splits import named_splits
-from .layout import COCO_COPY, COCO_FILE, Layout, Reading, folder_of, json_kinds
+from .layout import COCO_COPY, COCO_FILE, Layout, Reading, folder_of, json_files, json_kinds
 
 #: Roboflow's annotation file, beside its images.
 ROBOFLOW = '_annotations.coco.json'
@@ -50,6 +50,13 @@ def _find(source: Source) -> list[str]:
 
 
 def _read(source: Source, names: list[str]) -> Reading:
+    others = [
+        name
+        for name in json_files(source, source.tree, COCO_FILE)
+        if name not in names and not name.rpartition('/')[2].startswith(_BESIDE)
+    ]
+    if others:
+        source.remarks.append(f'not read, beside {names[0]}: {listed(others)}')
     by_split = named_splits({name: _word(name) for name in names})
     if len(by_split) > 1 and 'all' in by_split:
         others = by_split.pop('all')
