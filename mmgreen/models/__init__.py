@@ -2,7 +2,7 @@
 
 from .backbones import GreenBackbone, GreenPCPVT, GreenSwinTransformer, GreenTwins
 from .data_preprocessors import DetDataPreprocessor, SelfSupDataPreprocessor
-from .heads import GreenMIMHead
+from .heads import GreenMIMHead, HOGHead, PyramidHead, TargetHead
 from .necks import GreenMIMDecoder
 from .selfsup import GreenMIM
 
@@ -15,5 +15,8 @@ __all__ = [
     'GreenPCPVT',
     'GreenSwinTransformer',
     'GreenTwins',
+    'HOGHead',
+    'PyramidHead',
     'SelfSupDataPreprocessor',
+    'TargetHead',
 ]

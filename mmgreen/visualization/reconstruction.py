@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 
+from mmgreen.errors import UserError
 from mmgreen.images import to_picture
 
 _GREY, _WHITE, _GAP = 128, 255, 4
@@ -28,7 +29,14 @@ def draw_reconstructions(
 
     Returns:
         RGB, uint8, (3 rows, columns, 3).
+
+    Raises:
+        UserError: If what the model predicts is no picture.
     """
+    if not model.head.draws:
+        raise UserError(
+            f'what {type(model.head).__name__} predicts is no picture: there is nothing to draw'
+        )
     resized = np.stack([cv2.resize(image, (size, size)) for image in images])
     training = model.training
     model.eval()

@@ -45,6 +45,10 @@ class ReconstructionHook(Hook):
         from mmgreen.datasets.held_out import held_out_images, load_held_out
 
         self._loaded = []
+        head = unwrapped(runner.model).head
+        if not head.draws:
+            runner.logger.info(f'Not drawn: what {type(head).__name__} predicts is no picture')
+            return
         for path in held_out_images(runner, self.images, self.num_images):
             try:
                 self._loaded.append(load_held_out(runner, path))

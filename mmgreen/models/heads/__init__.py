@@ -1,3 +1,6 @@
 from .greenmim_head import GreenMIMHead
+from .hog_head import HOGHead
+from .pyramid_head import PyramidHead
+from .target_head import TargetHead
 
-__all__ = ['GreenMIMHead']
+__all__ = ['GreenMIMHead', 'HOGHead', 'PyramidHead', 'TargetHead']

@@ -1,4 +1,4 @@
-"""Loss of GreenMIM, and the way back from predictions to pixels."""
+"""Pixels as the target, GreenMIM's own, and the way back from predictions to pixels."""
 
 from math import isqrt
 
@@ -8,9 +8,11 @@ from torch import Tensor
 
 from mmgreen.registry import MODELS
 
+from .target_head import TargetHead, cut_units
+
 
 @MODELS.register_module()
-class GreenMIMHead(MAEPretrainHead):
+class GreenMIMHead(TargetHead, MAEPretrainHead):
     """MAE's head for images of any height and width.
 
     The loss is the mean squared error on masked units; with ``norm_pix`` the
@@ -19,6 +21,12 @@ class GreenMIMHead(MAEPretrainHead):
 
     All arguments are those of :class:`mmpretrain.models.MAEPretrainHead`.
     """
+
+    draws = True
+
+    @property
+    def values(self) -> int:
+        return int(self.patch_size**2 * self.in_channels)
 
     def patchify(self, imgs: Tensor) -> Tensor:
         """(B, C, H, W) to (B, units, patch_size**2 * C), ordered row, column, channel."""
@@ -49,14 +57,11 @@ class GreenMIMHead(MAEPretrainHead):
             imgs: (B, C, H, W).
             units: int32, (1 or B, U), row-major.
         """
-        p = self.patch_size
-        batch, channels, height, width = imgs.shape
-        x = imgs.view(batch, channels, height // p, p, width // p, p)
-        rows, cols = units // (width // p), units % (width // p)
-        sample = torch.arange(batch, device=imgs.device)[:, None]
-        x = x[sample, :, rows, :, cols]  # [B, U, C, p, p]
-        target = self.construct_target(x.flatten(0, 1)).view(pred.shape)
-        return self.loss_module(pred, target, pred.new_ones(pred.shape[:2]))
+        return self.loss_module(pred, self.target(imgs, units), pred.new_ones(pred.shape[:2]))
+
+    def target(self, images: Tensor, units: Tensor) -> Tensor:
+        x = cut_units(images, self.patch_size, units)  # [B, U, C, p, p]
+        return self.construct_target(x.flatten(0, 1)).view(*x.shape[:2], -1)
 
     def unpatchify(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """(B, h*w, side**2 * C) to (B, C, H, W) for ``grid`` = (h, w), of units or tokens."""

@@ -1,4 +1,4 @@
-"""Decoder of GreenMIM: from visible latents to pixels of every token of the last stage."""
+"""Decoder of GreenMIM: from visible latents to what every token of the last stage should show."""
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -28,7 +28,7 @@ class GreenMIMDecoder(BaseModule):
 
     Each visible latent goes to its own place, a learned mask token to every
     other; fixed positions are added, a few transformer blocks follow, and a
-    linear layer predicts the pixels of each.
+    linear layer predicts the values of each, which are its pixels unless a head says otherwise.
 
     Args:
         embed_dim: Channels of the latents, 1024 for Swin-B.
@@ -39,6 +39,7 @@ class GreenMIMDecoder(BaseModule):
         mlp_ratio: Hidden over input channels of each block's MLP.
         patch_size: Pixels along a side of a token, the stride of the backbone.
         in_chans: Channels of the image.
+        values: What is predicted of a token, so many numbers; by default its pixels.
         norm_cfg: Normalisation layers.
         init_cfg: Initialisation.
 
@@ -55,6 +56,7 @@ class GreenMIMDecoder(BaseModule):
         mlp_ratio: float = 4.0,
         patch_size: int = 32,
         in_chans: int = 3,
+        values: int | None = None,
         norm_cfg: dict = dict(type='LN', eps=1e-6),
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -76,7 +78,7 @@ class GreenMIMDecoder(BaseModule):
             for _ in range(decoder_depth)
         )
         self.decoder_norm = build_norm_layer(norm_cfg, decoder_embed_dim)[1]
-        self.decoder_pred = nn.Linear(decoder_embed_dim, patch_size**2 * in_chans)
+        self.decoder_pred = nn.Linear(decoder_embed_dim, values or patch_size**2 * in_chans)
         self._positions: dict[tuple[int, int, torch.device], Tensor] = {}
 
     def init_weights(self) -> None:
@@ -100,7 +102,7 @@ class GreenMIMDecoder(BaseModule):
         grid: tuple[int, int],
         hidden: Tensor | None = None,
     ) -> Tensor:
-        """Predict the pixels of tokens.
+        """Predict the values of tokens.
 
         Args:
             x: Latents of the visible tokens, as the backbone gives them: (B, V,
@@ -112,8 +114,8 @@ class GreenMIMDecoder(BaseModule):
                 (``Layout.hidden``); all by default.
 
         Returns:
-            (B or 1, n, patch_size**2 * in_chans), a token's vector ordered row,
-            column, channel.
+            (B or 1, n, values), a token's pixels ordered row, column, channel, or else the values
+            of its units, row by row.
         """
         x = self.decoder_embed(x)
         lists, channels = len(x), x.shape[2]

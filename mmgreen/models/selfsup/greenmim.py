@@ -15,6 +15,7 @@ from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 from mmgreen.sparse import Layout
 
+from ..heads import GreenMIMHead
 from .layout_stream import LayoutStream
 from .masking import Masking, build_masking
 
@@ -34,8 +35,8 @@ class GreenMIM(BaseSelfSupervisor):
             the last stage.
         neck: The decoder, :class:`GreenMIMDecoder`; its ``patch_size`` follows the
             backbone's stride.
-        head: Target and loss, :class:`GreenMIMHead`; its ``patch_size`` follows
-            ``unit_size``.
+        head: What is predicted of hidden units, and the loss: a :class:`TargetHead`, such as
+            :class:`GreenMIMHead` (pixels); its ``patch_size`` follows ``unit_size``.
         mask_ratio: Share of the units to hide, inside (0, 1).
         unit_size: Side of a mask unit in pixels: the backbone's stride (32), a
             multiple of it, or 16, 8 or 4 (see
@@ -78,10 +79,13 @@ class GreenMIM(BaseSelfSupervisor):
                 f'and none of {", ".join(map(str, encoder.unit_sizes))}'
             )
         mask_size = min(unit_size, stride)
+        head = _built(head, patch_size=mask_size)
+        values = (stride // mask_size) ** 2 * head.values
+        pixels = isinstance(head, GreenMIMHead)
         super().__init__(
             backbone=encoder,
-            neck=_built(neck, patch_size=stride),
-            head=_built(head, patch_size=mask_size),
+            neck=_built(neck, patch_size=stride, **({} if pixels else dict(values=values))),
+            head=head,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
@@ -94,11 +98,10 @@ class GreenMIM(BaseSelfSupervisor):
                 f'head.patch_size {self.head.patch_size} does not match unit_size {unit_size}: '
                 f'remove it, or set it to {mask_size}'
             )
-        pixels = stride**2 * self.head.in_channels
-        if self.neck.decoder_pred.out_features != pixels:
+        if self.neck.decoder_pred.out_features != values:
             raise UserError(
                 f'the decoder predicts {self.neck.decoder_pred.out_features} values a token, not '
-                f'{pixels}: remove neck.patch_size, or set it to {stride}'
+                f'{values}: remove neck.patch_size, or set it to {stride}, and remove neck.values'
             )
         #: For each merging after which tokens are larger than units, what stands in for one
         #: of the four that is missing. Not the backbone's: nothing is missing downstream.
@@ -241,9 +244,9 @@ class GreenMIM(BaseSelfSupervisor):
 
         Returns:
             ``latent``, of the visible tokens, as the backbone gives them; ``pred``
-            (B, units, u * u * 3), as the loss sees it; ``mask`` (B, H/u, W/u), bool;
-            ``image`` (B, 3, H, W) in the scale of ``images``, masked units predicted,
-            visible units kept.
+            (B, units, values), as the loss sees it; ``mask`` (B, H/u, W/u), bool; and, where the
+            head's predictions are pictures, ``image`` (B, 3, H, W) in the scale of ``images``,
+            masked units predicted, visible units kept.
 
         Raises:
             UserError: If the mask is of another shape.
@@ -261,10 +264,14 @@ class GreenMIM(BaseSelfSupervisor):
         latent = self.backbone.forward_sparse(images, layout, self.stand_ins)[-1]
         grid = self._grid(images)
         pred = self.neck(latent, layout.restore, grid).view(len(images), grid[0] * grid[1], -1)
-        pred = self.head.patchify(self.head.unpatchify(pred, grid))
+        within = units[0] // grid[0]  # units along a side of a token
+        pred = self.head.split(pred).view(len(images), *grid, within, within, -1)
+        pred = pred.transpose(2, 3).reshape(len(images), units[0] * units[1], -1)
         mask = mask.to(images.device).expand(len(images), -1, -1)
-        image = self.head.reconstruct(pred, images, mask)
-        return dict(latent=latent, pred=pred, mask=mask, image=image)
+        found = dict(latent=latent, pred=pred, mask=mask)
+        if self.head.draws:
+            found['image'] = self.head.reconstruct(pred, images, mask)
+        return found
 
     def _grid(self, images: Tensor) -> tuple[int, int]:
         """Tokens of the last stage per column and per row."""

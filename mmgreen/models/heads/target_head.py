@@ -1,0 +1,93 @@
+"""What is predicted of hidden units, and how a prediction is judged."""
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+
+
+class TargetHead(BaseModule):
+    """A target of masked image modelling: to be inherited from, a file for each.
+
+    The decoder predicts so many values for each token of the last stage; :meth:`split` gives each
+    mask unit its own, and :meth:`loss` compares those of the hidden units with what :meth:`target`
+    says of the images. Masked pixels never reach the encoder, whatever a target looks at.
+
+    Attributes:
+        patch_size: Side of a mask unit in pixels.
+        draws: Whether predictions are pictures, which :meth:`reconstruct` gives.
+    """
+
+    patch_size: int
+    draws = False
+
+    @property
+    @abstractmethod
+    def values(self) -> int:
+        """How many numbers are predicted of a unit."""
+
+    @abstractmethod
+    def target(self, images: Tensor, units: Tensor) -> Tensor:
+        """What should be predicted.
+
+        Args:
+            images: (B, C, H, W), preprocessed.
+            units: int32, (1 or B, U), row-major.
+
+        Returns:
+            (B, U, values).
+        """
+
+    def split(self, pred: Tensor) -> Tensor:
+        """Predictions of tokens to those of their units, row-major inside a token.
+
+        Args:
+            pred: (b, n, k**2 * values), for tokens of k units a side.
+
+        Returns:
+            (b, n * k**2, values).
+        """
+        return pred.reshape(len(pred), -1, self.values)
+
+    def loss(self, pred: Tensor, images: Tensor, units: Tensor) -> Tensor:
+        """Mean squared error over some units of each image.
+
+        Args:
+            pred: (B, U, values), predictions of these units.
+            images: See :meth:`target`.
+            units: See :meth:`target`.
+        """
+        return F.mse_loss(pred, self.target(images, units).to(pred.dtype))
+
+    def reconstruct(self, pred: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+        """Images whose masked units are the predicted ones, where predictions are pictures.
+
+        Args:
+            pred: (B, units, values), of all units, row-major.
+            images: (B, C, H, W), the scale of the result.
+            mask: Bool, (B, h, w), True = masked.
+
+        Returns:
+            (B, C, H, W); visible units are those of ``images``.
+        """
+        raise NotImplementedError(f'what {type(self).__name__} predicts is no picture')
+
+
+def cut_units(maps: Tensor, side: int, units: Tensor) -> Tensor:
+    """Some units of maps.
+
+    Args:
+        maps: (B, C, H, W).
+        side: Of a unit, in places of the maps.
+        units: int32, (1 or B, U), row-major.
+
+    Returns:
+        (B, U, C, side, side).
+    """
+    batch, channels, height, width = maps.shape
+    x = maps.view(batch, channels, height // side, side, width // side, side)
+    rows, cols = units // (width // side), units % (width // side)
+    sample = torch.arange(batch, device=maps.device)[:, None]
+    return x[sample, :, rows, :, cols]

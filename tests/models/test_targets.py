@@ -1,0 +1,179 @@
+"""What is predicted of hidden units: each target by a reference of its own, and the laws of all."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers import greenmim_config, randomise
+from mmpretrain.models.selfsup.maskfeat import HOGGenerator
+
+from mmgreen.engine.hooks import ReconstructionHook
+from mmgreen.errors import UserError
+from mmgreen.models import GreenMIMHead, HOGHead, PyramidHead
+from mmgreen.registry import MODELS
+from mmgreen.visualization import draw_reconstructions
+
+LOSS = dict(type='PixelReconstructionLoss', criterion='L2')
+HEADS = {
+    'pixels': dict(type='GreenMIMHead', norm_pix=True, loss=LOSS),
+    'pyramid': dict(type='PyramidHead'),
+    'edges': dict(type='HOGHead'),
+}
+SCALE = dict(type='SelfSupDataPreprocessor', mean=[127.0] * 3, std=[60.0] * 3)
+
+
+def model_of(name, unit_size=32, **kwargs):
+    config = greenmim_config(head=dict(HEADS[name]), unit_size=unit_size, **kwargs)
+    config['backbone']['pad_small_map'] = True
+    model = MODELS.build(config)
+    randomise(model)
+    return model.eval()
+
+
+def head_of(name, side):
+    return MODELS.build(dict(HEADS[name], patch_size=side))
+
+
+@pytest.mark.parametrize('side', [16, 32])
+def test_pixels_are_those_of_each_unit(side):
+    head = head_of('pixels', side)
+    assert isinstance(head, GreenMIMHead)
+    images = torch.randn(2, 3, 64, 96)
+    units = torch.tensor([[0, 3, 5]], dtype=torch.int32)
+    target = head.target(images, units)
+    for b in range(2):
+        for u, unit in enumerate(units[0].tolist()):
+            row, col = divmod(unit, 96 // side)
+            cut = images[b, :, row * side : (row + 1) * side, col * side : (col + 1) * side]
+            values = cut.permute(1, 2, 0).flatten()
+            expected = (values - values.mean()) / (values.var() + 1e-6) ** 0.5
+            torch.testing.assert_close(target[b, u], expected)
+
+
+def test_the_pyramid_has_each_scale():
+    head = PyramidHead(16, factors=(1, 4), norm_pix=False)
+    images = torch.randn(2, 3, 32, 48)
+    units = torch.tensor([[1, 5], [0, 2]], dtype=torch.int32)
+    target = head.target(images, units)
+    assert target.shape == (2, 2, head.values) == (2, 2, 16 * 16 * 3 + 4 * 4 * 3)
+    for b in range(2):
+        for u, unit in enumerate(units[b].tolist()):
+            row, col = divmod(unit, 3)
+            cut = images[b, :, row * 16 : row * 16 + 16, col * 16 : col * 16 + 16]
+            fine, coarse = target[b, u].split([768, 48])
+            assert torch.equal(fine, cut.permute(1, 2, 0).flatten())
+            small = cut.reshape(3, 4, 4, 4, 4).mean((2, 4))
+            torch.testing.assert_close(coarse, small.permute(1, 2, 0).flatten())
+
+
+def test_each_scale_counts_as_much():
+    head = PyramidHead(16, factors=(1, 4))
+    images, units = torch.randn(1, 3, 32, 32), torch.zeros(1, 1, dtype=torch.int32)
+    right = head.target(images, units)
+    fine, coarse = right.clone(), right.clone()
+    fine[..., :768] += 1
+    coarse[..., 768:] += 1
+    for pred in (fine, coarse):
+        torch.testing.assert_close(head.loss(pred, images, units), torch.tensor(0.5))
+
+
+def test_edges_are_those_of_mmpretrain():
+    """Of square images of 224 pixels without a window, which are all that its last step takes."""
+    images = torch.randn(2, 3, 224, 224)
+    expected = HOGGenerator(gaussian_window=0)(images)  # (B, 14 * 14, 108), units of 16 pixels
+    units = torch.arange(196, dtype=torch.int32)[None]
+    found = HOGHead(16).target(images, units)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('name', HEADS)
+@pytest.mark.parametrize('unit_size', [32, 16])
+def test_what_is_right_costs_nothing_and_each_token_tells_its_own_units(name, unit_size):
+    """A decoder that knows the target of every unit has no loss, from tokens to units and back."""
+    model = model_of(name, unit_size)
+    images = torch.randn(2, 3, 64, 96)
+    grid, within = (2, 3), 32 // unit_size
+    all_units = torch.arange(grid[0] * grid[1] * within**2, dtype=torch.int32)[None]
+    right = model.head.target(images, all_units)  # row-major over the image
+    tokens = right.view(2, grid[0], within, grid[1], within, -1).transpose(2, 3)
+    tokens = tokens.reshape(2, grid[0] * grid[1], within**2, -1)
+    if name == 'pixels':  # whose tokens are pictures: rows of their units lie side by side
+        tokens = tokens.view(*tokens.shape[:2], within, within, unit_size, unit_size, 3).transpose(
+            3, 4
+        )
+    tokens = tokens.reshape(2, grid[0] * grid[1], -1)
+
+    def decode(latent, restore, grid, hidden=None):
+        lists = tokens.reshape(len(latent), -1, tokens.shape[2])
+        return lists if hidden is None else lists.index_select(1, hidden)
+
+    model.neck.forward = decode
+    assert model.loss(images)['loss'] == pytest.approx(0, abs=1e-10)
+    out = model.reconstruct(images)
+    torch.testing.assert_close(out['pred'], right)
+    assert ('image' in out) == model.head.draws
+    if model.head.draws:
+        torch.testing.assert_close(out['image'], images, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('name', HEADS)
+@pytest.mark.parametrize('sharing', ['batch', 'sample'])
+def test_masked_pixels_never_reach_the_encoder(name, sharing):
+    model = model_of(name, mask_sharing=sharing)
+    images = torch.randn(2, 3, 224, 224)
+    mask = model.draw_mask((224, 224), 2 if sharing == 'sample' else 1)
+    hidden = mask.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None]
+    before = model.reconstruct(images, mask)['pred']
+    after = model.reconstruct(images.masked_fill(hidden, 7.0), mask)['pred']
+    assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize('name', ['pyramid', 'edges'])
+def test_a_step_learns(name):
+    torch.manual_seed(0)
+    model = model_of(name).train()
+    images = F.interpolate(torch.randn(4, 3, 14, 14), 224, mode='bilinear')
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(8):
+        loss = model.loss(images)['loss']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_what_can_be_drawn_is_said():
+    picture = np.random.default_rng(0).integers(0, 255, (224, 224, 3), np.uint8)
+    assert draw_reconstructions(
+        model_of('pyramid', data_preprocessor=SCALE), [picture], 224
+    ).shape == (680, 224, 3)
+    with pytest.raises(UserError, match='what HOGHead predicts is no picture'):
+        draw_reconstructions(model_of('edges'), [picture], 224)
+
+
+@pytest.mark.parametrize(
+    ('head', 'words'),
+    [
+        (dict(type='HOGHead', cell=5), 'units of 32 pixels are not filled by cells of 5'),
+        (dict(type='PyramidHead', factors=(2, 4)), 'must begin with 1'),
+        (dict(type='PyramidHead', factors=(1, 5)), 'divide units of 32 pixels'),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(head, words):
+    with pytest.raises(UserError, match=words):
+        MODELS.build(dict(greenmim_config(), head=head))
+
+
+def test_a_run_whose_target_is_no_picture_draws_none():
+    said = []
+    runner = SimpleNamespace(
+        model=model_of('edges'), logger=SimpleNamespace(info=said.append), iter=0
+    )
+    hook = ReconstructionHook('nowhere')
+    hook.before_train(runner)
+    hook._draw(runner, 1)
+    assert said == ['Not drawn: what HOGHead predicts is no picture']
