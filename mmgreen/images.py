@@ -20,8 +20,8 @@ ARRAYS = ('.npy',)
 _TIFF = ('.tif', '.tiff')
 #: Channels are the shorter dimension: up to so many.
 _MOST_CHANNELS = 32
-#: Bytes of an image, decoded, from which on a file is refused that is a thousandth of them: it is a
-#: trap, or a picture of nothing.
+#: Bytes of an image, decoded, from which on a file is refused that is less than a five-hundredth of
+#: them: it is a trap, or a picture of nothing.
 _LARGE, _PACKED = 2**29, 500
 # Where TIFF and EXIF say how an image is turned, and what else a page of a TIFF is.
 _ORIENTATION, _SUBFILE = 0x0112, 254
@@ -109,8 +109,8 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
         pages of a TIFF are channels where the file calls them so.
 
     Raises:
-        UserError: If it is missing, cannot be read, is a stack of several images, or would take a
-            thousand times its length of memory.
+        UserError: If it is missing, cannot be read, is a stack of several images, or would take
+            half a gigabyte of memory and five hundred times its length.
     """
     path = str(path)
     if not os.path.isfile(path):
