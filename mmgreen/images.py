@@ -117,9 +117,9 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
         raise UserError(f'image {path} does not exist')
     try:
         if path.lower().endswith(ARRAYS):
-            array = np.load(path, allow_pickle=False)
+            array, orientation = np.load(path, allow_pickle=False), 1
         elif _is_tiff(path):
-            array = _read_tiff(path)
+            array, orientation = _read_tiff(path)
         else:
             _refuse_trap(path)
             array = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -128,6 +128,7 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
             if array.ndim == 3:
                 order = [2, 1, 0, 3][: array.shape[2]]
                 array = array[..., order]
+            orientation = _orientation(path)
     except UserError:
         raise
     except Exception as error:  # each decoder raises what it likes
@@ -148,7 +149,7 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
             f'image {path} is an array of {" x ".join(map(str, array.shape))}: save each image of up to '
             f'{_MOST_CHANNELS} channels as a file of its own'
         )
-    return array if path.lower().endswith(ARRAYS) else turn(array, _orientation(path))
+    return turn(array, orientation)
 
 
 def open_header(path: str | os.PathLike) -> 'PillowImage':
@@ -192,8 +193,11 @@ def _is_tiff(path: str) -> bool:
         return file.read(4) in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
 
-def _read_tiff(path: str) -> np.ndarray:
-    """The one image of a TIFF: pages are its channels where the file says so (axes C or S)."""
+def _read_tiff(path: str) -> tuple[np.ndarray, int]:
+    """The one image of a TIFF, and how it is turned.
+
+    Pages are its channels where the file says so (axes C or S).
+    """
     import tifffile  # slow to import
 
     with tifffile.TiffFile(path) as file:
@@ -212,8 +216,18 @@ def _read_tiff(path: str) -> np.ndarray:
                 'they are channels, say so in the file (axes CYX of ImageJ or OME, or height, width, '
                 'channels)'
             )
-        array: np.ndarray = series.asarray()
-    return array
+        try:
+            return series.asarray(), _orientation(path)
+        except ValueError as error:  # a compression that it needs another package for
+            from PIL import Image
+
+            with Image.open(path) as image:
+                array = np.asarray(image)  # which Pillow has turned
+            if array.dtype != series.dtype:  # it would cut off bits
+                raise UserError(
+                    f'image {path} is compressed in a way that is not known ({error}): save it without'
+                ) from error
+            return array, 1
 
 
 def _refuse_trap(path: str, decoded: int | None = None) -> None:

@@ -175,6 +175,18 @@ def test_all_readers_turn_an_image_as_its_camera_says(orientation, ending, tmp_p
         np.testing.assert_allclose(pixels, expected, atol=2)
 
 
+@pytest.mark.parametrize('orientation', [1, 6])
+@pytest.mark.parametrize('compression', ['tiff_lzw', 'tiff_adobe_deflate', None])
+def test_compressed_tiffs_of_16_bits_are_read(compression, orientation, tmp_path):
+    values = RNG.integers(0, 2**16, (24, 36), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(values).save(tmp_path / 'a.tif', exif=exif, compression=compression)
+    expected = values if orientation == 1 else np.rot90(values, -1)
+    np.testing.assert_array_equal(read_array(tmp_path / 'a.tif')[..., 0], expected)
+    assert is_deep(str(tmp_path / 'a.tif'))
+
+
 def test_an_image_that_would_fill_the_memory_is_refused(trap):
     assert look(trap).size == (24000, 24000)
     for read in (read_array, read_image):
