@@ -63,10 +63,12 @@ class Tree:
         self._by_identity = {file.identity: file for file in self.images.values()}
         self._by_end: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._by_own_name: dict[str, list[str]] = defaultdict(list)
         for name in self.images:
             plain = _plain(name)
             self._by_end[plain.rpartition('/')[2]].append(name)
             self._by_stem[stem(plain)].append(name)
+            self._by_own_name[stem(plain).rpartition('/')[2]].append(name)
 
     def say_left_out(self) -> None:
         """Log which images are not taken, and why, where some are not."""
@@ -110,6 +112,10 @@ class Tree:
     def with_stem(self, path: str) -> list[str]:
         """Images at a path that lacks its ending."""
         return self._by_stem.get(_plain(os.path.normpath(path)), [])
+
+    def called(self, own: str) -> list[str]:
+        """Images of a name without its ending, in whatever folder."""
+        return self._by_own_name.get(_plain(own), [])
 
     def at(self, folder: str, written: str) -> str | None:
         """The image at a path below a folder, by a link or not; ``None`` where there is none."""

@@ -330,3 +330,20 @@ def test_copies_alone_are_read(tmp_path):
     assert dataset.format == 'COCO'
     assert set(dataset.splits) == {'train', 'val'}
     assert dataset.counts('train').total() + dataset.counts('val').total() == 20
+
+
+@pytest.mark.parametrize('layout', ['LabelMe', 'Pascal VOC'])
+def test_annotations_in_a_folder_of_any_name(layout, tmp_path):
+    """Images are found by the path in the file, or else by its name, where one image has it."""
+    names = [f'pictures/day 1/{i}.png' for i in range(3)]
+    write(layout, World({name: [(0, (2, 2, 9, 9))] for name in names}, ['cat']), tmp_path)
+    (tmp_path / 'notes').mkdir()
+    for path in tmp_path.glob('pictures/day 1/*.[jx]*'):
+        text = path.read_text()
+        if path.stem == '1':  # names no image
+            text = text.replace('"imagePath": "1.png",', '').replace(
+                '<filename>1.png</filename>', ''
+            )
+        (tmp_path / 'notes' / path.name).write_text(text)
+        path.unlink()
+    assert [image.name for image in read_dataset(tmp_path).images] == names

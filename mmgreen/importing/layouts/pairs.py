@@ -130,4 +130,4 @@ def _candidates(source: Source, name: str, said: str) -> list[str]:
         for folder in folders:
             if images := tree.with_stem(f'{folder}/{text}'.lstrip('/')):
                 return images
-    return tree.locate(said) if said else []
+    return (tree.locate(said) if said else []) or tree.called(own)
