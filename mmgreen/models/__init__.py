@@ -2,7 +2,7 @@
 
 from .backbones import GreenBackbone, GreenPCPVT, GreenSwinTransformer, GreenTwins
 from .data_preprocessors import DetDataPreprocessor, SelfSupDataPreprocessor
-from .heads import GreenMIMHead, HOGHead, PyramidHead, TargetHead
+from .heads import GreenMIMHead, HOGHead, PyramidHead, TargetHead, TeacherHead
 from .necks import GreenMIMDecoder
 from .selfsup import GreenMIM
 
@@ -19,4 +19,5 @@ __all__ = [
     'PyramidHead',
     'SelfSupDataPreprocessor',
     'TargetHead',
+    'TeacherHead',
 ]

@@ -20,6 +20,9 @@ HEADS = {
     'pixels': dict(type='GreenMIMHead', norm_pix=True, loss=LOSS),
     'pyramid': dict(type='PyramidHead'),
     'edges': dict(type='HOGHead'),
+    'teacher': dict(
+        type='TeacherHead', teacher=dict(model='test_efficientnet', checkpoint='', depths=(2, 3))
+    ),
 }
 SCALE = dict(type='SelfSupDataPreprocessor', mean=[127.0] * 3, std=[60.0] * 3)
 
@@ -130,7 +133,7 @@ def test_masked_pixels_never_reach_the_encoder(name, sharing):
     assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize('name', ['pyramid', 'edges'])
+@pytest.mark.parametrize('name', ['pyramid', 'edges', 'teacher'])
 def test_a_step_learns(name):
     torch.manual_seed(0)
     model = model_of(name).train()
@@ -161,6 +164,18 @@ def test_what_can_be_drawn_is_said():
         (dict(type='HOGHead', cell=5), 'units of 32 pixels are not filled by cells of 5'),
         (dict(type='PyramidHead', factors=(2, 4)), 'must begin with 1'),
         (dict(type='PyramidHead', factors=(1, 5)), 'divide units of 32 pixels'),
+        (
+            dict(HEADS['teacher'], loss='l7'),
+            "loss 'l7' is unknown: choose from mse, smooth_l1, cosine",
+        ),
+        (
+            dict(HEADS['teacher'], teacher=dict(model='resnet_of_mine')),
+            'timm knows no net .*, but ',
+        ),
+        (
+            dict(HEADS['teacher'], teacher=dict(model='test_vit', checkpoint='nowhere.pth')),
+            'checkpoint nowhere.pth does not exist',
+        ),
     ],
 )
 def test_targets_that_do_not_fit_are_refused(head, words):
@@ -177,3 +192,80 @@ def test_a_run_whose_target_is_no_picture_draws_none():
     hook.before_train(runner)
     hook._draw(runner, 1)
     assert said == ['Not drawn: what HOGHead predicts is no picture']
+
+
+@pytest.mark.parametrize(
+    ('name', 'depths', 'unit'), [('test_vit', (2, 5), 16), ('test_resnet', (3, 4), 32)]
+)
+def test_a_teacher_says_what_timm_says(name, depths, unit, tmp_path):
+    """From a file, of images that are scaled so that its deepest map is the grid of units."""
+    timm = pytest.importorskip('timm')
+    net = timm.create_model(name).eval()
+    randomise(net)
+    torch.save(net.state_dict(), tmp_path / 'net.pth')
+    teacher = dict(model=name, checkpoint=str(tmp_path / 'net.pth'), depths=depths)
+    head = MODELS.build(dict(type='TeacherHead', teacher=teacher, patch_size=unit))
+    images = torch.randn(2, 3, 64, 96)
+    units = torch.tensor([[0, 3]], dtype=torch.int32)
+    found = head.target(images, units)
+
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    pixels = (images * std.view(3, 1, 1) + mean.view(3, 1, 1)) / 255
+    about = net.pretrained_cfg
+    theirs = (pixels - torch.tensor(about['mean']).view(3, 1, 1)) / torch.tensor(about['std']).view(
+        3, 1, 1
+    )
+    stride = head.teacher.strides[-1]
+    grid = 64 // unit, 96 // unit
+    if stride != unit:
+        size = tuple(side * stride for side in grid)
+        theirs = F.interpolate(theirs, size, mode='bicubic', antialias=True)
+    with torch.no_grad():
+        maps = head.teacher.net(theirs)
+        if name == 'test_vit':  # the file's weights, by timm's own way to features
+            own = timm.create_model(name, dynamic_img_size=True)
+            own.load_state_dict(net.state_dict())
+            expected = own.eval().forward_intermediates(
+                theirs, indices=list(depths), intermediates_only=True
+            )
+            for map_, other in zip(maps, expected, strict=True):
+                torch.testing.assert_close(map_, other)
+    parts = [F.adaptive_avg_pool2d(map_, grid) for map_ in maps]
+    parts = [F.layer_norm(p.permute(0, 2, 3, 1), p.shape[1:2], eps=1e-6) for p in parts]
+    expected = torch.cat(parts, dim=3).flatten(1, 2)[:, [0, 3]]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_teacher_is_neither_trained_nor_saved():
+    model = model_of('teacher').train()
+    net = model.head.teacher.net
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    model.loss(torch.randn(2, 3, 224, 224))['loss'].backward()
+    assert not net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in net.parameters())
+    assert not [name for name in model.state_dict() if name.startswith('head')]
+    assert not {id(p) for p in net.parameters()} & {id(p) for p in model.parameters()}
+
+
+@pytest.mark.parametrize(('loss', 'far'), [('mse', 4.0), ('smooth_l1', 1.5), ('cosine', 0.0)])
+def test_losses_of_a_teacher(loss, far):
+    head = MODELS.build(dict(HEADS['teacher'], loss=loss))
+    images, units = torch.randn(1, 3, 64, 64), torch.arange(4, dtype=torch.int32)[None]
+    right = head.target(images, units)
+    assert head.loss(right, images, units) == pytest.approx(0, abs=1e-6)
+    wrong = right + 2 if loss != 'cosine' else 3 * right  # the length does not matter
+    assert head.loss(wrong, images, units) == pytest.approx(far, abs=1e-5)
+
+
+def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
+    timm = pytest.importorskip('timm')
+
+    def fail(*args, **kwargs):
+        raise OSError('the Hub does not answer\nand more')
+
+    monkeypatch.setattr(timm, 'create_model', fail)
+    with pytest.raises(
+        UserError, match='cannot be had from what timm downloads .*: the Hub does not answer$'
+    ):
+        MODELS.build(dict(type='TeacherHead', teacher=dict(model='test_vit')))

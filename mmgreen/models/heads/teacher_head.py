@@ -1,0 +1,55 @@
+"""Features of a frozen teacher as the target."""
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmgreen.errors import UserError
+from mmgreen.registry import MODELS
+
+from .target_head import TargetHead, cut_units
+from .teacher import Teacher
+
+_LOSSES = ('mse', 'smooth_l1', 'cosine')
+
+
+@MODELS.register_module()
+class TeacherHead(TargetHead):
+    """Predicts what a teacher, which sees the whole image, says of the hidden units.
+
+    Features of a net that was trained before are among the targets that `Masked Feature Prediction
+    for Self-Supervised Visual Pre-Training <https://arxiv.org/abs/2112.09133>`_ compares. A unit's
+    prediction is compared with the place of the teacher's maps where the unit is.
+
+    Args:
+        teacher: Arguments of :class:`Teacher`: ``dict(model=..., checkpoint=..., depths=...)``.
+        patch_size: Side of a mask unit in pixels.
+        loss: ``'mse'``, ``'smooth_l1'``, or ``'cosine'``, one less the cosine.
+
+    Raises:
+        UserError: If the teacher cannot be had, or the loss is not known.
+    """
+
+    def __init__(self, teacher: dict[str, Any], patch_size: int = 32, loss: str = 'mse') -> None:
+        super().__init__()
+        if loss not in _LOSSES:
+            raise UserError(
+                f"TeacherHead.loss '{loss}' is unknown: choose from {', '.join(_LOSSES)}"
+            )
+        self.patch_size, self.loss_name = patch_size, loss
+        self.teacher = Teacher(**teacher)
+
+    @property
+    def values(self) -> int:
+        return sum(self.teacher.channels)
+
+    def target(self, images: Tensor, units: Tensor) -> Tensor:
+        maps = self.teacher.features(images, self.patch_size)
+        return cut_units(maps, 1, units).flatten(2)
+
+    def loss(self, pred: Tensor, images: Tensor, units: Tensor) -> Tensor:
+        pred, target = pred.float(), self.target(images, units)
+        if self.loss_name == 'cosine':
+            return 1 - F.cosine_similarity(pred, target, dim=2).mean()
+        return (F.mse_loss if self.loss_name == 'mse' else F.smooth_l1_loss)(pred, target)
