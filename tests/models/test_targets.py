@@ -236,6 +236,21 @@ def test_a_teacher_says_what_timm_says(name, depths, unit, tmp_path):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_weights_of_other_names_are_taken_in_their_order(tmp_path):
+    timm = pytest.importorskip('timm')
+    net = timm.create_model('test_efficientnet')
+    state = net.state_dict()
+    torch.save({f'_{i}.x': value for i, value in enumerate(state.values())}, tmp_path / 'other.pth')
+    teacher = dict(model='test_efficientnet', checkpoint=str(tmp_path / 'other.pth'), depths=(2, 3))
+    head = MODELS.build(dict(type='TeacherHead', teacher=teacher))
+    for name, value in head.teacher.net.state_dict().items():
+        assert torch.equal(value, state[name])
+    short = dict(list(state.items())[:-3])
+    torch.save({f'_{i}.x': value for i, value in enumerate(short.values())}, tmp_path / 'other.pth')
+    with pytest.raises(UserError, match='teacher test_efficientnet cannot be had from'):
+        MODELS.build(dict(type='TeacherHead', teacher=teacher))
+
+
 def test_a_teacher_is_neither_trained_nor_saved():
     model = model_of('teacher').train()
     net = model.head.teacher.net

@@ -21,7 +21,8 @@ class Teacher:
 
     Args:
         model: Its name in timm, such as ``'tf_efficientnet_lite0'`` or ``'vit_small_patch14_dinov2'``.
-        checkpoint: File of its weights; by default those that timm downloads. ``''`` draws them.
+        checkpoint: File of its weights, by timm's names, or by others in the same order and shapes; by
+            default those that timm downloads. ``''`` draws them.
         depths: Which of its maps, counted as timm's ``out_indices``.
         image_mean: What the data preprocessor subtracts, by channel, red first.
         image_std: What it divides by.
@@ -93,6 +94,23 @@ def _normalised(values: Tensor) -> Tensor:
     return (values - mean) / (variance + 1e-6) ** 0.5
 
 
+def _by_names_of(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of another project that are the net's one by one, in order and shape, by its names."""
+    wanted = net.state_dict()
+    alike = [v.shape for v in wanted.values()] == [v.shape for v in state.values()]
+    renamed = alike and not wanted.keys() & state.keys()
+    return dict(zip(wanted, state.values(), strict=True)) if renamed else state
+
+
+def _is_whole(net: nn.Module, state: dict[str, Tensor]) -> bool:
+    """Whether a net's weights are all there, but for those of its classifier."""
+    about = getattr(net, 'pretrained_cfg', None) or {}
+    classifier = about.get('classifier') or ()
+    beside = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    missing = [name for name in net.state_dict() if name not in state]
+    return all(name.startswith(tuple(f'{part}.' for part in beside)) for name in missing)
+
+
 def _load(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> nn.Module:
     try:
         import timm
@@ -101,12 +119,18 @@ def _load(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> nn.Mod
     if not timm.is_model(model):
         close = ', '.join(timm.list_models(f'*{model.split("_")[0]}*')[:5])
         raise UserError(f"timm knows no net '{model}'" + (f', but {close}' if close else ''))
-    options: dict[str, Any] = dict(
-        features_only=True, out_indices=depths, pretrained=checkpoint != ''
-    )
-    if checkpoint:
-        options['pretrained_cfg_overlay'] = dict(state_dict=unwrap(read_checkpoint(checkpoint)))
+    options: dict[str, Any] = dict(features_only=True, out_indices=depths)
+    state = unwrap(read_checkpoint(checkpoint)) if checkpoint else {}
     try:
+        if checkpoint is None:
+            options['pretrained'] = True
+        elif checkpoint:
+            net = timm.create_model(model)
+            state = _by_names_of(net, state)
+            if not _is_whole(net, state):  # of a form that timm converts, or not of this net
+                overlay = dict(state_dict=dict(state))
+                timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay)
+            options.update(pretrained=True, pretrained_cfg_overlay=dict(state_dict=state))
         try:  # vision transformers ask for it, others do not know it
             return timm.create_model(model, dynamic_img_size=True, **options)
         except TypeError:
