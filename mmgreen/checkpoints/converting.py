@@ -56,8 +56,8 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint, whatever they are wrapped in.
 
     Takes ``state_dict`` (OpenMMLab, timm), ``model`` (the official projects) or
-    the dict itself; where there is a moving average of the weights, that, as timm does. It removes what DistributedDataParallel and torch.compile
-    put before the names.
+    the dict itself; where there is a moving average of the weights, that, as timm does. It removes
+    what DistributedDataParallel and torch.compile put before the names.
     """
     keys = (*AVERAGES, 'state_dict', 'model')
     state = next((checkpoint[k] for k in keys if checkpoint.get(k)), checkpoint)

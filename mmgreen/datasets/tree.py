@@ -32,12 +32,10 @@ class FoundFile:
     Attributes:
         name: Path below the folder, with forward slashes; of one outside it, the whole path.
         identity: Device and number, the same for all links to it.
-        bytes: Its length.
     """
 
     name: str
     identity: tuple[int, int]
-    bytes: int
 
 
 @dataclass
@@ -135,7 +133,7 @@ class Tree:
         real = os.path.realpath(path)
         if real.startswith(self._root + os.sep):  # hidden, so not for us
             return None
-        outside = FoundFile(real, identity, found.st_size)
+        outside = FoundFile(real, identity)
         self.images[real] = self._by_identity[identity] = outside
         return real
 
@@ -269,7 +267,7 @@ class _Walk:
             self.left_out[UNNAMEABLE].append(name)
         else:
             self._files.add(identity)
-            self.images.append(FoundFile(name, identity, found.st_size))
+            self.images.append(FoundFile(name, identity))
 
     def _count_hidden(self, name: str) -> None:
         path = os.path.join(self.root, name)

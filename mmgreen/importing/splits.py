@@ -41,6 +41,15 @@ def _parts(name: str) -> tuple[str | None, frozenset[str]]:
     return None, frozenset(words)
 
 
+def of_split(names: Iterable[str], split: str | None) -> list[str]:
+    """Files without those that lie in a folder named after another split than theirs."""
+    return [
+        name
+        for name in names
+        if split is None or {split_of(part) for part in name.split('/')[:-1]} <= {None, split}
+    ]
+
+
 def named_splits(words: dict[str, str]) -> dict[str, list[str]]:
     """Files by the split that each is named after, if splits follow from their names.
 
@@ -60,9 +69,10 @@ def named_splits(words: dict[str, str]) -> dict[str, list[str]]:
 def by_folders(source: Source, images: Iterable[AnnotatedImage]) -> dict[str, list[AnnotatedImage]]:
     """Splits as folders say; none where they follow from no folder.
 
-    Images that lie in no folder at all, as a preview may, are left out then. They follow where all images are in folders of one depth that are named after splits, and these
+    They follow where all images are in folders of one depth that are named after splits, and these
     names differ in nothing else: ``train/`` among ``bus/`` and ``car/`` is a class, and
-    ``train_station/`` beside ``test_track/`` a place.
+    ``train_station/`` beside ``test_track/`` a place. Images that lie in no folder at all, as a
+    preview may, are left out then.
     """
     images = list(images)
     found = _by_folders(source, images, [image.name for image in images])
@@ -143,7 +153,7 @@ def by_lists(
     for split, lines in lists.items():
         found, lost = {}, []
         for line in lines:
-            name = _listed_image(source, line, known, likely)
+            name = _listed_image(source, line, split, known, likely)
             if name is None:
                 lost.append(line)
             elif name in known:
@@ -162,18 +172,25 @@ def by_lists(
 
 
 def _listed_image(
-    source: Source, line: str, known: dict[str, AnnotatedImage], folders: list[str]
+    source: Source,
+    line: str,
+    split: str,
+    known: dict[str, AnnotatedImage],
+    folders: list[str],
 ) -> str | None:
+    """The image that a line means: at its path, else the one of several that is of the split."""
+    tree = source.tree
     for text in dict.fromkeys((line, line.strip(), re.sub(r'\s+-?[01]\s*$', '', line).strip())):
-        for folder in (*folders, ''):
-            if name := source.tree.at(folder, text):
-                return name
+        if name := tree.at('', text):
+            return name
         plain = text.replace('\\', '/')
-        candidates = source.tree.locate(plain)
+        candidates = [name for folder in folders if (name := tree.at(folder, text))]
+        candidates = candidates or tree.locate(plain)
         if not candidates:  # a name without its ending, as VOC lists it
             for folder in (*folders, ''):
-                candidates += source.tree.with_stem(f'{folder}/{plain}'.lstrip('/'))
-        annotated = [name for name in dict.fromkeys(candidates) if name in known]
+                candidates += tree.with_stem(f'{folder}/{plain}'.lstrip('/'))
+        candidates = of_split(dict.fromkeys(candidates), split)
+        annotated = [name for name in candidates if name in known]
         if len(annotated) == 1:
             return annotated[0]
         if len(candidates) == 1:

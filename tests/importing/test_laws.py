@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import LAYOUTS, SIZE, World, picture, write
+from worlds import _coco as worlds_coco
 
 from mmgreen.datasets.images import is_image_name
 from mmgreen.datasets.names import clean_name
@@ -347,3 +348,37 @@ def test_annotations_in_a_folder_of_any_name(layout, tmp_path):
         (tmp_path / 'notes' / path.name).write_text(text)
         path.unlink()
     assert [image.name for image in read_dataset(tmp_path).images] == names
+
+
+def test_an_image_that_is_gone_is_not_that_of_another_split(tmp_path):
+    """Folders of splits count their images alike; one of validation is missing."""
+    names = [f'{split}/{i}.png' for split in ('train', 'val') for i in range(4)]
+    for i, name in enumerate(names):
+        picture(tmp_path / name, i)
+    for split in ('train', 'val'):
+        images = {f'{i}.png': [(0, (2, 2, 9, 9))] for i in range(4)}
+        worlds_coco(World(images, ['cat']), tmp_path / split)
+        (tmp_path / 'annotations').mkdir(exist_ok=True)
+        made = tmp_path / split / 'annotations/instances_default.json'
+        made.rename(tmp_path / f'annotations/instances_{split}.json')
+        made.parent.rmdir()
+    assert {s: len(i) for s, i in read_dataset(tmp_path).splits.items()} == dict(train=4, val=4)
+    (tmp_path / 'val/3.png').unlink()
+    (tmp_path / 'train/3.png').rename(tmp_path / 'train/9.png')
+    picture(tmp_path / 'unlabelled/3.png', 77)
+    path = tmp_path / 'annotations/instances_train.json'
+    path.write_text(path.read_text().replace('3.png', '9.png'))
+    with pytest.raises(UserError, match=r'1 of 4 images named in .*instances_val.json .*: 3.png'):
+        read_dataset(tmp_path)
+
+
+def test_bare_names_in_lists_are_those_of_the_split_or_of_none(tmp_path):
+    names = [f'images/{split}/{i}.png' for split in ('train', 'val') for i in range(3)]
+    write('YOLO', World({name: [(0, (2, 2, 9, 9))] for name in names}, ['cat']), tmp_path)
+    picture(tmp_path / 'x/images/val/0.png', 99)  # at the end of the path, and not at the path
+    for split in ('train', 'val'):
+        (tmp_path / f'{split}.txt').write_text('0.png\n1.png\n2.png\n')
+    (tmp_path / 'val.txt').write_text('images/val/0.png\n1.png\n2.png\n')
+    dataset = read_dataset(tmp_path)
+    found = {split: [i.name for i in images] for split, images in dataset.splits.items()}
+    assert found == dict(train=names[:3], val=names[3:])

@@ -1,6 +1,7 @@
 """COCO's annotation files wherever exporters put them, and the images that they name."""
 
 import os
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mmgreen.errors import UserError
 from ..dataset import AnnotatedImage
 from ..objects import mask_area
 from ..source import Source
-from ..splits import named_splits
+from ..splits import named_splits, of_split, split_of
 from .layout import COCO_COPY, COCO_FILE, Layout, Reading, folder_of, json_files, json_kinds
 
 #: Roboflow's annotation file, beside its images.
@@ -155,11 +156,17 @@ class _File:
     def _files(self, source: Source, found: Annotations) -> list[str]:
         """Where each image is; exporters that name a path of their server are forgiven."""
         files, lost, elsewhere = list[str](), list[str](), list[str]()
+        split, own = split_of(_word(self.name)), self.folder.rpartition('/')[2]
+        # Folders such as train/, val/ and unlabelled/ count their images alike: of a file that has
+        # a folder of its name, a bare name is nowhere else.
+        bare_is_here = bool(own) and own in _word(self.name)
         for said in found.images:
             there = source.tree.at(self.folder, said)
             if there is None:
                 places = source.tree.locate(said, self.folder)
-                there = places[0] if len(places) == 1 else ''
+                wrong = bare_is_here and not re.search(r'[/\\]', said)
+                unique = len(places) == 1 and not wrong and of_split(places, split)
+                there = places[0] if unique else ''
                 (elsewhere if there else lost).append(said)
             files.append(there)
         if lost:

@@ -310,12 +310,13 @@ def _place(source: Source, file: str, settings: dict[str, Any], said: str) -> li
             return read_list(path)
         if path.is_dir():
             real = os.path.realpath(path) + os.sep
-            return [
-                image
-                for image in source.tree.images
-                if os.path.realpath(source.tree.path(image).parent).startswith(real.rstrip(os.sep))
-                and f'{os.path.realpath(source.tree.path(image).parent)}{os.sep}'.startswith(real)
-            ]
+            folders = {folder_of(image) for image in source.tree.images}
+            inside = {
+                folder
+                for folder in folders
+                if f'{os.path.realpath(source.tree.path(folder))}{os.sep}'.startswith(real)
+            }
+            return [image for image in source.tree.images if folder_of(image) in inside]
     return None
 
 
