@@ -16,6 +16,7 @@ from mmgreen.checkpoints import (
     TwinsArchitecture,
     architecture_of,
     convert,
+    holds_average,
     read_checkpoint,
     revert,
     unwrap,
@@ -51,12 +52,14 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         UserError: If the source cannot be read, has an unknown format, or does not
             come through unchanged. Nothing is written then.
     """
-    state = unwrap(read_checkpoint(str(src)))
+    checkpoint = read_checkpoint(str(src))
+    state = unwrap(checkpoint)
     torch.manual_seed(0)
     try:
         converted = convert(state)
         backbone = converted.backbone
-        print(f'{src}: {converted.kind} by {STYLES[converted.style]}')
+        average = ', the moving average of its weights' if holds_average(checkpoint) else ''
+        print(f'{src}: {converted.kind} by {STYLES[converted.style]}{average}')
         print(f'  backbone of {architecture_of(backbone)}')
         _check_positions(state)
         same = _check_round_trip(state, converted)
@@ -76,10 +79,10 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
             )
         if to == 'mmgreen':
             result, dropped = converted.weights, converted.dropped
-            checkpoint: dict = dict(state_dict=result, meta=dict(source=str(src)))
+            written: dict = dict(state_dict=result, meta=dict(source=str(src)))
         else:
             result, dropped = revert(converted.weights, target)
-            checkpoint = dict(model=result) if to == 'swin' else result
+            written = dict(model=result) if to == 'swin' else result
             print(f'  as {to}: {_check_outputs(result, target, backbone)}')
     except UserError as error:
         raise UserError(f'cannot convert {src}: {error}') from error
@@ -92,7 +95,7 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         write_whole(dst, as_safetensors(result))
     else:
         content = io.BytesIO()
-        torch.save(checkpoint, content)
+        torch.save(written, content)
         write_whole(dst, content.getvalue())
     print(f'{dst}: {len(result)} tensors by {STYLES[target]}')
     for reason, names in dropped.items():

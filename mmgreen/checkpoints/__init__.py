@@ -7,7 +7,7 @@ local file backend by :class:`AtomicBackend`.
 from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
-from .converting import Converted, convert, revert, unwrap
+from .converting import Converted, convert, holds_average, revert, unwrap
 from .fit import check_fit, is_derived
 from .names import STYLES
 from .reading import ALLOW_PICKLE, read_checkpoint
@@ -22,6 +22,7 @@ __all__ = [
     'architecture_of',
     'check_fit',
     'convert',
+    'holds_average',
     'is_derived',
     'load_backbone',
     'read_backbone',

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmgreen.errors import UserError
 
 from .architecture import architecture_of
-from .converting import AVERAGES, convert, unwrap, window_side
+from .converting import convert, holds_average, unwrap, window_side
 from .fit import is_derived
 
 
@@ -63,7 +63,7 @@ def read_backbone(
             'model.backbone.init_cfg=None'
         )
     checkpoint = CheckpointLoader.load_checkpoint(filename, map_location='cpu', logger='silent')
-    state, averaged = unwrap(checkpoint), any(checkpoint.get(key) for key in AVERAGES)
+    state = unwrap(checkpoint)
     if prefix is not None:
         prefix = prefix.rstrip('.') + '.'
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -83,7 +83,7 @@ def read_backbone(
     if resized:
         message += f'; {resized}'
     message += channels
-    if averaged:
+    if holds_average(checkpoint):
         message += '; the moving average of its weights'
     unused = [key for key in weights if key not in wanted]
     if unused:

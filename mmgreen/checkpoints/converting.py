@@ -19,8 +19,8 @@ _DERIVED = 'derived from the geometry'
 _ELSEWHERE = 'not part of the backbone'
 
 
-#: Under which names timm and the official projects keep a moving average of the weights.
-AVERAGES = ('state_dict_ema', 'model_ema')
+# Under which names timm and the official projects keep a moving average of the weights.
+_AVERAGES = ('state_dict_ema', 'model_ema')
 
 
 @dataclass
@@ -52,6 +52,11 @@ class Converted:
         }
 
 
+def holds_average(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether :func:`unwrap` takes a moving average of the weights."""
+    return any(checkpoint.get(key) for key in _AVERAGES)
+
+
 def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint, whatever they are wrapped in.
 
@@ -59,7 +64,7 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     the dict itself; where there is a moving average of the weights, that, as timm does. It removes
     what DistributedDataParallel and torch.compile put before the names.
     """
-    keys = (*AVERAGES, 'state_dict', 'model')
+    keys = (*_AVERAGES, 'state_dict', 'model')
     state = next((checkpoint[k] for k in keys if checkpoint.get(k)), checkpoint)
     if not isinstance(state, Mapping):
         return {}

@@ -335,6 +335,17 @@ def test_the_three_stages_of_the_quickstart(tmp_path, capsys, to):
     assert said.count('outputs equal those of') == (1 if to == 'mmgreen' else 2)
 
 
+def test_the_moving_average_is_what_is_converted_and_named(tmp_path, capsys):
+    raw = small_twins('GreenPCPVT').state_dict()
+    average = {key: value + 1 for key, value in raw.items()}
+    torch.save(dict(state_dict=raw, state_dict_ema=average), tmp_path / 'both.pth')
+    convert_checkpoint(tmp_path / 'both.pth', tmp_path / 'out.pth')
+    assert 'the moving average of its weights' in capsys.readouterr().out
+    got = load(tmp_path / 'out.pth')['state_dict']
+    assert got.keys() == {f'backbone.{key}' for key in average}
+    assert all(torch.equal(got[f'backbone.{key}'], value) for key, value in average.items())
+
+
 @pytest.mark.parametrize('kind', TWINS)
 def test_twins_go_to_official_names_and_back(kind, tmp_path, capsys):
     """Judged by mmpretrain and by timm."""
