@@ -170,7 +170,7 @@ def test_what_can_be_drawn_is_said():
         ),
         (
             dict(HEADS['teacher'], teacher=dict(model='resnet_of_mine')),
-            'timm knows no net .*, but ',
+            "teacher 'resnet_of_mine' is no net of timm .*: did you mean",
         ),
         (
             dict(HEADS['teacher'], teacher=dict(model='test_vit', checkpoint='nowhere.pth')),
@@ -221,7 +221,7 @@ def test_a_teacher_says_what_timm_says(name, depths, unit, tmp_path):
         size = tuple(side * stride for side in grid)
         theirs = F.interpolate(theirs, size, mode='bicubic', antialias=True)
     with torch.no_grad():
-        maps = head.teacher.net(theirs)
+        maps = head.teacher.net.maps(theirs)
         if name == 'test_vit':  # the file's weights, by timm's own way to features
             own = timm.create_model(name, dynamic_img_size=True)
             own.load_state_dict(net.state_dict())
@@ -243,7 +243,7 @@ def test_weights_of_other_names_are_taken_in_their_order(tmp_path):
     torch.save({f'_{i}.x': value for i, value in enumerate(state.values())}, tmp_path / 'other.pth')
     teacher = dict(model='test_efficientnet', checkpoint=str(tmp_path / 'other.pth'), depths=(2, 3))
     head = MODELS.build(dict(type='TeacherHead', teacher=teacher))
-    for name, value in head.teacher.net.state_dict().items():
+    for name, value in head.teacher.net.module.state_dict().items():
         assert torch.equal(value, state[name])
     short = dict(list(state.items())[:-3])
     torch.save({f'_{i}.x': value for i, value in enumerate(short.values())}, tmp_path / 'other.pth')
@@ -253,7 +253,7 @@ def test_weights_of_other_names_are_taken_in_their_order(tmp_path):
 
 def test_a_teacher_is_neither_trained_nor_saved():
     model = model_of('teacher').train()
-    net = model.head.teacher.net
+    net = model.head.teacher.net.module
     before = {name: value.clone() for name, value in net.state_dict().items()}
     model.loss(torch.randn(2, 3, 224, 224))['loss'].backward()
     assert not net.training

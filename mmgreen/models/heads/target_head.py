@@ -18,15 +18,26 @@ class TargetHead(BaseModule):
     Attributes:
         patch_size: Side of a mask unit in pixels.
         draws: Whether predictions are pictures, which :meth:`reconstruct` gives.
+        visible: Whether visible units are predicted, too.
     """
 
     patch_size: int
     draws = False
+    visible = False
 
     @property
     @abstractmethod
     def values(self) -> int:
         """How many numbers are predicted of a unit."""
+
+    def sees(self, mean: Tensor, std: Tensor, rgb: bool) -> None:
+        """Be told how images are preprocessed.
+
+        Args:
+            mean: What is subtracted of each channel, of pixels between 0 and 255.
+            std: What they are divided by.
+            rgb: Whether red comes first.
+        """
 
     @abstractmethod
     def target(self, images: Tensor, units: Tensor) -> Tensor:

@@ -103,6 +103,10 @@ class GreenMIM(BaseSelfSupervisor):
                 f'the decoder predicts {self.neck.decoder_pred.out_features} values a token, not '
                 f'{values}: remove neck.patch_size, or set it to {stride}, and remove neck.values'
             )
+        scale = self.data_preprocessor
+        if getattr(scale, '_enable_normalize', False):
+            # mmpretrain's default turns nothing: channels are as images are loaded, blue first.
+            self.head.sees(scale.mean.flatten(), scale.std.flatten(), scale._channel_conversion)
         #: For each merging after which tokens are larger than units, what stands in for one
         #: of the four that is missing. Not the backbone's: nothing is missing downstream.
         self.stand_ins = nn.ParameterList(
@@ -224,12 +228,16 @@ class GreenMIM(BaseSelfSupervisor):
         """
         layout = self.take_layout(inputs)
         latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)[-1]
-        pred = self.neck(latent, layout.restore, self._grid(inputs), layout.hidden)
-        pred = self.head.split(pred)
-        if self.unit_size < self.backbone.stride:
-            pred = pred.index_select(1, layout.hidden_units)  # of partly visible tokens
-        pred = pred.view(len(inputs), -1, pred.shape[2])
-        loss = self.head.loss(pred, inputs, layout.masked)
+        if self.head.visible:
+            pred = self._all_units(latent, layout, inputs)
+            units = torch.arange(pred.shape[1], dtype=torch.int32, device=inputs.device)[None]
+        else:
+            pred = self.neck(latent, layout.restore, self._grid(inputs), layout.hidden)
+            pred, units = self.head.split(pred), layout.masked
+            if self.unit_size < self.backbone.stride:
+                pred = pred.index_select(1, layout.hidden_units)  # of partly visible tokens
+            pred = pred.view(len(inputs), -1, pred.shape[2])
+        loss = self.head.loss(pred, inputs, units)
         self.build_ahead(inputs)
         return dict(loss=loss)
 
@@ -262,16 +270,20 @@ class GreenMIM(BaseSelfSupervisor):
             )
         layout = self.backbone.build_layout(size, mask, images.device)
         latent = self.backbone.forward_sparse(images, layout, self.stand_ins)[-1]
-        grid = self._grid(images)
-        pred = self.neck(latent, layout.restore, grid).view(len(images), grid[0] * grid[1], -1)
-        within = units[0] // grid[0]  # units along a side of a token
-        pred = self.head.split(pred).view(len(images), *grid, within, within, -1)
-        pred = pred.transpose(2, 3).reshape(len(images), units[0] * units[1], -1)
+        pred = self._all_units(latent, layout, images)
         mask = mask.to(images.device).expand(len(images), -1, -1)
         found = dict(latent=latent, pred=pred, mask=mask)
         if self.head.draws:
             found['image'] = self.head.reconstruct(pred, images, mask)
         return found
+
+    def _all_units(self, latent: Tensor, layout: Layout, images: Tensor) -> Tensor:
+        """Predictions of all units of each image, (B, units, values), row-major."""
+        grid = self._grid(images)
+        pred = self.neck(latent, layout.restore, grid).view(len(images), grid[0] * grid[1], -1)
+        within = self.backbone.stride // self.head.patch_size  # units along a side of a token
+        pred = self.head.split(pred).view(len(images), *grid, within, within, -1)
+        return pred.transpose(2, 3).reshape(len(images), grid[0] * grid[1] * within**2, -1)
 
     def _grid(self, images: Tensor) -> tuple[int, int]:
         """Tokens of the last stage per column and per row."""

@@ -1,0 +1,239 @@
+"""Frozen nets whose features are targets."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmgreen.errors import UserError
+
+from . import openmmlab, timm_net
+from .frozen_net import FrozenNet
+from .hugging_face import hugging_face_net
+from .onnx_net import onnx_net, quick
+
+_NORMS = ('place', 'channel')
+# Calls after which the log says what a teacher costs: the first ones build and warm up.
+_SAID_AFTER = 10
+
+
+class Teacher:
+    """A net that says features of images, and is not trained.
+
+    It is no module: nothing of it is saved, optimised or wrapped with what it teaches. On a GPU it
+    computes in half precision, on a CPU through onnxruntime where that is installed.
+
+    Args:
+        model: What net it is:
+
+            - a name of timm, such as ``'tf_efficientnet_lite0'`` or ``'vit_small_patch14_dinov2'``,
+            - a name of mmpretrain, such as ``'resnet50_8xb32_in1k'``,
+            - a folder of Hugging Face's layout, such as one of DINOv2 or DINOv3,
+            - an ONNX file, ``*.onnx``,
+            - a checkpoint of this project, ``*.pth``, or the config of any model of OpenMMLab, ``*.py``,
+              whose backbone it is.
+        checkpoint: File of its weights; by default those that come with it, which timm and mmpretrain
+            download. ``''`` draws them.
+        depths: Which of its maps, from fine to coarse: timm's ``out_indices``, numbers of a
+            transformer's blocks, OpenMMLab's ``out_indices``, outputs of an ONNX file.
+        norm: Each value less the mean and divided by the deviation of the channels at its
+            ``'place'``, or of its ``'channel'`` over the batch.
+        enlarge: How many times images are enlarged for it; by default so that a place of its coarsest
+            map is a mask unit.
+
+    Attributes:
+        channels: Of each map.
+        strides: Pixels of its input for each place of each map.
+
+    Raises:
+        UserError: If the net is not known, or its weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        checkpoint: str | None = None,
+        depths: Sequence[int] = (-1,),
+        norm: str = 'place',
+        enlarge: float | None = None,
+    ) -> None:
+        if norm not in _NORMS:
+            raise UserError(f"teacher.norm '{norm}' is unknown: choose from {', '.join(_NORMS)}")
+        self.norm, self.enlarge = norm, enlarge
+        self.net = find_net(model, checkpoint, tuple(depths))
+        self.channels, self.strides = self.net.shapes()
+        self._maps, self._device = self.net.maps, torch.device('cpu')
+        if self.net.module is not None:
+            self._maps = quick(self.net.module, self.net.maps)
+        self._calls, self._seconds = 0, 0.0
+        self.sees((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+        print_log(
+            f'Teacher {self.net.name}: {self._size()}channels {self.channels}, licence '
+            f'{self.net.licence or "unknown: ask where it is from"}',
+            logger='current',
+            level=logging.INFO,
+        )
+
+    def _size(self) -> str:
+        if self.net.module is None:
+            return ''
+        parameters = list(self.net.module.parameters())
+        size = sum(p.numel() * p.element_size() for p in parameters) / 2**20
+        return (
+            f'{sum(p.numel() for p in parameters) / 1e6:.1f} million parameters, {size:.0f} MiB, '
+        )
+
+    def sees(
+        self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor, rgb: bool = True
+    ) -> None:
+        """Say how images are preprocessed, so that it can undo it.
+
+        Args:
+            mean: What was subtracted of each channel, of pixels between 0 and 255; ImageNet's by
+                default.
+            std: What they were divided by.
+            rgb: Whether red comes first, and not blue.
+        """
+        ours_mean, ours_std, mean_of_net, std_of_net = (
+            torch.as_tensor(v, dtype=torch.float32).view(1, -1, 1, 1)
+            for v in (mean, std, self.net.mean, self.net.std)
+        )
+        if not rgb:
+            ours_mean, ours_std = ours_mean.flip(1), ours_std.flip(1)
+        self._flip = not rgb
+        self._factor = ours_std / (255 * std_of_net)
+        self._shift = (ours_mean / 255 - mean_of_net) / std_of_net
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def features(self, images: Tensor, unit: int) -> Tensor:
+        """Features of mask units.
+
+        Images are enlarged or reduced for the net; maps of more places than units are averaged, those
+        of fewer are interpolated.
+
+        Args:
+            images: (B, 3, H, W), preprocessed as :meth:`sees` was told.
+            unit: Side of a mask unit in pixels.
+
+        Returns:
+            (B, sum of channels, H / unit, W / unit), float32.
+
+        Raises:
+            UserError: If images have other than three channels.
+        """
+        if images.shape[1] != 3:
+            raise UserError(
+                f'a teacher sees red, green and blue, and the images have {images.shape[1]} channels: '
+                'choose another target (model.head)'
+            )
+        started = time.perf_counter()
+        self._move(images.device)
+        x = images.float().flip(1) if self._flip else images.float()
+        x = x * self._factor + self._shift
+        grid = images.shape[2] // unit, images.shape[3] // unit
+        size = self._input_size((images.shape[2], images.shape[3]), unit)
+        if size != tuple(x.shape[2:]):
+            x = F.interpolate(x, size, mode='bicubic', antialias=True)
+        half = _half(images.device)
+        with torch.autocast(images.device.type, half, enabled=half is not None):
+            maps = [_to_grid(m.float(), grid) for m in self._maps(x)]
+        found = torch.cat([_normalised(m, self.norm) for m in maps], dim=1)
+        self._tell_cost(started, len(images), size, images.device)
+        return found
+
+    def _input_size(self, size: tuple[int, int], unit: int) -> tuple[int, int]:
+        if self.net.size:
+            return self.net.size
+        stride = self.strides[-1]
+        if self.enlarge is None:
+            return size[0] // unit * stride, size[1] // unit * stride
+        return (
+            max(1, round(size[0] * self.enlarge / stride)) * stride,
+            max(1, round(size[1] * self.enlarge / stride)) * stride,
+        )
+
+    def _move(self, device: torch.device) -> None:
+        if device == self._device:
+            return
+        self._factor, self._shift = self._factor.to(device), self._shift.to(device)
+        if self.net.module is not None:
+            self.net.module.to(device)
+            on_cpu = device.type == 'cpu'
+            self._maps = quick(self.net.module, self.net.maps) if on_cpu else self.net.maps
+        self._device = device
+
+    def _tell_cost(
+        self, started: float, images: int, size: tuple[int, int], device: torch.device
+    ) -> None:
+        """Say once what it costs, from calls after the first."""
+        self._calls += 1
+        if self._calls > _SAID_AFTER:
+            return
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        if self._calls > 1:
+            self._seconds += time.perf_counter() - started
+        if self._calls == _SAID_AFTER:
+            each = self._seconds / (_SAID_AFTER - 1)
+            print_log(
+                f'Teacher: {1000 * each:.0f} ms a step, for {images} images of {size[0]}x{size[1]}',
+                logger='current',
+                level=logging.INFO,
+            )
+
+
+def find_net(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> FrozenNet:
+    """The net that a name stands for, see :class:`Teacher`.
+
+    Raises:
+        UserError: If it is none, or its weights cannot be had.
+    """
+    if model.endswith('.onnx'):
+        return onnx_net(model, depths)
+    if os.path.isfile(os.path.join(model, 'config.json')):
+        return hugging_face_net(model, depths)
+    if os.path.isdir(model):
+        raise UserError(
+            f'teacher {model} is a folder without config.json: name one of Hugging Face'
+        )
+    if model.endswith(('.py', '.pth')) or '::' in model:
+        return openmmlab.openmmlab_net(model, checkpoint, depths)
+    if timm_net.knows(model):
+        return timm_net.timm_net(model, checkpoint, depths)
+    if openmmlab.knows(model):
+        return openmmlab.openmmlab_net(model, checkpoint, depths)
+    close = ', '.join(timm_net.similar(model))
+    hint = f': did you mean one of {close}?' if close else ''
+    if find_spec('timm') is None:
+        hint = ': timm is not installed (pip install timm)'
+    raise UserError(
+        f"teacher '{model}' is no net of timm or mmpretrain, no folder with config.json, and no file "
+        f'that ends in .onnx, .pth or .py{hint}'
+    )
+
+
+def _half(device: torch.device) -> torch.dtype | None:
+    """Half precision of a device, where it has it."""
+    if device.type != 'cuda':
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _to_grid(values: Tensor, grid: tuple[int, int]) -> Tensor:
+    if values.shape[2] >= grid[0] and values.shape[3] >= grid[1]:
+        return F.adaptive_avg_pool2d(values, grid)
+    return F.interpolate(values, grid, mode='bilinear', align_corners=False)
+
+
+def _normalised(values: Tensor, norm: str) -> Tensor:
+    """Mean 0 and variance 1 over the channels of each place, or over all places of each channel."""
+    over = (1,) if norm == 'place' else (0, 2, 3)
+    variance, mean = torch.var_mean(values, dim=over, keepdim=True, unbiased=False)
+    return (values - mean) / (variance + 1e-6) ** 0.5
