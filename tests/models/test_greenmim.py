@@ -285,7 +285,7 @@ def test_the_next_layout_is_built_after_the_forward_pass():
         return lambda *args: (events.append(name), function(*args))[1]
 
     model.build_layout = record('layout', model.build_layout)
-    model.head.loss = record('loss', model.head.loss)
+    model.head.judge = record('loss', model.head.judge)
     model.loss(images)
     model.loss(images)
     assert events == ['layout', 'loss', 'layout', 'loss', 'layout']

@@ -79,7 +79,7 @@ def test_each_scale_counts_as_much():
     fine[..., :768] += 1
     coarse[..., 768:] += 1
     for pred in (fine, coarse):
-        torch.testing.assert_close(head.loss(pred, images, units), torch.tensor(0.5))
+        torch.testing.assert_close(head.judge(pred, right), torch.tensor(0.5))
 
 
 def test_edges_are_those_of_mmpretrain():
@@ -268,9 +268,9 @@ def test_losses_of_a_teacher(loss, far):
     head = MODELS.build(dict(HEADS['teacher'], loss=loss))
     images, units = torch.randn(1, 3, 64, 64), torch.arange(4, dtype=torch.int32)[None]
     right = head.target(images, units)
-    assert head.loss(right, images, units) == pytest.approx(0, abs=1e-6)
+    assert head.judge(right, right) == pytest.approx(0, abs=1e-6)
     wrong = right + 2 if loss != 'cosine' else 3 * right  # the length does not matter
-    assert head.loss(wrong, images, units) == pytest.approx(far, abs=1e-5)
+    assert head.judge(wrong, right) == pytest.approx(far, abs=1e-5)
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
@@ -284,3 +284,56 @@ def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
         UserError, match='cannot be had from what timm downloads .*: the Hub does not answer$'
     ):
         MODELS.build(dict(type='TeacherHead', teacher=dict(model='test_vit')))
+
+
+@pytest.mark.parametrize('name', HEADS)
+@pytest.mark.parametrize(('unit_size', 'sharing'), [(32, 'batch'), (16, 'sample'), (8, 'batch')])
+def test_every_stage_learns(name, unit_size, sharing):
+    """Each stage by its own decoder, of its own scale, beside the last stage as it is without."""
+    losses = {}
+    for weights in ((), (0.5, 0.25)):
+        torch.manual_seed(0)
+        model = model_of(name, unit_size, stage_weights=weights, mask_sharing=sharing)
+        if losses:
+            state = losses[()][0].state_dict()
+            assert set(state) < set(model.state_dict())
+            model.load_state_dict(state, strict=False)
+            if name == 'teacher':
+                model.head = losses[()][0].head
+        torch.manual_seed(1)
+        images = torch.randn(2, 3, 64, 96)
+        losses[weights] = model, model.train().loss(images)
+    (_, last), (model, all_) = losses.values()
+    parts = [all_[f'stage_{stage}'] for stage in (2, 3)]
+    torch.testing.assert_close(all_['loss'], last['loss'] + sum(parts))
+    all_['loss'].backward()
+    for parameter, value in model.stage_decoders.named_parameters():
+        # Of units of 8 pixels some are visible in every token, and no place is empty.
+        if unit_size > 8 or 'mask_token' not in parameter:
+            assert value.grad.abs().sum() > 0, parameter
+    scales = model.head.scales()
+    assert model.stage_decoders.parts == [
+        scales[max(0, len(scales) - 3)],
+        scales[max(0, len(scales) - 2)],
+    ]
+
+
+def test_a_stage_is_decoded_at_its_own_places():
+    """Tokens of a stage reach the decoder as the pixels of their unit, whatever hides the others."""
+    model = model_of('edges', stage_weights=(1.0,))
+    images = torch.randn(1, 3, 224, 224)
+    seen = []
+    decoder = model.stage_decoders.decoders[0]
+    decoder.decoder_embed.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.no_grad():
+        for _ in range(2):
+            layout = model.build_layout(0, images)
+            model.take_layout, model.build_ahead = (lambda _, at=layout: at), (lambda _: None)
+            *_, tokens, _ = model.backbone.forward_sparse(images, layout)
+            model.loss(images)
+    assert torch.equal(seen[-1], tokens.view(1, -1, 4 * 64))
+
+
+def test_weights_of_stages_that_are_not_there_are_refused():
+    with pytest.raises(UserError, match='has 4 weights, and the backbone has 3 stages before'):
+        model_of('edges', stage_weights=(1, 1, 1, 1))

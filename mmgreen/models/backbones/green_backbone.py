@@ -58,6 +58,11 @@ class GreenBackbone(BaseModule):
 
     @property
     @abstractmethod
+    def channels(self) -> list[int]:
+        """Channels of each stage's tokens."""
+
+    @property
+    @abstractmethod
     def unit_sizes(self) -> list[int]:
         """Sides of a mask unit that :meth:`forward` takes, in pixels, largest first."""
 

@@ -52,6 +52,10 @@ class GreenSwinTransformer(GreenBackbone, SwinTransformer):
         return [self.patch_embed.projection, *mergings]
 
     @property
+    def channels(self) -> list[int]:
+        return [stage.blocks[0].norm1.normalized_shape[0] for stage in self.stages]
+
+    @property
     def unit_sizes(self) -> list[int]:
         """Sides of a mask unit that :meth:`forward` takes, in pixels: 32, 16, 8 and 4 by default."""
         return [self.patch_size << i for i in reversed(range(self.num_layers))]

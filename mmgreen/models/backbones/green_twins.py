@@ -32,6 +32,10 @@ class _SparseTwins(GreenBackbone):
         return [embed.projection for embed in self.patch_embeds]
 
     @property
+    def channels(self) -> list[int]:
+        return [stage[0].norm1.normalized_shape[0] for stage in self.stages]
+
+    @property
     def unit_sizes(self) -> list[int]:
         """The stride alone, 32 pixels by default.
 

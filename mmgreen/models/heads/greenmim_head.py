@@ -49,15 +49,9 @@ class GreenMIMHead(TargetHead, MAEPretrainHead):
         x = pred.view(batch, tokens, k, p, k, p, self.in_channels).transpose(3, 4)
         return x.reshape(batch, tokens * k * k, -1)
 
-    def loss(self, pred: Tensor, imgs: Tensor, units: Tensor) -> Tensor:
-        """Mean loss over some units of each image.
-
-        Args:
-            pred: (B, U, patch_size**2 * C), predictions of these units.
-            imgs: (B, C, H, W).
-            units: int32, (1 or B, U), row-major.
-        """
-        return self.loss_module(pred, self.target(imgs, units), pred.new_ones(pred.shape[:2]))
+    def judge(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Mean loss over units, by MAE's loss module, both (B, U, patch_size**2 * C)."""
+        return self.loss_module(pred, target, pred.new_ones(pred.shape[:2]))
 
     def target(self, images: Tensor, units: Tensor) -> Tensor:
         x = cut_units(images, self.patch_size, units)  # [B, U, C, p, p]

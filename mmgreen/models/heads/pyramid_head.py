@@ -1,6 +1,7 @@
 """Pixels at several scales as the target."""
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -71,10 +72,13 @@ class PyramidHead(TargetHead):
         mean, variance = values.mean(2, keepdim=True), values.var(2, keepdim=True)
         return (values - mean) / (variance + 1e-6) ** 0.5
 
-    def loss(self, pred: Tensor, images: Tensor, units: Tensor) -> Tensor:
-        target = self.target(images, units).to(pred.dtype)
-        parts = zip(pred.split(self._sizes(), 2), target.split(self._sizes(), 2), strict=True)
-        return torch.stack([F.mse_loss(mine, right) for mine, right in parts]).mean()
+    def judge(self, pred: Tensor, target: Tensor) -> Tensor:
+        each = [self.compare(pred[..., part], target[..., part]) for part in self.scales()]
+        return torch.stack(each).mean()
+
+    def scales(self) -> list[slice]:
+        ends = list(accumulate(self._sizes(), initial=0))
+        return [slice(begin, end) for begin, end in pairwise(ends)]
 
     def reconstruct(self, pred: Tensor, images: Tensor, mask: Tensor) -> Tensor:
         return self._pixels.reconstruct(pred[..., : self._sizes()[0]], images, mask)

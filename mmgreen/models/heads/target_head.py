@@ -12,7 +12,7 @@ class TargetHead(BaseModule):
     """A target of masked image modelling: to be inherited from, a file for each.
 
     The decoder predicts so many values for each token of the last stage; :meth:`split` gives each
-    mask unit its own, and :meth:`loss` compares those of the hidden units with what :meth:`target`
+    mask unit its own, and :meth:`judge` compares those of the hidden units with what :meth:`target`
     says of the images. Masked pixels never reach the encoder, whatever a target looks at.
 
     Attributes:
@@ -62,15 +62,17 @@ class TargetHead(BaseModule):
         """
         return pred.reshape(len(pred), -1, self.values)
 
-    def loss(self, pred: Tensor, images: Tensor, units: Tensor) -> Tensor:
-        """Mean squared error over some units of each image.
+    def judge(self, pred: Tensor, target: Tensor) -> Tensor:
+        """How far predictions are from a target, both (B, U, values): the mean squared error."""
+        return self.compare(pred, target)
 
-        Args:
-            pred: (B, U, values), predictions of these units.
-            images: See :meth:`target`.
-            units: See :meth:`target`.
-        """
-        return F.mse_loss(pred, self.target(images, units).to(pred.dtype))
+    def compare(self, pred: Tensor, target: Tensor) -> Tensor:
+        """How far some of the values, (B, U, any number), are from those of a target."""
+        return F.mse_loss(pred, target.to(pred.dtype))
+
+    def scales(self) -> list[slice]:
+        """Which of the values are of which scale, from fine to coarse; all are of one by default."""
+        return [slice(0, self.values)]
 
     def reconstruct(self, pred: Tensor, images: Tensor, mask: Tensor) -> Tensor:
         """Images whose masked units are the predicted ones, where predictions are pictures.

@@ -1,5 +1,6 @@
 """Features of a frozen teacher as the target."""
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch.nn.functional as F
@@ -58,8 +59,12 @@ class TeacherHead(TargetHead):
         maps = self.teacher.features(images, self.patch_size)
         return cut_units(maps, 1, units).flatten(2)
 
-    def loss(self, pred: Tensor, images: Tensor, units: Tensor) -> Tensor:
-        pred, target = pred.float(), self.target(images, units)
+    def compare(self, pred: Tensor, target: Tensor) -> Tensor:
+        pred = pred.float()
         if self.loss_name == 'cosine':
             return 1 - F.cosine_similarity(pred, target, dim=2).mean()
         return (F.mse_loss if self.loss_name == 'mse' else F.smooth_l1_loss)(pred, target)
+
+    def scales(self) -> list[slice]:
+        ends = list(accumulate(self.teacher.channels, initial=0))
+        return [slice(begin, end) for begin, end in pairwise(ends)]

@@ -1,6 +1,6 @@
 """Green hierarchical masked image modelling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mmgreen.registry import MODELS
 from mmgreen.sparse import Layout
 
 from ..heads import GreenMIMHead
+from ..necks.stage_decoders import StageDecoders
 from .layout_stream import LayoutStream
 from .masking import Masking, build_masking
 
@@ -50,12 +51,15 @@ class GreenMIM(BaseSelfSupervisor):
         layout_workers: Processes that build the layouts of the next steps; with 0 this
             process does, while the device works on the step before. One pays where
             dozens of images or more have a mask each.
+        stage_weights: Lets stages before the last predict, too, each by a decoder of its own
+            (:class:`StageDecoders`): what their losses are multiplied by, ``(0.5, 0.5)`` for the two
+            before it. By default only the last stage does, as in the paper.
         data_preprocessor: See mmpretrain's models.
         init_cfg: Initialisation.
 
     Raises:
-        UserError: If the mask ratio, the unit size, the masking, the sharing of masks
-            or the decoder's patch size do not fit.
+        UserError: If the mask ratio, the unit size, the masking, the sharing of masks,
+            the decoder's patch size or the weights of stages do not fit.
     """
 
     def __init__(
@@ -68,10 +72,11 @@ class GreenMIM(BaseSelfSupervisor):
         masking: str | dict | Masking = 'random',
         mask_sharing: str = 'batch',
         layout_workers: int = 0,
+        stage_weights: Sequence[float] = (),
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        encoder = _built(backbone)
+        encoder = _with_stages(backbone, len(stage_weights))
         stride = encoder.stride
         if unit_size < 1 or (unit_size % stride and unit_size not in encoder.unit_sizes):
             raise UserError(
@@ -107,6 +112,17 @@ class GreenMIM(BaseSelfSupervisor):
         if getattr(scale, '_enable_normalize', False):
             # mmpretrain's default turns nothing: channels are as images are loaded, blue first.
             self.head.sees(scale.mean.flatten(), scale.std.flatten(), scale._channel_conversion)
+        self.stage_decoders = None
+        if stage_weights:
+
+            def build(channels: int, values: int) -> Any:
+                values *= (stride // mask_size) ** 2
+                small = dict(decoder_embed_dim=self.neck.mask_token.shape[2] // 2, decoder_depth=1)
+                return _built({**neck, **small, 'embed_dim': channels, 'values': values})
+
+            self.stage_decoders = StageDecoders(
+                build, encoder.channels, stage_weights, head.scales()
+            )
         #: For each merging after which tokens are larger than units, what stands in for one
         #: of the four that is missing. Not the backbone's: nothing is missing downstream.
         self.stand_ins = nn.ParameterList(
@@ -227,19 +243,25 @@ class GreenMIM(BaseSelfSupervisor):
             ``dict(loss=...)``, a scalar.
         """
         layout = self.take_layout(inputs)
-        latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)[-1]
+        *earlier, latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)
+        units = layout.masked
         if self.head.visible:
-            pred = self._all_units(latent, layout, inputs)
-            units = torch.arange(pred.shape[1], dtype=torch.int32, device=inputs.device)[None]
-        else:
-            pred = self.neck(latent, layout.restore, self._grid(inputs), layout.hidden)
-            pred, units = self.head.split(pred), layout.masked
-            if self.unit_size < self.backbone.stride:
-                pred = pred.index_select(1, layout.hidden_units)  # of partly visible tokens
-            pred = pred.view(len(inputs), -1, pred.shape[2])
-        loss = self.head.loss(pred, inputs, units)
+            units = torch.arange(units.shape[1] + layout.visible.shape[1], device=units.device)
+            units = units.to(torch.int32)[None]
+        target = self.head.target(inputs, units)
+        pred = self._predict(self.neck, latent, layout, inputs, self.head.split)
+        losses = dict(loss=self.head.judge(pred, target))
+        if self.stage_decoders is not None:
+
+            def decode(decoder: nn.Module, latent: Tensor) -> Tensor:
+                return self._predict(decoder, latent, layout, inputs)
+
+            chosen = earlier[len(earlier) - len(self.stage_decoders.stages) :]
+            each = self.stage_decoders.losses(chosen, layout, decode, self.head.compare, target)
+            losses['loss'] = losses['loss'] + sum(each.values())
+            losses |= {name: loss.detach() for name, loss in each.items()}
         self.build_ahead(inputs)
-        return dict(loss=loss)
+        return losses
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
@@ -270,24 +292,74 @@ class GreenMIM(BaseSelfSupervisor):
             )
         layout = self.backbone.build_layout(size, mask, images.device)
         latent = self.backbone.forward_sparse(images, layout, self.stand_ins)[-1]
-        pred = self._all_units(latent, layout, images)
+        pred = self._all_units(self.neck, latent, layout, images, self.head.split)
         mask = mask.to(images.device).expand(len(images), -1, -1)
         found = dict(latent=latent, pred=pred, mask=mask)
         if self.head.draws:
             found['image'] = self.head.reconstruct(pred, images, mask)
         return found
 
-    def _all_units(self, latent: Tensor, layout: Layout, images: Tensor) -> Tensor:
+    def _predict(
+        self,
+        decoder: nn.Module,
+        latent: Tensor,
+        layout: Layout,
+        images: Tensor,
+        split: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """Predictions of the units that are judged, (B, U, values)."""
+        if self.head.visible:
+            return self._all_units(decoder, latent, layout, images, split)
+        pred = decoder(latent, layout.restore, self._grid(images), layout.hidden)
+        pred = self._of_units(pred, split)
+        if self.unit_size < self.backbone.stride:
+            pred = pred.index_select(1, layout.hidden_units)  # of partly visible tokens
+        return pred.view(len(images), -1, pred.shape[2])
+
+    def _all_units(
+        self,
+        decoder: nn.Module,
+        latent: Tensor,
+        layout: Layout,
+        images: Tensor,
+        split: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Predictions of all units of each image, (B, units, values), row-major."""
         grid = self._grid(images)
-        pred = self.neck(latent, layout.restore, grid).view(len(images), grid[0] * grid[1], -1)
-        within = self.backbone.stride // self.head.patch_size  # units along a side of a token
-        pred = self.head.split(pred).view(len(images), *grid, within, within, -1)
+        pred = decoder(latent, layout.restore, grid).view(len(images), grid[0] * grid[1], -1)
+        within = self._units_within
+        pred = self._of_units(pred, split).view(len(images), *grid, within, within, -1)
         return pred.transpose(2, 3).reshape(len(images), grid[0] * grid[1] * within**2, -1)
+
+    def _of_units(self, pred: Tensor, split: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """Predictions of tokens to those of their units, row-major inside a token by default."""
+        if split is not None:
+            return split(pred)
+        return pred.reshape(len(pred), pred.shape[1] * self._units_within**2, -1)
+
+    @property
+    def _units_within(self) -> int:
+        """Units along a side of a token."""
+        return int(self.backbone.stride // self.head.patch_size)
 
     def _grid(self, images: Tensor) -> tuple[int, int]:
         """Tokens of the last stage per column and per row."""
         return tuple(size // self.backbone.stride for size in images.shape[2:])
+
+
+def _with_stages(backbone: Any, number: int) -> Any:
+    """The backbone, built so that it gives so many stages before the last one, too."""
+    encoder = _built(backbone)
+    last = len(encoder.channels) - 1
+    if not number:
+        return encoder
+    if number > last or getattr(encoder, 'out_after_downsample', False):
+        raise UserError(
+            f'stage_weights has {number} weights, and the backbone has {last} stages before its last '
+            'one: leave some out, and leave out_after_downsample'
+        )
+    wanted = tuple(sorted({*encoder.out_indices, *range(last - number, last + 1)}))
+    return _built({**backbone, 'out_indices': wanted})
 
 
 def _built(part: dict | nn.Module, **defaults: int) -> Any:
