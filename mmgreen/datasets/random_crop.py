@@ -38,7 +38,8 @@ class LoadRandomCrop(RandomResizedCrop):
         flip: Share of the crops that are mirrored left to right, as ``RandomFlip`` would do it.
 
     Gives a tensor, uint8, (3, height, width), blue, green and red, as OpenCV's: ready for
-    ``PackInputs``.
+    ``PackInputs``. ``crop`` says what part of the image it is: left, top, right and bottom as shares of
+    its width and height, and 1 where it is mirrored.
     """
 
     def __init__(
@@ -79,6 +80,9 @@ class LoadRandomCrop(RandomResizedCrop):
         results['img'] = resized.flip(0, 2) if mirrored else resized.flip(0)
         results['img_shape'] = tuple(self.scale)
         results['ori_shape'] = picture.shape
+        rows, columns = picture.shape
+        right, bottom = (left + width) / columns, (top + height) / rows
+        results['crop'] = (left / columns, top / rows, right, bottom, float(mirrored))
         return results
 
 

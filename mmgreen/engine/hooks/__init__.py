@@ -2,6 +2,7 @@
 
 from .checkpoint_hook import CheckpointHook
 from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
+from .kept_features_hook import KeptFeaturesHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .progress_bar_hook import ProgressBarHook
@@ -22,6 +23,7 @@ __all__ = [
     'WITHIN',
     'CheckpointHook',
     'FeatureHealthHook',
+    'KeptFeaturesHook',
     'PlainCheckpointHook',
     'PreemptionHook',
     'ProgressBarHook',

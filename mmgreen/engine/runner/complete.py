@@ -36,6 +36,7 @@ ALWAYS = (
 #: Hooks that training has before them.
 IN_TRAINING = (
     'mmgreen.WatchHook',  # a loss that is not finite, a collapse
+    'mmgreen.KeptFeaturesHook',  # a teacher's features are there before the first step
     'mmgreen.PreemptionHook',  # saves when a scheduler takes the machine away
 )
 # Optimizers that do a step in one kernel, and skip one by themselves (WatchHook).

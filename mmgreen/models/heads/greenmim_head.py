@@ -1,6 +1,8 @@
 """Pixels as the target, GreenMIM's own, and the way back from predictions to pixels."""
 
+from collections.abc import Sequence
 from math import isqrt
+from typing import Any
 
 import torch
 from mmpretrain.models import MAEPretrainHead
@@ -53,7 +55,7 @@ class GreenMIMHead(TargetHead, MAEPretrainHead):
         """Mean loss over units, by MAE's loss module, both (B, U, patch_size**2 * C)."""
         return self.loss_module(pred, target, pred.new_ones(pred.shape[:2]))
 
-    def target(self, images: Tensor, units: Tensor) -> Tensor:
+    def target(self, images: Tensor, units: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
         x = cut_units(images, self.patch_size, units)  # [B, U, C, p, p]
         return self.construct_target(x.flatten(0, 1)).view(*x.shape[:2], -1)
 

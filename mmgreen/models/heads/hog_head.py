@@ -1,5 +1,8 @@
 """Histograms of oriented gradients as the target."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmpretrain.models.selfsup.maskfeat import HOGGenerator
 from torch import Tensor
@@ -43,7 +46,7 @@ class HOGHead(TargetHead):
         return 3 * self.bins * (self.patch_size // self.cell) ** 2
 
     @torch.no_grad()
-    def target(self, images: Tensor, units: Tensor) -> Tensor:
+    def target(self, images: Tensor, units: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
         cells = self._generator(images.float()).flatten(1, 2)
         return cut_units(cells, self.patch_size // self.cell, units).flatten(2)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,7 @@ class PyramidHead(TargetHead):
         """Values of each scale."""
         return [(self.patch_size // factor) ** 2 * self.in_channels for factor in self.factors]
 
-    def target(self, images: Tensor, units: Tensor) -> Tensor:
+    def target(self, images: Tensor, units: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
         return torch.cat([self._at(images, units, factor) for factor in self.factors], dim=2)
 
     def _at(self, images: Tensor, units: Tensor, factor: int) -> Tensor:

@@ -1,6 +1,8 @@
 """What is predicted of hidden units, and how a prediction is judged."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +42,13 @@ class TargetHead(BaseModule):
         """
 
     @abstractmethod
-    def target(self, images: Tensor, units: Tensor) -> Tensor:
+    def target(self, images: Tensor, units: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
         """What should be predicted.
 
         Args:
             images: (B, C, H, W), preprocessed.
             units: int32, (1 or B, U), row-major.
+            samples: Data samples of the images, for what is known of them beside their pixels.
 
         Returns:
             (B, U, values).

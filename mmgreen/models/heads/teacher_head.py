@@ -1,5 +1,6 @@
 """Features of a frozen teacher as the target."""
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -55,8 +56,8 @@ class TeacherHead(TargetHead):
     def sees(self, mean: Tensor, std: Tensor, rgb: bool) -> None:
         self.teacher.sees(mean, std, rgb)
 
-    def target(self, images: Tensor, units: Tensor) -> Tensor:
-        maps = self.teacher.features(images, self.patch_size)
+    def target(self, images: Tensor, units: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
+        maps = self.teacher.features(images, self.patch_size, samples)
         return cut_units(maps, 1, units).flatten(2)
 
     def compare(self, pred: Tensor, target: Tensor) -> Tensor:

@@ -237,7 +237,7 @@ class GreenMIM(BaseSelfSupervisor):
 
         Args:
             inputs: (B, 3, H, W), preprocessed.
-            data_samples: Not used; part of mmpretrain's interface.
+            data_samples: Of the images, for targets that look at them.
 
         Returns:
             ``dict(loss=...)``, a scalar.
@@ -248,7 +248,7 @@ class GreenMIM(BaseSelfSupervisor):
         if self.head.visible:
             units = torch.arange(units.shape[1] + layout.visible.shape[1], device=units.device)
             units = units.to(torch.int32)[None]
-        target = self.head.target(inputs, units)
+        target = self.head.target(inputs, units, data_samples)
         pred = self._predict(self.neck, latent, layout, inputs, self.head.split)
         losses = dict(loss=self.head.judge(pred, target))
         if self.stage_decoders is not None:

@@ -1,7 +1,9 @@
 """A net that is not trained, whatever it comes from."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +42,16 @@ class FrozenNet:
         if self.module is not None:
             self.module.eval()  # which gives nothing back in some nets of mmpretrain
             self.module.requires_grad_(False)
+
+    def digest(self) -> str:
+        """Hash of its weights."""
+        found = hashlib.sha256()
+        if self.module is None:  # a file
+            found.update(Path(self.name).read_bytes())
+        else:
+            for name, value in self.module.state_dict().items():
+                found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     @torch.no_grad()
     def shapes(self) -> tuple[list[int], list[int]]:

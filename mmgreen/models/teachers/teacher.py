@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from mmgreen.errors import UserError
 from . import openmmlab, timm_net
 from .frozen_net import FrozenNet
 from .hugging_face import hugging_face_net
+from .kept_features import KeptFeatures
 from .onnx_net import onnx_net, quick
 
 _NORMS = ('place', 'channel')
@@ -46,6 +48,9 @@ class Teacher:
             ``'place'``, or of its ``'channel'`` over the batch.
         enlarge: How many times images are enlarged for it; by default so that a place of its coarsest
             map is a mask unit.
+        keep: ``dict(folder=..., side=384)``: features of whole images, resized to a square of ``side``
+            pixels, are computed once, kept in a folder, and cropped as the images are. A run of many
+            epochs is faster then. ``LoadRandomCrop`` must make the crops.
 
     Attributes:
         channels: Of each map.
@@ -62,6 +67,7 @@ class Teacher:
         depths: Sequence[int] = (-1,),
         norm: str = 'place',
         enlarge: float | None = None,
+        keep: dict[str, Any] | None = None,
     ) -> None:
         if norm not in _NORMS:
             raise UserError(f"teacher.norm '{norm}' is unknown: choose from {', '.join(_NORMS)}")
@@ -72,6 +78,12 @@ class Teacher:
         if self.net.module is not None:
             self._maps = quick(self.net.module, self.net.maps)
         self._calls, self._seconds = 0, 0.0
+        self.kept = None
+        if keep is not None:
+            about = dict(
+                model=model, checkpoint=checkpoint, depths=depths, weights=self.net.digest()
+            )
+            self.kept = self._keep(about, **keep)
         self.sees((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
         print_log(
             f'Teacher {self.net.name}: {self._size()}channels {self.channels}, licence '
@@ -79,6 +91,46 @@ class Teacher:
             logger='current',
             level=logging.INFO,
         )
+
+    def _keep(self, about: dict[str, Any], folder: str, side: int = 384) -> KeptFeatures:
+        places = side // self.strides[-1]
+        if not places or self.net.size not in (None, (side, side)):
+            raise UserError(
+                f'teacher.keep.side {side} does not suit this teacher, which takes '
+                + ('x'.join(map(str, self.net.size)) if self.net.size else 'larger images')
+            )
+        about |= dict(weights=self.net.digest(), mean=[*self.net.mean], std=[*self.net.std])
+        return KeptFeatures(folder, about, side, (sum(self.channels), places, places))
+
+    def prepare(self, paths: Sequence[str], device: torch.device) -> None:
+        """Compute the features that are kept, of all images of a run, before it.
+
+        Args:
+            paths: Of the images.
+            device: What computes them.
+        """
+        if self.kept is None:
+            return
+        self._move(device)
+
+        @torch.no_grad()
+        def compute(pixels: Tensor) -> Tensor:
+            mean, std = (
+                torch.tensor(v, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+                for v in (self.net.mean, self.net.std)
+            )
+            return torch.cat(
+                self._maps_at((pixels.to(device) / 255 - mean) / std, self.kept.shape[1:]), 1
+            )
+
+        self.kept.prepare(paths, compute)
+
+    def _maps_at(self, images: Tensor, grid: tuple[int, int]) -> list[Tensor]:
+        """Maps of normalised images, brought to a grid."""
+        half = _half(images.device)
+        with torch.autocast(images.device.type, half, enabled=half is not None):
+            maps = self._maps(images)
+        return [_to_grid(m.float(), grid) for m in maps]
 
     def _size(self) -> str:
         if self.net.module is None:
@@ -112,7 +164,7 @@ class Teacher:
 
     @torch.compiler.disable
     @torch.no_grad()
-    def features(self, images: Tensor, unit: int) -> Tensor:
+    def features(self, images: Tensor, unit: int, samples: Sequence[Any] | None = None) -> Tensor:
         """Features of mask units.
 
         Images are enlarged or reduced for the net; maps of more places than units are averaged, those
@@ -121,13 +173,18 @@ class Teacher:
         Args:
             images: (B, 3, H, W), preprocessed as :meth:`sees` was told.
             unit: Side of a mask unit in pixels.
+            samples: Their data samples, whose ``img_path`` and ``crop`` say which part of which image
+                they are; needed where features are kept.
 
         Returns:
             (B, sum of channels, H / unit, W / unit), float32.
 
         Raises:
-            UserError: If images have other than three channels.
+            UserError: If images have other than three channels, or features are kept, and the samples
+                do not say what is cropped.
         """
+        if self.kept is not None:
+            return self._cropped(images, unit, samples)
         if images.shape[1] != 3:
             raise UserError(
                 f'a teacher sees red, green and blue, and the images have {images.shape[1]} channels: '
@@ -141,12 +198,25 @@ class Teacher:
         size = self._input_size((images.shape[2], images.shape[3]), unit)
         if size != tuple(x.shape[2:]):
             x = F.interpolate(x, size, mode='bicubic', antialias=True)
-        half = _half(images.device)
-        with torch.autocast(images.device.type, half, enabled=half is not None):
-            maps = [_to_grid(m.float(), grid) for m in self._maps(x)]
-        found = torch.cat([_normalised(m, self.norm) for m in maps], dim=1)
+        found = self._normalised(self._maps_at(x, grid))
         self._tell_cost(started, len(images), size, images.device)
         return found
+
+    def _cropped(self, images: Tensor, unit: int, samples: Sequence[Any] | None) -> Tensor:
+        assert self.kept is not None
+        if samples is None or any(not hasattr(sample, 'crop') for sample in samples):
+            raise UserError(
+                'features of a teacher are kept (model.head.teacher.keep), and nothing says what part of '
+                'an image a crop is: let mmgreen.LoadRandomCrop make crops, with '
+                "PackInputs(meta_keys=('img_path', 'crop')), or leave keep out"
+            )
+        boxes = torch.tensor([sample.crop for sample in samples]).to(images.device)
+        size = images.shape[2] // unit, images.shape[3] // unit
+        maps = self.kept.crops([sample.img_path for sample in samples], boxes, size)
+        return self._normalised(list(maps.split(self.channels, 1)))
+
+    def _normalised(self, maps: list[Tensor]) -> Tensor:
+        return torch.cat([_normalised(m, self.norm) for m in maps], dim=1)
 
     def _input_size(self, size: tuple[int, int], unit: int) -> tuple[int, int]:
         if self.net.size:
