@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
       --start work_dirs/mine_pretrain/iter_10000.pth
+  %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
+  %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
 then:
   mmgreen train configs/mine/detector.py""",
     )
@@ -36,6 +38,15 @@ then:
         'annotations and machine',
     )
     parser.add_argument('--start', metavar='FILE.pth', help='checkpoint to start from')
+    parser.add_argument(
+        '--teacher',
+        metavar='NET',
+        help='let the pre-training predict the features of this net: a name of timm or mmpretrain, a '
+        'folder of Hugging Face (DINOv2, DINOv3), an ONNX file, or a checkpoint or config of OpenMMLab',
+    )
+    parser.add_argument(
+        '--teacher-weights', metavar='FILE', help='its weights, where nothing is to be downloaded'
+    )
     parser.add_argument(
         '--gpu-memory', type=float, metavar='GIB', help='write for such a GPU, not for this machine'
     )
@@ -65,6 +76,8 @@ then:
             args.crowds_as_objects,
             args.seed,
             args.split,
+            args.teacher,
+            args.teacher_weights,
         )
     data = made.dataset
     print(f'{args.folder}: {data.format}')

@@ -64,6 +64,8 @@ def make_configs(
     crowds_as_objects: bool = False,
     seed: int = 0,
     split: str | None = None,
+    teacher: str | None = None,
+    teacher_weights: str | None = None,
 ) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
@@ -79,11 +81,14 @@ def make_configs(
         crowds_as_objects: Take each crowd of a COCO file as one object.
         seed: Decides which images are held out where no split is named.
         split: How they are held out: see ``by`` of :func:`~mmgreen.importing.divide`.
+        teacher: Net whose features the pre-training predicts, see
+            :class:`~mmgreen.models.teachers.Teacher`; pixels by default.
+        teacher_weights: File of its weights, where they are not those that come with its name.
 
     Raises:
-        UserError: If the folder cannot be used, or a model does not fit it.
+        UserError: If the folder cannot be used, or a model or the teacher does not fit it.
     """
-    for name in filter(None, (str(out.absolute()), start)):
+    for name in filter(None, (str(out.absolute()), start, teacher, teacher_weights)):
         if not is_nameable(name) or '"""' in name or '\\' in name:
             raise UserError(
                 f'{name!r} cannot stand in a config (a line break, a backslash, {{{{, three quotes, or '
@@ -92,11 +97,14 @@ def make_configs(
             )
     labels_matter = not models or not all(model.startswith('greenmim') for model in models)
     dataset = read_dataset(folder, crowds_as_objects, labels_matter=labels_matter)
-    models = models or [_fitting(dataset, machine)]
+    models = models or _fitting(dataset, machine, teacher is not None)
     for model in models:
         _check_fit(dataset, model)
-    if start and not Path(start).is_file():
-        raise UserError(f'checkpoint {start} does not exist')
+    for file in filter(None, (start, teacher_weights)):
+        if not Path(file).is_file():
+            raise UserError(f'checkpoint {file} does not exist')
+    if teacher is not None:
+        _check_teacher(teacher, models)
     divide(dataset, seed=seed, by=split)
     for split in dataset.splits:
         if dataset.labelled and not dataset.counts(split):
@@ -105,6 +113,11 @@ def make_configs(
     levels = _levels(dataset)
     several = levels.channels if levels else 3
     channels = 3 if several == 1 else several
+    if teacher is not None and channels != 3:
+        raise UserError(
+            f'a teacher sees red, green and blue, and the images of {folder} have {channels} channels: '
+            'leave --teacher out'
+        )
     name = out.resolve().name
     common = dict(
         levels=levels,
@@ -116,6 +129,8 @@ def make_configs(
         traits=traits,
         machine=machine,
         start=start,
+        teacher=teacher,
+        teacher_weights=teacher_weights,
         root=str(folder).rstrip('/') + '/',
         tensorboard=find_spec('tensorboard') is not None,
     )
@@ -157,11 +172,24 @@ def _levels(dataset: Dataset) -> Statistics | None:
     return measure_images(paths) if any(is_deep(str(path)) for path in some) else None
 
 
-def _fitting(dataset: Dataset, machine: Machine) -> str:
+def _fitting(dataset: Dataset, machine: Machine, taught: bool) -> list[str]:
     size = 'nano' if machine.gpu_memory is None else 'tiny'
+    pretraining = [f'greenmim_swin-{size}']
     if not dataset.labelled:
-        return f'greenmim_swin-{size}'
-    return f'{"mask" if dataset.has_masks else "faster"}-rcnn_swin-{size}'
+        return pretraining
+    detector = [f'{"mask" if dataset.has_masks else "faster"}-rcnn_swin-{size}']
+    return pretraining + detector if taught else detector
+
+
+def _check_teacher(teacher: str, models: list[str]) -> None:
+    from mmgreen.models.teachers import kind_of  # seconds, which most need not wait
+
+    kind_of(teacher)
+    if not any(model.startswith('greenmim') for model in models):
+        raise UserError(
+            f'teacher {teacher} teaches a pre-training, and {", ".join(models)} is none: add '
+            'greenmim_swin-nano to --model, or leave --teacher out'
+        )
 
 
 def _check_fit(dataset: Dataset, model: str) -> None:

@@ -318,15 +318,24 @@ def test_channels_may_be_whitened_over_the_batch(pixels):
 
 
 @pytest.mark.parametrize(
-    ('enlarge', 'size'), [(None, (128, 192)), (1.0, (64, 96)), (1.4, (96, 128)), (0.1, (32, 32))]
+    ('enlarge', 'stride', 'unit', 'size'),
+    [
+        (None, 32, 16, (128, 192)),  # a place is a unit
+        (None, 32, 32, (64, 96)),
+        (None, 16, 32, (64, 96)),  # a unit is four places
+        (None, 14, 32, (56, 84)),
+        (None, 14, 16, (56, 84)),
+        (1.0, 32, 16, (64, 96)),
+        (1.4, 32, 16, (96, 128)),
+        (0.1, 32, 16, (32, 32)),
+    ],
 )
-def test_the_scale_of_what_it_sees(enlarge, size, pixels):
-    """A place of stride 32 is a unit of 16 pixels where images are twice as large, the default."""
+def test_the_scale_of_what_it_sees(enlarge, stride, unit, size, pixels):
     pytest.importorskip('timm')
     teacher = Teacher('test_efficientnet', '', depths=(4,), enlarge=enlarge)
-    seen = []
+    teacher.strides, seen = [stride], []
     teacher._maps = lambda x: seen.append(tuple(x.shape[2:])) or [x]
-    assert teacher.features(preprocessed(pixels), 16).shape[2:] == (4, 6)
+    assert teacher.features(preprocessed(pixels), unit).shape[2:] == (64 // unit, 96 // unit)
     assert seen == [size]
 
 

@@ -1,5 +1,5 @@
 """Nets that were trained before, whose features are what others learn."""
 
-from .teacher import Teacher
+from .teacher import Teacher, kind_of
 
-__all__ = ['Teacher']
+__all__ = ['Teacher', 'kind_of']

@@ -14,13 +14,13 @@ from .frozen_net import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, as_map
 from .timm_net import timm_net
 
 
-def hugging_face_net(folder: str, depths: Sequence[int]) -> FrozenNet:
+def hugging_face_net(folder: str, depths: Sequence[int] | None) -> FrozenNet:
     """A net of a folder with ``config.json`` and weights, of transformers' layout or of timm's.
 
     Args:
         folder: Folder.
         depths: Numbers of blocks, or of stages of a convolutional net, from 0; negative ones count from
-            the last.
+            the last. By default the last block, or the last two stages.
 
     Raises:
         UserError: If transformers is not installed, does not know the net, or the weights are not all
@@ -68,8 +68,10 @@ class _Maps:
         depths: See :func:`hugging_face_net`.
     """
 
-    def __init__(self, net: Any, depths: Sequence[int]) -> None:
+    def __init__(self, net: Any, depths: Sequence[int] | None) -> None:
         self.net = net
+        if depths is None:
+            depths = (-1,) if hasattr(net.config, 'patch_size') else (-2, -1)
         self.depths = [
             depth + 1 if depth >= 0 else depth for depth in depths
         ]  # 0: before the first

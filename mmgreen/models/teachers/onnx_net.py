@@ -26,19 +26,20 @@ _TOLERANCE = 0.01
 Maps = Callable[[Tensor], Sequence[Tensor]]
 
 
-def onnx_net(file: str, depths: Sequence[int]) -> FrozenNet:
+def onnx_net(file: str, depths: Sequence[int] | None) -> FrozenNet:
     """A net of an ONNX file with one input, images (B, 3, H, W), normalised as ImageNet's.
 
     Args:
         file: Path.
-        depths: Which of its outputs that are maps, (B, C, h, w), or tokens of patches, (B, N, C).
+        depths: Which of its outputs that are maps, (B, C, h, w), or tokens of patches, (B, N, C); by
+            default the last.
 
     Raises:
         UserError: If onnxruntime is not installed, the file cannot be read, or its input is none.
     """
     if not os.path.isfile(file):
         raise UserError(f'teacher {file} does not exist')
-    session = _session(file)
+    session, depths = _session(file), (-1,) if depths is None else tuple(depths)
     (first, *others) = session.get_inputs()
     if others or len(first.shape) != 4 or first.shape[1] not in (3, 'channels', None):
         raise UserError(
@@ -64,7 +65,7 @@ def onnx_net(file: str, depths: Sequence[int]) -> FrozenNet:
         except IndexError as error:
             raise UserError(
                 f'teacher {file} has {len(found)} outputs that are maps: choose teacher.depths among '
-                f'them, not {tuple(depths)}'
+                f'them, not {depths}'
             ) from error
 
     return FrozenNet(

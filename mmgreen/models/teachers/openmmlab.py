@@ -23,7 +23,7 @@ from .frozen_net import FrozenNet
 _AS_MAPS = dict(out_type='featmap', gap_before_final_norm=False, pad_small_map=True)
 
 
-def openmmlab_net(model: str, checkpoint: str | None, depths: Sequence[int]) -> FrozenNet:
+def openmmlab_net(model: str, checkpoint: str | None, depths: Sequence[int] | None) -> FrozenNet:
     """The backbone of a model of OpenMMLab.
 
     Args:
@@ -31,7 +31,7 @@ def openmmlab_net(model: str, checkpoint: str | None, depths: Sequence[int]) -> 
             mmpretrain's list.
         checkpoint: File of its weights; ``''`` draws them. None takes what mmpretrain's list has of a
             name, and the checkpoint itself where ``model`` is one.
-        depths: Its ``out_indices``; ``(-1,)`` leaves those that it has.
+        depths: Its ``out_indices``; by default those that it has.
 
     Raises:
         UserError: If there is no such config or checkpoint, or the weights are not the backbone's.
@@ -43,7 +43,7 @@ def openmmlab_net(model: str, checkpoint: str | None, depths: Sequence[int]) -> 
     settings = dict(cfg.model.get('backbone') or {}, init_cfg=None)
     if 'type' not in settings:
         raise UserError(f'teacher {model} has no backbone')
-    if tuple(depths) != (-1,):
+    if depths is not None:
         settings['out_indices'] = tuple(depths)
     registry = MODELS if MODELS.get(settings['type']) else MMPRETRAIN_MODELS
     parents = inspect.getmro(registry.get(settings['type']))

@@ -43,11 +43,13 @@ class Teacher:
         checkpoint: File of its weights; by default those that come with it, which timm and mmpretrain
             download. ``''`` draws them.
         depths: Which of its maps, from fine to coarse: timm's ``out_indices``, numbers of a
-            transformer's blocks, OpenMMLab's ``out_indices``, outputs of an ONNX file.
+            transformer's blocks, OpenMMLab's ``out_indices``, outputs of an ONNX file. By default the last
+            two where they are of two scales, else the last one; a backbone of OpenMMLab's own.
         norm: Each value less the mean and divided by the deviation of the channels at its
             ``'place'``, or of its ``'channel'`` over the batch.
-        enlarge: How many times images are enlarged for it; by default so that a place of its coarsest
-            map is a mask unit.
+        enlarge: How many times images are enlarged for it; by default as little as makes each mask unit
+            a whole number of places of its coarsest map: twice, for units of 16 pixels and a stride of
+            32, and 0.875 times, for units of 32 pixels and patches of 14.
         keep: ``dict(folder=..., side=384)``: features of whole images, resized to a square of ``side``
             pixels, are computed once, kept in a folder, and cropped as the images are. A run of many
             epochs is faster then. ``LoadRandomCrop`` must make the crops.
@@ -64,7 +66,7 @@ class Teacher:
         self,
         model: str,
         checkpoint: str | None = None,
-        depths: Sequence[int] = (-1,),
+        depths: Sequence[int] | None = None,
         norm: str = 'place',
         enlarge: float | None = None,
         keep: dict[str, Any] | None = None,
@@ -72,7 +74,7 @@ class Teacher:
         if norm not in _NORMS:
             raise UserError(f"teacher.norm '{norm}' is unknown: choose from {', '.join(_NORMS)}")
         self.norm, self.enlarge = norm, enlarge
-        self.net = find_net(model, checkpoint, tuple(depths))
+        self.net = find_net(model, checkpoint, None if depths is None else tuple(depths))
         self.channels, self.strides = self.net.shapes()
         self._maps, self._device = self.net.maps, torch.device('cpu')
         if self.net.module is not None:
@@ -93,11 +95,12 @@ class Teacher:
         )
 
     def _keep(self, about: dict[str, Any], folder: str, side: int = 384) -> KeptFeatures:
-        places = side // self.strides[-1]
-        if not places or self.net.size not in (None, (side, side)):
+        places = max(1, round(side / self.strides[-1]))
+        side = places * self.strides[-1]
+        if self.net.size not in (None, (side, side)):
             raise UserError(
                 f'teacher.keep.side {side} does not suit this teacher, which takes '
-                + ('x'.join(map(str, self.net.size)) if self.net.size else 'larger images')
+                f'{self.net.size[0]}x{self.net.size[1]}'
             )
         about |= dict(weights=self.net.digest(), mean=[*self.net.mean], std=[*self.net.std])
         return KeptFeatures(folder, about, side, (sum(self.channels), places, places))
@@ -223,7 +226,8 @@ class Teacher:
             return self.net.size
         stride = self.strides[-1]
         if self.enlarge is None:
-            return size[0] // unit * stride, size[1] // unit * stride
+            within = stride * max(1, round(unit / stride))
+            return size[0] // unit * within, size[1] // unit * within
         return (
             max(1, round(size[0] * self.enlarge / stride)) * stride,
             max(1, round(size[1] * self.enlarge / stride)) * stride,
@@ -259,26 +263,40 @@ class Teacher:
             )
 
 
-def find_net(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> FrozenNet:
+def find_net(model: str, checkpoint: str | None, depths: tuple[int, ...] | None) -> FrozenNet:
     """The net that a name stands for, see :class:`Teacher`.
 
     Raises:
         UserError: If it is none, or its weights cannot be had.
     """
-    if model.endswith('.onnx'):
+    kind = kind_of(model)
+    if kind == 'onnx':
         return onnx_net(model, depths)
-    if os.path.isfile(os.path.join(model, 'config.json')):
+    if kind == 'hugging face':
         return hugging_face_net(model, depths)
+    make = timm_net.timm_net if kind == 'timm' else openmmlab.openmmlab_net
+    return make(model, checkpoint, depths)
+
+
+def kind_of(model: str) -> str:
+    """``'onnx'``, ``'hugging face'``, ``'openmmlab'`` or ``'timm'``; nothing is loaded.
+
+    Raises:
+        UserError: If it is none of them.
+    """
+    if model.endswith('.onnx'):
+        return 'onnx'
+    if os.path.isfile(os.path.join(model, 'config.json')):
+        return 'hugging face'
     if os.path.isdir(model):
         raise UserError(
             f'teacher {model} is a folder without config.json: name one of Hugging Face'
         )
     if model.endswith(('.py', '.pth')) or '::' in model:
-        return openmmlab.openmmlab_net(model, checkpoint, depths)
-    if timm_net.knows(model):
-        return timm_net.timm_net(model, checkpoint, depths)
-    if openmmlab.knows(model):
-        return openmmlab.openmmlab_net(model, checkpoint, depths)
+        return 'openmmlab'
+    for kind, room in (('timm', timm_net), ('openmmlab', openmmlab)):
+        if room.knows(model):
+            return kind
     close = ', '.join(timm_net.similar(model))
     hint = f': did you mean one of {close}?' if close else ''
     if find_spec('timm') is None:
