@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmgreen.config import load_config
+from mmgreen.engine.hooks import SECONDS
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 
@@ -123,13 +124,23 @@ class _Parts:
             for file in sorted(folder.glob('*/vis_data/scalars.json'))
             for row in file.read_text(encoding='utf-8').splitlines()
         ]
-        step = statistics.median(row['time'] for row in rows if row['step'] > _BEGIN)
-        self._finish(folder, step_seconds=step)
+        step = statistics.median(
+            row['time'] for row in rows if row['step'] > _BEGIN and 'time' in row
+        )
+        before = max((row[SECONDS] for row in rows if SECONDS in row), default=0.0)
+        self._finish(folder, step_seconds=step, before_seconds=before)
 
     def _steps(self, start: Start, task: Task) -> int | None:
         if task.minutes:
-            step = read_done(pace_folder(self.plan, start))['step_seconds']
-            return max(1, round(60 * task.minutes / step))
+            pace = read_done(pace_folder(self.plan, start))
+            left = 60 * task.minutes - pace.get('before_seconds', 0.0)
+            if left <= 0:
+                raise UserError(
+                    f'start {start.name} has {task.minutes:g} minutes, and its teacher needs '
+                    f'{pace["before_seconds"] / 60:.1f} to see all images: give it more, or leave '
+                    'model.head.teacher.keep out'
+                )
+            return max(1, round(left / pace['step_seconds']))
         return task.steps
 
     def _checkpoint(self, start: Start, seed: int) -> str | None:

@@ -22,7 +22,7 @@ class Task:
         cfg_options: Settings to change, by dotted names.
         steps: Length of the run; None leaves the config's.
         minutes: Length in time, instead of steps: as many steps as a run that is alone
-            on the machine takes in it.
+            on the machine takes in it, less what a teacher needs to see all images before.
     """
 
     config: str

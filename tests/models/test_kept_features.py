@@ -156,12 +156,20 @@ class Dataset(list):
 
 
 def test_a_run_prepares_its_teacher(images, teacher):
-    made = teacher()
+    made, said = teacher(), {}
     dataset = Dataset(dict(img_path=path) for path in images)
     runner = SimpleNamespace(
-        model=nn.Linear(1, 1), train_dataloader=SimpleNamespace(dataset=dataset)
+        model=nn.Linear(1, 1),
+        train_dataloader=SimpleNamespace(dataset=dataset),
+        visualizer=SimpleNamespace(add_scalar=lambda name, value: said.update({name: value})),
     )
     KeptFeaturesHook().before_train(runner)  # of a model without a teacher
     runner.model.head = SimpleNamespace(teacher=made)
     KeptFeaturesHook().before_train(runner)
     assert set(made.kept._rows) == set(images)
+    took = said['kept_features_seconds']
+    assert 0 < took < 60
+    again = runner.model.head.teacher = teacher()
+    KeptFeaturesHook().before_train(runner)  # a later run is told what it took then
+    assert said['kept_features_seconds'] == pytest.approx(took)
+    assert again.seen == 0

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,9 @@ def tools(study, monkeypatch, tmp_path):
             (folder / Path(CONFIG).name).write_text('# as mmengine completed it')
             rows = [dict(step=i, time=9.0 if i < 30 else 0.5) for i in range(1, 81)]
             (folder / '1/vis_data').mkdir(parents=True)
-            (folder / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+            (folder / '1/vis_data/scalars.json').write_text(
+                ''.join(json.dumps(row) + '\n' for row in rows)
+            )
             # Interrupted once: half of it in another folder.
             record = dict(mode='train', seconds=30, images=1, iterations=1, memory_mib=1)
             (folder / '0').mkdir()
@@ -109,6 +112,30 @@ def tools(study, monkeypatch, tmp_path):
 
     monkeypatch.setattr(processes.Processes, 'call', call)
     return calls
+
+
+@pytest.mark.parametrize(('seconds', 'steps'), [(30.0, 120), (89.9, 1), (90.0, None)])
+def test_minutes_have_what_a_teacher_needs_to_see_all_images_in_them(
+    seconds, steps, study, tools, tmp_path, monkeypatch
+):
+    call = processes.Processes.call
+
+    def prepare_first(self, folder, action, *arguments):
+        call(self, folder, action, *arguments)
+        with suppress(FileNotFoundError), (folder / '1/vis_data/scalars.json').open('a') as rows:
+            rows.write(json.dumps(dict(kept_features_seconds=seconds, step=0)))
+
+    monkeypatch.setattr(processes.Processes, 'call', prepare_first)
+    plan = read_plan(study(starts=dict(ours=dict(config=PRETRAIN, minutes=1.5)), seeds=[0]))
+    if steps is None:
+        with pytest.raises(
+            UserError, match='its teacher needs 1.5 to see all images: give it more'
+        ):
+            run_plan(plan)
+        return
+    run_plan(plan)
+    cfg = Config.fromfile(tmp_path / 'study/starts/ours/seed_0/config/cell.py')
+    assert cfg.train_cfg.max_iters == steps
 
 
 def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):

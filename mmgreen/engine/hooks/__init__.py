@@ -2,7 +2,7 @@
 
 from .checkpoint_hook import CheckpointHook
 from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
-from .kept_features_hook import KeptFeaturesHook
+from .kept_features_hook import SECONDS, KeptFeaturesHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .progress_bar_hook import ProgressBarHook
@@ -19,6 +19,7 @@ __all__ = [
     'RANK',
     'RECORD',
     'REQUEUE',
+    'SECONDS',
     'VAL_LOSS',
     'WITHIN',
     'CheckpointHook',

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class KeptFeatures:
         self.side, self.shape, self._text = side, shape, text
         self._rows: dict[str, tuple[int, int]] = {}
         self._shards: list[np.ndarray] = []
+        self._seconds: list[float] = []
 
     def prepare(self, paths: Sequence[str], compute: Callable[[Tensor], Tensor]) -> None:
         """Compute what is not there, in all processes, and open all of it.
@@ -98,18 +100,24 @@ class KeptFeatures:
         found = roi_align(maps, rois.float(), size, sampling_ratio=2, aligned=True)
         return torch.where(boxes[:, 4].bool()[:, None, None, None], found.flip(3), found)
 
+    def seconds(self, paths: Sequence[str]) -> float:
+        """How long the features of some images took, computed in this run or before."""
+        return sum(self._seconds[self._rows[path][0]] for path in paths)
+
     def _row(self, path: str) -> Tensor:
         file, row = self._rows[path]
         return torch.from_numpy(np.array(self._shards[file][row]))
 
     def _open(self) -> None:
         """Open every shard that is whole: its names are written last."""
-        self._rows, self._shards = {}, []
+        self._rows, self._shards, self._seconds = {}, [], []
         for file in sorted(self.folder.glob('*.json')):
             if file.name == _ABOUT:
                 continue
-            for row, path in enumerate(json.loads(file.read_text(encoding='utf-8'))):
+            said = json.loads(file.read_text(encoding='utf-8'))
+            for row, path in enumerate(said['images']):
                 self._rows[path] = len(self._shards), row
+            self._seconds.append(said['seconds'] / len(said['images']))
             self._shards.append(np.load(file.with_suffix('.npy'), mmap_mode='r'))
 
     def _check_room(self, images: int) -> None:
@@ -136,7 +144,7 @@ class KeptFeatures:
             multiprocessing_context='fork',
         )
         begun: list[np.ndarray] = []
-        first = 0
+        first, since = 0, time.perf_counter()
         for images in track(loader, 'Features of a teacher', total=len(loader)):
             number = len(images)
             if number < _BATCH:  # one shape for all
@@ -145,15 +153,18 @@ class KeptFeatures:
             begun.append(maps.half().cpu().numpy())
             there = sum(map(len, begun))
             if there >= _SHARD or first + there == len(paths):
-                self._write(paths[first : first + there], np.concatenate(begun))
-                first, begun = first + there, []
+                now = time.perf_counter()
+                self._write(paths[first : first + there], np.concatenate(begun), now - since)
+                first, begun, since = first + there, [], now
 
-    def _write(self, paths: Sequence[str], values: np.ndarray) -> None:
+    def _write(self, paths: Sequence[str], values: np.ndarray, seconds: float) -> None:
         name = hashlib.sha256(paths[0].encode()).hexdigest()[:12]  # no other process has this image
         buffer = io.BytesIO()
         np.save(buffer, values)
         write_whole(self.folder / f'{name}.npy', buffer.getvalue())
-        write_whole(self.folder / f'{name}.json', json.dumps(list(paths)))
+        write_whole(
+            self.folder / f'{name}.json', json.dumps(dict(seconds=seconds, images=list(paths)))
+        )
 
 
 class _Squares(torch.utils.data.Dataset):
