@@ -43,7 +43,10 @@ LISTED = {m['Config']: m for family in FAMILIES.values() for m in family['Models
 
 def build(cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        config = dict(cfg.model)
+        config = copy.deepcopy(dict(cfg.model))
+        if 'teacher' in (config.get('head') or {}):
+            config['head']['teacher']['checkpoint'] = ''  # nothing is downloaded
+        config['backbone'].pop('pretrained', None)
         config.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
         return MODELS.build(config)
 
@@ -95,6 +98,8 @@ def test_names_say_what_the_file_does(path):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_downstream_configs_start_from_a_checkpoint_by_one_option(path):
     if path.parent.name in ('greenmim', 'simmim', 'mae', '_base_') or 'greenmim_' in path.stem:
+        return
+    if 'green' not in path.stem:  # another net, which comes with its weights
         return
     cfg = load(str(path), {'model.backbone.init_cfg.checkpoint': 'mine.pth'})
     assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='mine.pth')
