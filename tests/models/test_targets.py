@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from helpers import greenmim_config, randomise
 from mmpretrain.models.selfsup.maskfeat import HOGGenerator
 
+from mmgreen.checkpoints import load_backbone
 from mmgreen.engine.hooks import ReconstructionHook
 from mmgreen.errors import UserError
 from mmgreen.models import GreenMIMHead, HOGHead, PyramidHead
@@ -332,6 +333,17 @@ def test_a_stage_is_decoded_at_its_own_places():
             *_, tokens, _ = model.backbone.forward_sparse(images, layout)
             model.loss(images)
     assert torch.equal(seen[-1], tokens.view(1, -1, 4 * 64))
+
+
+def test_a_detector_starts_from_all_stages_and_their_norms(tmp_path):
+    model = model_of('edges', stage_weights=(1.0, 1.0))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'pretrained.pth')
+    config = greenmim_config()['backbone'] | dict(out_indices=(0, 1, 2, 3))
+    backbone = MODELS.build(config)
+    load_backbone(backbone, str(tmp_path / 'pretrained.pth'))
+    trained = model.backbone.state_dict()
+    assert {'norm1.weight', 'norm2.weight', 'norm3.weight'} <= trained.keys()
+    assert all(torch.equal(backbone.state_dict()[name], value) for name, value in trained.items())
 
 
 def test_weights_of_stages_that_are_not_there_are_refused():

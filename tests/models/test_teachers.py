@@ -1,5 +1,6 @@
 """Teachers of every kind: each says what the library that it is from says of the same images."""
 
+import copy
 import json
 
 import pytest
@@ -361,6 +362,14 @@ def test_visible_units_may_be_predicted_too():
             expected = error.mean() if visible else error[mask].mean()
             torch.testing.assert_close(losses[visible], expected, atol=1e-4, rtol=1e-4)
         assert losses[True] != losses[False]
+
+
+def test_a_copy_of_the_model_has_the_same_teacher():
+    """As an average of its weights has, which would hold a second net."""
+    pytest.importorskip('timm')
+    head = dict(type='TeacherHead', teacher=dict(model='test_efficientnet', checkpoint=''))
+    model = MODELS.build(greenmim_config(head=head))
+    assert copy.deepcopy(model).head.teacher is model.head.teacher
 
 
 def test_images_of_other_channels_are_refused():

@@ -57,9 +57,12 @@ class GreenBackbone(BaseModule):
         """What cuts the map into patches before each stage: kernel_size and stride count."""
 
     @property
-    @abstractmethod
     def channels(self) -> list[int]:
         """Channels of each stage's tokens."""
+        raise UserError(
+            f'{type(self).__name__} says not how many channels its stages have (channels): leave '
+            'stage_weights out'
+        )
 
     @property
     @abstractmethod

@@ -350,9 +350,9 @@ class GreenMIM(BaseSelfSupervisor):
 def _with_stages(backbone: Any, number: int) -> Any:
     """The backbone, built so that it gives so many stages before the last one, too."""
     encoder = _built(backbone)
-    last = len(encoder.channels) - 1
     if not number:
         return encoder
+    last = len(encoder.channels) - 1
     if number > last or getattr(encoder, 'out_after_downsample', False):
         raise UserError(
             f'stage_weights has {number} weights, and the backbone has {last} stages before its last '

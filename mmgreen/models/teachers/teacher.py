@@ -94,6 +94,9 @@ class Teacher:
             level=logging.INFO,
         )
 
+    def __deepcopy__(self, memo: dict) -> 'Teacher':
+        return self  # it does not change: an average of a model's weights needs no second one
+
     def _keep(self, about: dict[str, Any], folder: str, side: int = 384) -> KeptFeatures:
         places = max(1, round(side / self.strides[-1]))
         side = places * self.strides[-1]
