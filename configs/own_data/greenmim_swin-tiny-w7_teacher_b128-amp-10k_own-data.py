@@ -6,7 +6,6 @@ model = dict(
     head=dict(
         _delete_=True,
         type='mmgreen.TeacherHead',
-        teacher=dict(model='vit_small_patch14_dinov2', norm='channel'),
-        visible=True,
+        teacher=dict(model='vit_small_patch14_dinov2'),
     )
 )

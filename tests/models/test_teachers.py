@@ -372,6 +372,22 @@ def test_a_copy_of_the_model_has_the_same_teacher():
     assert copy.deepcopy(model).head.teacher is model.head.teacher
 
 
+@pytest.mark.parametrize(
+    ('unit', 'stride', 'size'), [(8, 8, 64), (16, 16, 64), (32, 32, 64), (4, 4, 64), (2, 2, 64)]
+)
+def test_by_default_the_map_of_units_is_learnt(unit, stride, size, tmp_path):
+    pytest.importorskip('timm')
+    teacher = Teacher('test_efficientnet', '', unit=unit)
+    assert teacher.strides == [stride]
+    assert teacher._input_size((size, size), unit) == (size, size)
+    transformers = pytest.importorskip('transformers')
+    config = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]
+    )
+    transformers.ResNetModel(config).save_pretrained(tmp_path)
+    assert Teacher(str(tmp_path), unit=unit).strides == [max(4, stride) if unit > 2 else 32]
+
+
 def test_images_of_other_channels_are_refused():
     pytest.importorskip('timm')
     with pytest.raises(UserError, match='sees red, green and blue, and the images have 4 channels'):

@@ -50,11 +50,11 @@ def test_it_trains_computes_features_once_and_saves_no_teacher(folder):
     assert not [name for name in state if 'head' in name]
     (shard,) = (folder.parent / 'work_dirs/configs_pretrain_teacher').glob('*/*.npy')
     cfg = load_config(made.configs[0])
-    places = cfg.model.head.teacher.keep.side // 32
+    places = cfg.model.head.teacher.keep.side // 16
     listed = cfg.train_dataloader.dataset.ann_file  # those that are not held out
     with open(listed, encoding='utf-8') as file:
         images = len(file.read().splitlines())
-    assert np.load(shard).shape == (images, 48 + 64, places, places)
+    assert np.load(shard).shape == (images, 48, places, places)
     log = next(folder.parent.glob('run/*/*.log')).read_text()
     assert 'Teacher test_efficientnet: 0.1 million parameters' in log
     assert f'features of {images} images are computed once' in log

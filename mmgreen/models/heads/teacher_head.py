@@ -28,7 +28,7 @@ class TeacherHead(TargetHead):
         teacher: Arguments of :class:`Teacher`, such as ``dict(model=..., depths=...)``.
         patch_size: Side of a mask unit in pixels.
         loss: ``'mse'``, ``'smooth_l1'``, or ``'cosine'``, one less the cosine.
-        visible: Whether visible units are predicted, too.
+        visible: Whether visible units are predicted, too, from which a net learns more in the same time.
 
     Raises:
         UserError: If the teacher cannot be had, or the loss is not known.
@@ -39,7 +39,7 @@ class TeacherHead(TargetHead):
         teacher: dict[str, Any],
         patch_size: int = 32,
         loss: str = 'mse',
-        visible: bool = False,
+        visible: bool = True,
     ) -> None:
         super().__init__()
         if loss not in _LOSSES:
@@ -47,7 +47,7 @@ class TeacherHead(TargetHead):
                 f"TeacherHead.loss '{loss}' is unknown: choose from {', '.join(_LOSSES)}"
             )
         self.patch_size, self.loss_name, self.visible = patch_size, loss, visible
-        self.teacher = Teacher(**teacher)
+        self.teacher = Teacher(**teacher, unit=patch_size)
 
     @property
     def values(self) -> int:

@@ -69,6 +69,17 @@ class FrozenNet:
         return [m.shape[1] for m in maps], [round(size[0] / m.shape[2]) for m in maps]
 
 
+def suiting(strides: Sequence[int], unit: int) -> int:
+    """Which of some maps suits mask units: the last whose places are no larger, or else the last.
+
+    Args:
+        strides: Pixels for a place of each map, from fine to coarse.
+        unit: Side of a mask unit in pixels.
+    """
+    fitting = [i for i, stride in enumerate(strides) if stride <= unit]
+    return fitting[-1] if fitting else len(strides) - 1
+
+
 def as_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """Tokens of a transformer as a map; those before the image's own, of its class, are left out.
 

@@ -10,17 +10,18 @@ from torch import Tensor
 
 from mmgreen.errors import UserError
 
-from .frozen_net import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, as_map
+from .frozen_net import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, as_map, suiting
 from .timm_net import timm_net
 
 
-def hugging_face_net(folder: str, depths: Sequence[int] | None) -> FrozenNet:
+def hugging_face_net(folder: str, depths: Sequence[int] | None, unit: int) -> FrozenNet:
     """A net of a folder with ``config.json`` and weights, of transformers' layout or of timm's.
 
     Args:
         folder: Folder.
         depths: Numbers of blocks, or of stages of a convolutional net, from 0; negative ones count from
-            the last. By default the last block, or the last two stages.
+            the last. By default the last block, or the stage that suits units.
+        unit: Side of a mask unit in pixels.
 
     Raises:
         UserError: If transformers is not installed, does not know the net, or the weights are not all
@@ -28,7 +29,7 @@ def hugging_face_net(folder: str, depths: Sequence[int] | None) -> FrozenNet:
     """
     about = json.loads(Path(folder, 'config.json').read_text(encoding='utf-8'))
     if 'architecture' in about:  # timm's own layout
-        return timm_net(f'local-dir:{folder}', None, depths)
+        return timm_net(f'local-dir:{folder}', None, depths, unit)
     try:
         from transformers import AutoModel
         from transformers.utils import logging
@@ -49,6 +50,12 @@ def hugging_face_net(folder: str, depths: Sequence[int] | None) -> FrozenNet:
             f'teacher {folder} lacks {len(missing)} of its weights, such as {missing[0]}: download it '
             'again'
         )
+    if depths is None:
+        depths = (-1,)
+        if not hasattr(net.config, 'patch_size'):
+            stages = range(len(net.config.depths))
+            _, strides = FrozenNet(folder, _Maps(net, stages), net).shapes()
+            depths = (suiting(strides, unit),)
     mean, std = _scale(Path(folder, 'preprocessor_config.json'))
     return FrozenNet(
         f'{about.get("model_type", "net")} of {folder}',
@@ -68,10 +75,8 @@ class _Maps:
         depths: See :func:`hugging_face_net`.
     """
 
-    def __init__(self, net: Any, depths: Sequence[int] | None) -> None:
+    def __init__(self, net: Any, depths: Sequence[int]) -> None:
         self.net = net
-        if depths is None:
-            depths = (-1,) if hasattr(net.config, 'patch_size') else (-2, -1)
         self.depths = [
             depth + 1 if depth >= 0 else depth for depth in depths
         ]  # 0: before the first

@@ -44,7 +44,8 @@ class Teacher:
             download. ``''`` draws them.
         depths: Which of its maps, from fine to coarse: timm's ``out_indices``, numbers of a
             transformer's blocks, OpenMMLab's ``out_indices``, outputs of an ONNX file. By default the last
-            two where they are of two scales, else the last one; a backbone of OpenMMLab's own.
+            one whose places are no larger than mask units; of ONNX files the last; of OpenMMLab's
+            backbones those that they have.
         norm: Each value less the mean and divided by the deviation of the channels at its
             ``'place'``, or of its ``'channel'`` over the batch.
         enlarge: How many times images are enlarged for it; by default as little as makes each mask unit
@@ -53,6 +54,8 @@ class Teacher:
         keep: ``dict(folder=..., side=384)``: features of whole images, resized to a square of ``side``
             pixels, are computed once, kept in a folder, and cropped as the images are. A run of many
             epochs is faster then. ``LoadRandomCrop`` must make the crops.
+
+        unit: Side of a mask unit in pixels; the head says it.
 
     Attributes:
         channels: Of each map.
@@ -70,11 +73,12 @@ class Teacher:
         norm: str = 'place',
         enlarge: float | None = None,
         keep: dict[str, Any] | None = None,
+        unit: int = 32,
     ) -> None:
         if norm not in _NORMS:
             raise UserError(f"teacher.norm '{norm}' is unknown: choose from {', '.join(_NORMS)}")
         self.norm, self.enlarge = norm, enlarge
-        self.net = find_net(model, checkpoint, None if depths is None else tuple(depths))
+        self.net = find_net(model, checkpoint, None if depths is None else tuple(depths), unit)
         self.channels, self.strides = self.net.shapes()
         self._maps, self._device = self.net.maps, torch.device('cpu')
         if self.net.module is not None:
@@ -266,7 +270,9 @@ class Teacher:
             )
 
 
-def find_net(model: str, checkpoint: str | None, depths: tuple[int, ...] | None) -> FrozenNet:
+def find_net(
+    model: str, checkpoint: str | None, depths: tuple[int, ...] | None, unit: int
+) -> FrozenNet:
     """The net that a name stands for, see :class:`Teacher`.
 
     Raises:
@@ -276,9 +282,10 @@ def find_net(model: str, checkpoint: str | None, depths: tuple[int, ...] | None)
     if kind == 'onnx':
         return onnx_net(model, depths)
     if kind == 'hugging face':
-        return hugging_face_net(model, depths)
-    make = timm_net.timm_net if kind == 'timm' else openmmlab.openmmlab_net
-    return make(model, checkpoint, depths)
+        return hugging_face_net(model, depths, unit)
+    if kind == 'timm':
+        return timm_net.timm_net(model, checkpoint, depths, unit)
+    return openmmlab.openmmlab_net(model, checkpoint, depths)
 
 
 def kind_of(model: str) -> str:

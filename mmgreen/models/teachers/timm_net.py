@@ -10,35 +10,37 @@ from mmgreen.checkpoints import read_checkpoint
 from mmgreen.checkpoints.converting import unwrap
 from mmgreen.errors import UserError
 
-from .frozen_net import FrozenNet
+from .frozen_net import FrozenNet, suiting
 
 
-def timm_net(model: str, checkpoint: str | None, depths: Sequence[int] | None) -> FrozenNet:
+def timm_net(
+    model: str, checkpoint: str | None, depths: Sequence[int] | None, unit: int
+) -> FrozenNet:
     """A net of timm.
 
     Args:
         model: Its name, such as ``'tf_efficientnet_lite0'``, or ``'local-dir:FOLDER'``.
         checkpoint: File of its weights, by timm's names, or by others in the same order and shapes;
             None takes those that timm downloads, ``''`` draws them.
-        depths: Which of its maps, counted as timm's ``out_indices``; by default the last two where they
-            are of two scales, else the last one.
+        depths: Which of its maps, counted as timm's ``out_indices``; by default the one that suits units.
+        unit: Side of a mask unit in pixels.
 
     Raises:
         UserError: If timm is not installed, does not know the net, or its weights cannot be had.
     """
-    net = _load(model, checkpoint, _last(model) if depths is None else tuple(depths))
+    chosen = _suiting(model, unit) if depths is None else tuple(depths)
+    net = _load(model, checkpoint, chosen)
     about = getattr(net, 'pretrained_cfg', None) or {}
     known = {key: tuple(about[key]) for key in ('mean', 'std') if about.get(key)}
     return FrozenNet(model, net, net, licence=about.get('license'), **known)
 
 
-def _last(model: str) -> tuple[int, ...]:
-    """The last two maps of a net where they are of two scales, else the last one."""
+def _suiting(model: str, unit: int) -> tuple[int]:
     try:
         strides = _timm().create_model(model, features_only=True).feature_info.reduction()
     except Exception:  # said where it is loaded
         return (-1,)
-    return (-2, -1) if strides[-2:] != strides[-1:] * 2 else (-1,)
+    return (suiting(strides, unit) - len(strides),)
 
 
 def knows(model: str) -> bool:
