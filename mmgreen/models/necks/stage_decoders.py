@@ -54,7 +54,8 @@ class StageDecoders(nn.Module):
         """The loss of each stage, weighted.
 
         Args:
-            latents: Visible tokens of each of the stages, as the backbone gives them.
+            latents: Visible tokens of the stages before the last, as the backbone gives them; the last
+                ones are of these stages.
             layout: Where they are.
             decode: What gives the predictions of units, (B, U, values), by a decoder.
             compare: How far predictions are from a target.
@@ -62,7 +63,12 @@ class StageDecoders(nn.Module):
         """
         losses = {}
         for i, x, part, weight, decoder in zip(
-            self.stages, latents, self.parts, self.weights, self.decoders, strict=True
+            self.stages,
+            latents[len(latents) - len(self.stages) :],
+            self.parts,
+            self.weights,
+            self.decoders,
+            strict=True,
         ):
             pred = decode(decoder, self._join(x, i, layout))
             losses[f'stage_{i + 1}'] = weight * compare(pred, target[..., part])

@@ -240,7 +240,8 @@ class GreenMIM(BaseSelfSupervisor):
             data_samples: Of the images, for targets that look at them.
 
         Returns:
-            ``dict(loss=...)``, a scalar.
+            ``dict(loss=...)``, a scalar; with ``stage_weights`` also what each of these stages adds to
+            it, ``stage_1`` and so on, for the log.
         """
         layout = self.take_layout(inputs)
         *earlier, latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)
@@ -256,8 +257,7 @@ class GreenMIM(BaseSelfSupervisor):
             def decode(decoder: nn.Module, latent: Tensor) -> Tensor:
                 return self._predict(decoder, latent, layout, inputs)
 
-            chosen = earlier[len(earlier) - len(self.stage_decoders.stages) :]
-            each = self.stage_decoders.losses(chosen, layout, decode, self.head.compare, target)
+            each = self.stage_decoders.losses(earlier, layout, decode, self.head.compare, target)
             losses['loss'] = losses['loss'] + sum(each.values())
             losses |= {name: loss.detach() for name, loss in each.items()}
         self.build_ahead(inputs)
