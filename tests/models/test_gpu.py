@@ -5,6 +5,7 @@ import torch
 from helpers import greenmim_config
 from mmengine.optim import build_optim_wrapper
 
+from mmgreen.models.teachers import Teacher
 from mmgreen.registry import MODELS
 
 pytestmark = [
@@ -51,3 +52,13 @@ def test_mixed_precision_trains_as_float32_does(dtype, images):
             losses[-1].append(loss.item())
     assert losses[1][-1] < losses[1][0]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_a_teacher_says_the_same_in_half_precision(images):
+    pytest.importorskip('timm')
+    torch.manual_seed(0)
+    teacher = Teacher('test_efficientnet', '')
+    on_cpu = teacher.features(images.cpu(), 32)
+    found = teacher.features(images, 32)
+    assert found.is_cuda
+    assert torch.nn.functional.cosine_similarity(found.cpu(), on_cpu, dim=1).min() > 0.98

@@ -372,6 +372,16 @@ def test_a_copy_of_the_model_has_the_same_teacher():
     assert copy.deepcopy(model).head.teacher is model.head.teacher
 
 
+def test_the_log_says_once_what_it_costs(said, pixels):
+    pytest.importorskip('timm')
+    teacher = Teacher('test_efficientnet', '', unit=16)
+    for _ in range(12):
+        teacher.features(preprocessed(pixels), 16)
+    assert '0.1 million parameters, 0 MiB, channels [48], licence apache-2.0' in said[0]
+    (line,) = [line for line in said if 'ms a step' in line]
+    assert line.endswith('for 2 images of 64x96')
+
+
 @pytest.mark.parametrize(
     ('unit', 'stride', 'size'), [(8, 8, 64), (16, 16, 64), (32, 32, 64), (4, 4, 64), (2, 2, 64)]
 )

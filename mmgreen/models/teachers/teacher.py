@@ -2,8 +2,9 @@
 
 import logging
 import os
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -83,7 +84,7 @@ class Teacher:
         self._maps, self._device = self.net.maps, torch.device('cpu')
         if self.net.module is not None:
             self._maps = quick(self.net.module, self.net.maps)
-        self._calls, self._seconds = 0, 0.0
+        self._calls: list[Callable[[], float]] = []
         self.kept = None
         if keep is not None:
             about = dict(
@@ -200,7 +201,8 @@ class Teacher:
                 f'a teacher sees red, green and blue, and the images have {images.shape[1]} channels: '
                 'choose another target (model.head)'
             )
-        started = time.perf_counter()
+        telling = len(self._calls) < _SAID_AFTER
+        stop = _stopwatch(images.device) if telling else None
         self._move(images.device)
         x = images.float().flip(1) if self._flip else images.float()
         x = x * self._factor + self._shift
@@ -209,7 +211,8 @@ class Teacher:
         if size != tuple(x.shape[2:]):
             x = F.interpolate(x, size, mode='bicubic', antialias=True)
         found = self._normalised(self._maps_at(x, grid))
-        self._tell_cost(started, len(images), size, images.device)
+        if stop is not None:
+            self._tell_cost(stop(), f'{len(images)} images of {size[0]}x{size[1]}')
         return found
 
     def _cropped(self, images: Tensor, unit: int, samples: Sequence[Any] | None) -> Tensor:
@@ -250,24 +253,40 @@ class Teacher:
             self._maps = quick(self.net.module, self.net.maps) if on_cpu else self.net.maps
         self._device = device
 
-    def _tell_cost(
-        self, started: float, images: int, size: tuple[int, int], device: torch.device
-    ) -> None:
+    def _tell_cost(self, stop: Callable[[], float], what: str) -> None:
         """Say once what it costs, from calls after the first."""
-        self._calls += 1
-        if self._calls > _SAID_AFTER:
-            return
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        if self._calls > 1:
-            self._seconds += time.perf_counter() - started
-        if self._calls == _SAID_AFTER:
-            each = self._seconds / (_SAID_AFTER - 1)
+        self._calls.append(stop)
+        if len(self._calls) == _SAID_AFTER:
+            each = statistics.median(stop() for stop in self._calls[1 : _SAID_AFTER // 2])
             print_log(
-                f'Teacher: {1000 * each:.0f} ms a step, for {images} images of {size[0]}x{size[1]}',
+                f'Teacher: {1000 * each:.0f} ms a step, for {what}',
                 logger='current',
                 level=logging.INFO,
             )
+
+
+def _stopwatch(device: torch.device) -> Callable[[], Callable[[], float]]:
+    """Start to measure: what is called at the end gives what tells the seconds, later."""
+    if device.type == 'cuda':
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+
+        def stop_on_gpu() -> Callable[[], float]:
+            end.record()
+            return seconds_on_gpu
+
+        def seconds_on_gpu() -> float:
+            end.synchronize()  # some steps later, when there is nothing to wait for
+            return begin.elapsed_time(end) / 1000
+
+        return stop_on_gpu
+    started = time.perf_counter()
+
+    def stop() -> Callable[[], float]:
+        seconds = time.perf_counter() - started
+        return lambda: seconds
+
+    return stop
 
 
 def find_net(
