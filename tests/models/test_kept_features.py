@@ -1,5 +1,6 @@
 """Features of whole images that are kept: computed once, cropped as the images are."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -116,6 +117,23 @@ def test_a_run_that_was_ended_goes_on(images, teacher, monkeypatch):
     again.prepare(images, torch.device('cpu'))
     assert again.seen == 6  # four of ten were written
     whole = teacher('other')
+    whole.prepare(images, torch.device('cpu'))
+    for path in images:
+        assert torch.equal(again.kept._row(path), whole.kept._row(path))
+
+
+def test_an_image_that_cannot_be_read_is_left_out(images, teacher):
+    """The training's own dataset says so and skips it; when it is mended, it is computed."""
+    content = Path(images[3]).read_bytes()
+    Path(images[3]).write_bytes(content[: len(content) // 2])
+    made = teacher()
+    made.prepare(images, torch.device('cpu'))
+    assert set(made.kept._rows) == set(images) - {images[3]}
+    with pytest.raises(UserError, match='has no features of image .*3.png'):
+        made.kept._row(images[3])
+    Path(images[3]).write_bytes(content)
+    again, whole = teacher(), teacher('other')
+    again.prepare(images, torch.device('cpu'))
     whole.prepare(images, torch.device('cpu'))
     for path in images:
         assert torch.equal(again.kept._row(path), whole.kept._row(path))

@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.ops import roi_align
 
+from mmgreen.datasets.images import decoding_fault
+from mmgreen.datasets.packs import PackError
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 
@@ -73,12 +75,6 @@ class KeptFeatures:
             self._compute(missing[rank::processes], compute)
         barrier()
         self._open()
-        lost = [path for path in missing if path not in self._rows]
-        if lost:
-            raise UserError(
-                f'{self.folder} lacks features of {len(lost)} images, such as {lost[0]}: are all '
-                'processes on one file system?'
-            )
 
     def crops(self, paths: Sequence[str], boxes: Tensor, size: tuple[int, int]) -> Tensor:
         """Features of a part of each image, interpolated.
@@ -91,6 +87,9 @@ class KeptFeatures:
 
         Returns:
             (B, C, height, width), float32, on the device of ``boxes``.
+
+        Raises:
+            UserError: If an image has none.
         """
         maps = torch.stack([self._row(path) for path in paths]).to(boxes.device).float()
         scale = boxes.new_tensor([maps.shape[3], maps.shape[2]] * 2)
@@ -102,9 +101,14 @@ class KeptFeatures:
 
     def seconds(self, paths: Sequence[str]) -> float:
         """How long the features of some images took, computed in this run or before."""
-        return sum(self._seconds[self._rows[path][0]] for path in paths)
+        return sum(self._seconds[self._rows[path][0]] for path in paths if path in self._rows)
 
     def _row(self, path: str) -> Tensor:
+        if path not in self._rows:
+            raise UserError(
+                f'{self.folder} has no features of image {path}: was it changed during the run, or are '
+                'the processes of a run on several file systems?'
+            )
         file, row = self._rows[path]
         return torch.from_numpy(np.array(self._shards[file][row]))
 
@@ -143,19 +147,22 @@ class KeptFeatures:
             num_workers=min(4, max(1, (os.cpu_count() or 1) // 2)),
             multiprocessing_context='fork',
         )
-        begun: list[np.ndarray] = []
-        first, since = 0, time.perf_counter()
-        for images in track(loader, 'Features of a teacher', total=len(loader)):
+        values: list[np.ndarray] = []
+        names: list[str] = []
+        since = time.perf_counter()
+        batches = track(loader, 'Features of a teacher', total=len(loader))
+        for i, (images, sound) in enumerate(batches, 1):
             number = len(images)
             if number < _BATCH:  # one shape for all
                 images = torch.cat([images, images[-1:].expand(_BATCH - number, -1, -1, -1)])
             maps = compute(images.float())[:number].clamp(-_LARGEST, _LARGEST)
-            begun.append(maps.half().cpu().numpy())
-            there = sum(map(len, begun))
-            if there >= _SHARD or first + there == len(paths):
+            values.append(maps.half().cpu().numpy()[sound.numpy()])
+            chosen = paths[(i - 1) * _BATCH : i * _BATCH]
+            names += [path for path, good in zip(chosen, sound, strict=True) if good]
+            if names and (len(names) >= _SHARD or i == len(loader)):
                 now = time.perf_counter()
-                self._write(paths[first : first + there], np.concatenate(begun), now - since)
-                first, begun, since = first + there, [], now
+                self._write(names, np.concatenate(values), now - since)
+                values, names, since = [], [], now
 
     def _write(self, paths: Sequence[str], values: np.ndarray, seconds: float) -> None:
         name = hashlib.sha256(paths[0].encode()).hexdigest()[:12]  # no other process has this image
@@ -168,7 +175,10 @@ class KeptFeatures:
 
 
 class _Squares(torch.utils.data.Dataset):
-    """Images, each resized to a square, red first."""
+    """Images, each resized to a square, red first, and whether they could be read.
+
+    Those that cannot are said, counted and left out by the training's own dataset.
+    """
 
     def __init__(self, paths: Sequence[str], side: int) -> None:
         self.paths, self.side = paths, side
@@ -176,9 +186,17 @@ class _Squares(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, i: int) -> Tensor:
-        image = mmcv.imfrombytes(fileio.get(self.paths[i]), channel_order='rgb', backend='pillow')
-        image = mmcv.imresize(
-            image, (self.side, self.side), interpolation='bicubic', backend='pillow'
-        )
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    def __getitem__(self, i: int) -> tuple[Tensor, bool]:
+        path = self.paths[i]
+        try:
+            image = mmcv.imfrombytes(fileio.get(path), channel_order='rgb', backend='pillow')
+            square = mmcv.imresize(
+                image, (self.side, self.side), interpolation='bicubic', backend='pillow'
+            )
+        except PackError:  # no image is at fault
+            raise
+        except Exception:
+            if decoding_fault(path) is None:
+                raise
+            return torch.zeros(3, self.side, self.side, dtype=torch.uint8), False
+        return torch.from_numpy(np.ascontiguousarray(square)).permute(2, 0, 1), True
