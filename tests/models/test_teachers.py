@@ -104,6 +104,25 @@ def test_folders_of_hugging_face(kind, pixels, tmp_path, said):
     )
 
 
+def test_a_net_of_the_hub(tmp_path, monkeypatch):
+    transformers = pytest.importorskip('transformers')
+    config = transformers.Dinov2Config(hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    transformers.Dinov2Model(config).save_pretrained(tmp_path)
+    asked = []
+
+    def download(repository, revision, allow_patterns):
+        asked.append((repository, revision))
+        if repository == 'no/net':
+            raise OSError('404\nmore')
+        return tmp_path
+
+    monkeypatch.setattr('huggingface_hub.snapshot_download', download)
+    assert Teacher('hf://some/net@v1').channels == [32]
+    with pytest.raises(UserError, match='teacher hf://no/net cannot be downloaded: 404$'):
+        Teacher('hf://no/net')
+    assert asked == [('some/net', 'v1'), ('no/net', None)]
+
+
 def test_a_folder_that_lacks_weights_is_refused(tmp_path):
     transformers = pytest.importorskip('transformers')
     from safetensors.torch import load_file, save_file

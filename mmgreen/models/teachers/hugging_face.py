@@ -13,12 +13,16 @@ from mmgreen.errors import UserError
 from .frozen_net import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, as_map, suiting
 from .timm_net import timm_net
 
+#: What an address of the Hugging Face Hub begins with.
+HUB = 'hf://'
+
 
 def hugging_face_net(folder: str, depths: Sequence[int] | None, unit: int) -> FrozenNet:
     """A net of a folder with ``config.json`` and weights, of transformers' layout or of timm's.
 
     Args:
-        folder: Folder.
+        folder: Folder, or such a one of the Hugging Face Hub, ``hf://OWNER/NAME`` or
+            ``hf://OWNER/NAME@REVISION``, which is downloaded once.
         depths: Numbers of blocks, or of stages of a convolutional net, from 0; negative ones count from
             the last. By default the last block, or the stage that suits units.
         unit: Side of a mask unit in pixels.
@@ -27,6 +31,8 @@ def hugging_face_net(folder: str, depths: Sequence[int] | None, unit: int) -> Fr
         UserError: If transformers is not installed, does not know the net, or the weights are not all
             there.
     """
+    if folder.startswith(HUB):
+        folder = _from_hub(folder)
     about = json.loads(Path(folder, 'config.json').read_text(encoding='utf-8'))
     if 'architecture' in about:  # timm's own layout
         return timm_net(f'local-dir:{folder}', None, depths, unit)
@@ -93,6 +99,26 @@ class _Maps:
         patch = self.net.config.patch_size
         grid = tuple(side // patch for side in images.shape[2:])
         return [as_map(tokens, *grid) for tokens in chosen]
+
+
+def _from_hub(address: str) -> str:
+    """The folder of a Hub's address on this machine."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise UserError(f'{address} needs a package: pip install huggingface_hub') from error
+    repository, _, revision = address.removeprefix(HUB).partition('@')
+    try:
+        return str(
+            snapshot_download(
+                repository,
+                revision=revision or None,
+                allow_patterns=['*.json', 'model*.safetensors', 'README.md'],
+            )
+        )
+    except Exception as error:  # of the Hub's package, and of the network
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f'teacher {address} cannot be downloaded: {first}') from error
 
 
 def _scale(file: Path) -> tuple[Sequence[float], Sequence[float]]:

@@ -17,7 +17,7 @@ from mmgreen.errors import UserError
 
 from . import openmmlab, timm_net
 from .frozen_net import FrozenNet
-from .hugging_face import hugging_face_net
+from .hugging_face import HUB, hugging_face_net
 from .kept_features import KeptFeatures
 from .onnx_net import onnx_net, quick
 
@@ -37,7 +37,8 @@ class Teacher:
 
             - a name of timm, such as ``'tf_efficientnet_lite0'`` or ``'vit_small_patch14_dinov2'``,
             - a name of mmpretrain, such as ``'resnet50_8xb32_in1k'``,
-            - a folder of Hugging Face's layout, such as one of DINOv2 or DINOv3,
+            - a folder of Hugging Face's layout, such as one of DINOv2 or DINOv3, or one of its Hub,
+              ``hf://OWNER/NAME``,
             - an ONNX file, ``*.onnx``,
             - a checkpoint of this project, ``*.pth``, or the config of any model of OpenMMLab, ``*.py``,
               whose backbone it is.
@@ -315,7 +316,7 @@ def kind_of(model: str) -> str:
     """
     if model.endswith('.onnx'):
         return 'onnx'
-    if os.path.isfile(os.path.join(model, 'config.json')):
+    if model.startswith(HUB) or os.path.isfile(os.path.join(model, 'config.json')):
         return 'hugging face'
     if os.path.isdir(model):
         raise UserError(
