@@ -13,10 +13,6 @@ _KNOWN = dict(
     small=(160, 128, 10_000, 4e-4),
     base=(160, 128, 10_000, 4e-4),
 )
-#: Sides of a mask unit in those recipes.
-_UNITS = dict(nano=16, tiny=32, small=32, base=32)
-#: Pixels for a place of most teachers, and the largest image that one is shown.
-_STRIDE, _WIDEST = 32, 512
 #: GiB that an image of 160 pixels takes in mixed precision; estimates.
 _GIB = dict(nano=0.01, tiny=0.05, small=0.08, base=0.11)
 
@@ -34,8 +30,6 @@ class PretrainingRecipe:
         steps: Length.
         epochs: How often each image is then seen.
         workers: Processes that read images.
-        whole: Side of the squares that images are resized to where a teacher sees them whole, so that it
-            has about a place for each unit of a crop.
     """
 
     crop: int
@@ -46,7 +40,6 @@ class PretrainingRecipe:
     steps: int
     epochs: float
     workers: int
-    whole: int
 
 
 def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
@@ -75,8 +68,6 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
         shown = (crop / zoom) ** 2 / area
         ratios = (min(0.5, round(0.7 * shown, 4)), min(1.0, round(1.4 * shown, 4)))
     workers = min(8, max(1, machine.cores - 1)) if machine.gpu_memory else 1
-    units = crop / (unit or _UNITS[size])  # along a side of a crop
-    places = units / (sum(ratios) / 2) ** 0.5
     return PretrainingRecipe(
         crop=crop,
         ratios=ratios,
@@ -86,5 +77,4 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
         steps=steps,
         epochs=steps * batch / traits.images,
         workers=workers,
-        whole=min(_WIDEST, _STRIDE * max(1, round(places))),
     )
