@@ -30,6 +30,7 @@ def teacher(tmp_path, monkeypatch):
             '',
             depths=(0,),
             keep=dict(folder=str(tmp_path / folder), side=side),
+            unit=16,
             **kwargs,
         )
         made.channels, made.strides, made.seen = [3], [8], 0
@@ -74,7 +75,7 @@ def test_a_crop_has_the_features_of_its_part_of_the_image(flip, images, teacher)
         result = cut.transform(dict(img_path=path))
         pixels = result['img'].flip(0)[None].float()  # red first
         batch = (pixels - MEAN.view(3, 1, 1)) / STD.view(3, 1, 1)
-        found = made.features(batch, 16, [sample(path, result['crop'])])
+        found = made.features(batch, [sample(path, result['crop'])])
         direct = F.avg_pool2d(pixels, 16)
         variance, mean = torch.var_mean(direct, (0, 2, 3), keepdim=True, unbiased=False)
         error = (found - (direct - mean) / variance.sqrt()).square().mean()
@@ -155,7 +156,7 @@ def test_crops_that_say_nothing_are_refused(images, teacher):
     made.prepare(images, torch.device('cpu'))
     for samples in (None, [SimpleNamespace(img_path=images[0])]):
         with pytest.raises(UserError, match='let mmgreen.LoadRandomCrop make crops'):
-            made.features(torch.zeros(1, 3, 64, 64), 16, samples)
+            made.features(torch.zeros(1, 3, 64, 64), samples)
 
 
 def test_an_image_turned_by_its_exif_is_seen_turned(tmp_path, images, teacher):

@@ -25,6 +25,11 @@ def preprocessed(pixels, mean=MEAN, std=STD):
     return (pixels - mean) / std
 
 
+def taught(model, checkpoint=None, unit=16, **kwargs):
+    """A teacher of units of 16 pixels."""
+    return Teacher(model, checkpoint, unit=unit, **kwargs)
+
+
 @pytest.fixture(scope='module')
 def pixels():
     generator = torch.Generator().manual_seed(0)
@@ -82,7 +87,7 @@ def test_folders_of_hugging_face(kind, pixels, tmp_path, said):
     (tmp_path / 'README.md').write_text('---\nlicense: dinov3-license\n---\n')
     scale = dict(image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.3, 0.4])
     (tmp_path / 'preprocessor_config.json').write_text(json.dumps(scale))
-    teacher = Teacher(str(tmp_path), depths=(1, 2) if kind != 'resnet' else (2, 3))
+    teacher = taught(str(tmp_path), depths=(1, 2) if kind != 'resnet' else (2, 3))
     assert 'licence dinov3-license' in said[-1]
     patch = dict(dinov2=14, dinov3=16, resnet=32)[kind]
     assert teacher.strides == ([patch] * 2 if kind != 'resnet' else [16, 32])
@@ -100,7 +105,7 @@ def test_folders_of_hugging_face(kind, pixels, tmp_path, said):
             *(s[:, -24:].transpose(1, 2).unflatten(2, (4, 6)) for s in states[2:4])
         )
     torch.testing.assert_close(
-        teacher.features(preprocessed(pixels), 16), expected, atol=1e-3, rtol=1e-3
+        teacher.features(preprocessed(pixels)), expected, atol=1e-3, rtol=1e-3
     )
 
 
@@ -117,9 +122,9 @@ def test_a_net_of_the_hub(tmp_path, monkeypatch):
         return tmp_path
 
     monkeypatch.setattr('huggingface_hub.snapshot_download', download)
-    assert Teacher('hf://some/net@v1').channels == [32]
+    assert taught('hf://some/net@v1').channels == [32]
     with pytest.raises(UserError, match='teacher hf://no/net cannot be downloaded: 404$'):
-        Teacher('hf://no/net')
+        taught('hf://no/net')
     assert asked == [('some/net', 'v1'), ('no/net', None)]
 
 
@@ -133,7 +138,7 @@ def test_a_folder_that_lacks_weights_is_refused(tmp_path):
     weights.pop('encoder.layer.1.mlp.fc1.weight')
     save_file(weights, tmp_path / 'model.safetensors', metadata=dict(format='pt'))
     with pytest.raises(UserError, match='lacks 1 of its weights, such as .*layer.1.mlp.fc1.weight'):
-        Teacher(str(tmp_path))
+        taught(str(tmp_path))
 
 
 def test_a_folder_of_timm(pixels, tmp_path):
@@ -142,12 +147,12 @@ def test_a_folder_of_timm(pixels, tmp_path):
 
     net = timm.create_model('test_efficientnet').eval()
     save_for_hf(net, tmp_path)
-    teacher = Teacher(str(tmp_path), depths=(3, 4))
+    teacher = taught(str(tmp_path), depths=(3, 4))
     own = timm.create_model('test_efficientnet', features_only=True, out_indices=(3, 4))
     own.load_state_dict(teacher.net.module.state_dict())
     for name, value in own.state_dict().items():
         assert torch.equal(value, net.state_dict()[name.replace('blocks_', 'blocks.')])
-    assert teacher.features(preprocessed(pixels), 16).shape[2:] == (4, 6)
+    assert teacher.features(preprocessed(pixels)).shape[2:] == (4, 6)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ def test_a_folder_of_timm(pixels, tmp_path):
     ],
 )
 def test_every_backbone_of_mmpretrain_gives_maps(model, strides):
-    teacher = Teacher(model, checkpoint='', depths=(2, 3))
+    teacher = taught(model, checkpoint='', depths=(2, 3))
     assert teacher.strides == strides
     assert [m.shape[2:] for m in teacher.net.maps(torch.zeros(1, 3, 32, 64))] == [
         (32 // stride, 64 // stride) for stride in strides
@@ -191,19 +196,19 @@ def small_resnet(path, **preprocessor):
 @pytest.mark.parametrize('rgb', [True, False])
 def test_a_config_and_a_checkpoint_of_openmmlab(rgb, pixels, tmp_path):
     net = small_resnet(tmp_path, mean=[10.0, 20.0, 30.0], std=[50.0, 60.0, 70.0], to_rgb=rgb)
-    teacher = Teacher(str(tmp_path / 'net.py'), str(tmp_path / 'net.pth'))
+    teacher = taught(str(tmp_path / 'net.py'), str(tmp_path / 'net.pth'))
     x = preprocessed(pixels if rgb else pixels.flip(1), (10.0, 20.0, 30.0), (50.0, 60.0, 70.0))
     x = F.interpolate(x, (128, 192), mode='bicubic', antialias=True)
     with torch.no_grad():
         expected = normalised(*net(x))
     torch.testing.assert_close(
-        teacher.features(preprocessed(pixels), 16), expected, atol=1e-3, rtol=1e-3
+        teacher.features(preprocessed(pixels)), expected, atol=1e-3, rtol=1e-3
     )
     state = torch.load(tmp_path / 'net.pth')['state_dict']
     state.pop('backbone.layer4.0.conv1.weight')
     torch.save(dict(state_dict=state), tmp_path / 'net.pth')
     with pytest.raises(UserError, match='lacks 1 weights of the teacher, such as layer4.0.conv1'):
-        Teacher(str(tmp_path / 'net.py'), str(tmp_path / 'net.pth'))
+        taught(str(tmp_path / 'net.py'), str(tmp_path / 'net.pth'))
 
 
 def test_a_checkpoint_of_this_project(pixels, tmp_path):
@@ -211,14 +216,14 @@ def test_a_checkpoint_of_this_project(pixels, tmp_path):
     cfg = Config(dict(model=greenmim_config()))
     path = str(tmp_path / 'iter_1.pth')
     torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=cfg.pretty_text)), path)
-    teacher = Teacher(path)
+    teacher = taught(path)
     own = model.backbone
     for name, value in teacher.net.module.state_dict().items():
         assert torch.equal(value, own.state_dict()[name])
     assert (teacher.channels, teacher.strides) == ([128], [32])
     torch.save(dict(state_dict=model.state_dict()), path)
     with pytest.raises(UserError, match='says not what net it is of: name the config'):
-        Teacher(path)
+        taught(path)
 
 
 class Two(nn.Module):
@@ -247,24 +252,22 @@ def test_an_onnx_file(batch, pixels, tmp_path):
         input_names=['x'],
         dynamic_axes={'x': axes},
     )
-    teacher = Teacher(path, depths=(0, 1))
+    teacher = taught(path, depths=(0, 1))
     assert (teacher.channels, teacher.strides) == ([4, 6], [8, 16])
     with torch.no_grad():
         x = of_net(pixels)
         expected = normalised(net.fine(x), net.coarse(x))
-    torch.testing.assert_close(
-        teacher.features(preprocessed(pixels), 16), expected, atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(teacher.features(preprocessed(pixels)), expected, atol=1e-4, rtol=0)
     with pytest.raises(UserError, match='has 2 outputs that are maps'):
-        Teacher(path, depths=(2,))
+        taught(path, depths=(2,))
 
 
 def test_an_onnx_file_of_one_size(pixels, tmp_path):
     pytest.importorskip('onnxruntime')
     path = str(tmp_path / 'net.onnx')
     torch.onnx.export(Two(), (torch.zeros(2, 3, 32, 32),), path, dynamo=False, input_names=['x'])
-    teacher = Teacher(path, depths=(0,))
-    assert teacher.features(preprocessed(pixels), 16).shape == (2, 4, 4, 6)
+    teacher = taught(path, depths=(0,))
+    assert teacher.features(preprocessed(pixels)).shape == (2, 4, 4, 6)
 
 
 def test_onnxruntime_computes_the_same(pixels):
@@ -316,20 +319,20 @@ def test_it_sees_the_image_however_it_is_preprocessed(mean, rgb, pixels):
     std = (50.0, 60.0, 70.0)
     scale = dict(type='mmgreen.SelfSupDataPreprocessor', mean=mean, std=std, bgr_to_rgb=rgb)
     model = MODELS.build(greenmim_config(head=head, data_preprocessor=scale))
-    reference = Teacher('test_efficientnet', '', depths=(3,))
+    reference = taught('test_efficientnet', '', 32, depths=(3,))
     reference.net.module.load_state_dict(model.head.teacher.net.module.state_dict())
-    expected = reference.features(preprocessed(pixels), 32)
+    expected = reference.features(preprocessed(pixels))
     images = model.data_preprocessor(dict(inputs=pixels.flip(1), data_samples=None))[
         'inputs'
     ]  # as OpenCV's
-    found = model.head.teacher.features(images, 32)
+    found = model.head.teacher.features(images)
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_channels_may_be_whitened_over_the_batch(pixels):
     pytest.importorskip('timm')
-    teacher = Teacher('test_efficientnet', '', depths=(2, 3), norm='channel')
-    found = teacher.features(preprocessed(pixels), 16)
+    teacher = taught('test_efficientnet', '', depths=(2, 3), norm='channel')
+    found = teacher.features(preprocessed(pixels))
     torch.testing.assert_close(
         found.mean((0, 2, 3)), torch.zeros(found.shape[1]), atol=1e-4, rtol=0
     )
@@ -352,10 +355,10 @@ def test_channels_may_be_whitened_over_the_batch(pixels):
 )
 def test_the_scale_of_what_it_sees(enlarge, stride, unit, size, pixels):
     pytest.importorskip('timm')
-    teacher = Teacher('test_efficientnet', '', depths=(4,), enlarge=enlarge)
+    teacher = taught('test_efficientnet', '', unit, depths=(4,), enlarge=enlarge)
     teacher.strides, seen = [stride], []
     teacher._maps = lambda x: seen.append(tuple(x.shape[2:])) or [x]
-    assert teacher.features(preprocessed(pixels), unit).shape[2:] == (64 // unit, 96 // unit)
+    assert teacher.features(preprocessed(pixels)).shape[2:] == (64 // unit, 96 // unit)
     assert seen == [size]
 
 
@@ -393,9 +396,9 @@ def test_a_copy_of_the_model_has_the_same_teacher():
 
 def test_the_log_says_once_what_it_costs(said, pixels):
     pytest.importorskip('timm')
-    teacher = Teacher('test_efficientnet', '', unit=16)
+    teacher = taught('test_efficientnet', '')
     for _ in range(12):
-        teacher.features(preprocessed(pixels), 16)
+        teacher.features(preprocessed(pixels))
     assert '0.1 million parameters, 0 MiB, channels [48], licence apache-2.0' in said[0]
     (line,) = [line for line in said if 'ms a step' in line]
     assert line.endswith('for 2 images of 64x96')
@@ -406,21 +409,21 @@ def test_the_log_says_once_what_it_costs(said, pixels):
 )
 def test_by_default_the_map_of_units_is_learnt(unit, stride, size, tmp_path):
     pytest.importorskip('timm')
-    teacher = Teacher('test_efficientnet', '', unit=unit)
+    teacher = taught('test_efficientnet', '', unit)
     assert teacher.strides == [stride]
-    assert teacher._input_size((size, size), unit) == (size, size)
+    assert teacher._input_size(torch.zeros(1, 3, size, size)) == (size, size)
     transformers = pytest.importorskip('transformers')
     config = transformers.ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]
     )
     transformers.ResNetModel(config).save_pretrained(tmp_path)
-    assert Teacher(str(tmp_path), unit=unit).strides == [max(4, stride) if unit > 2 else 32]
+    assert taught(str(tmp_path), unit=unit).strides == [max(4, stride) if unit > 2 else 32]
 
 
 def test_images_of_other_channels_are_refused():
     pytest.importorskip('timm')
     with pytest.raises(UserError, match='sees red, green and blue, and the images have 4 channels'):
-        Teacher('test_efficientnet', '').features(torch.zeros(1, 4, 64, 64), 16)
+        taught('test_efficientnet', '').features(torch.zeros(1, 4, 64, 64))
 
 
 @pytest.mark.parametrize(
@@ -438,9 +441,9 @@ def test_images_of_other_channels_are_refused():
 )
 def test_teachers_that_are_not_there(settings, words):
     with pytest.raises(UserError, match=words):
-        Teacher(**settings)
+        taught(**settings)
 
 
 def test_a_folder_that_is_no_net_is_refused(tmp_path):
     with pytest.raises(UserError, match=r'is a folder without config\.json'):
-        Teacher(str(tmp_path))
+        taught(str(tmp_path))

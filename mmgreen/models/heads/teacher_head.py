@@ -57,7 +57,7 @@ class TeacherHead(TargetHead):
         self.teacher.sees(mean, std, rgb)
 
     def target(self, images: Tensor, units: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
-        maps = self.teacher.features(images, self.patch_size, samples)
+        maps = self.teacher.features(images, samples)
         return cut_units(maps, 1, units).flatten(2)
 
     def compare(self, pred: Tensor, target: Tensor) -> Tensor:

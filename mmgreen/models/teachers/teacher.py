@@ -56,7 +56,6 @@ class Teacher:
         keep: ``dict(folder=..., side=384)``: features of whole images, resized to a square of ``side``
             pixels, are computed once, kept in a folder, and cropped as the images are. A run of many
             epochs is faster then. ``LoadRandomCrop`` must make the crops.
-
         unit: Side of a mask unit in pixels; the head says it.
 
     Attributes:
@@ -79,7 +78,7 @@ class Teacher:
     ) -> None:
         if norm not in _NORMS:
             raise UserError(f"teacher.norm '{norm}' is unknown: choose from {', '.join(_NORMS)}")
-        self.norm, self.enlarge = norm, enlarge
+        self.norm, self.enlarge, self.unit = norm, enlarge, unit
         self.net = find_net(model, checkpoint, None if depths is None else tuple(depths), unit)
         self.channels, self.strides = self.net.shapes()
         self._maps, self._device = self.net.maps, torch.device('cpu')
@@ -88,10 +87,7 @@ class Teacher:
         self._calls: list[Callable[[], float]] = []
         self.kept = None
         if keep is not None:
-            about = dict(
-                model=model, checkpoint=checkpoint, depths=depths, weights=self.net.digest()
-            )
-            self.kept = self._keep(about, **keep)
+            self.kept = self._keep(dict(net=self.net.name, depths=depths and [*depths]), **keep)
         self.sees((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
         print_log(
             f'Teacher {self.net.name}: {self._size()}channels {self.channels}, licence '
@@ -176,7 +172,7 @@ class Teacher:
 
     @torch.compiler.disable
     @torch.no_grad()
-    def features(self, images: Tensor, unit: int, samples: Sequence[Any] | None = None) -> Tensor:
+    def features(self, images: Tensor, samples: Sequence[Any] | None = None) -> Tensor:
         """Features of mask units.
 
         Images are enlarged or reduced for the net; maps of more places than units are averaged, those
@@ -184,7 +180,6 @@ class Teacher:
 
         Args:
             images: (B, 3, H, W), preprocessed as :meth:`sees` was told.
-            unit: Side of a mask unit in pixels.
             samples: Their data samples, whose ``img_path`` and ``crop`` say which part of which image
                 they are; needed where features are kept.
 
@@ -196,7 +191,7 @@ class Teacher:
                 do not say what is cropped.
         """
         if self.kept is not None:
-            return self._cropped(images, unit, samples)
+            return self._cropped(images, samples)
         if images.shape[1] != 3:
             raise UserError(
                 f'a teacher sees red, green and blue, and the images have {images.shape[1]} channels: '
@@ -207,8 +202,8 @@ class Teacher:
         self._move(images.device)
         x = images.float().flip(1) if self._flip else images.float()
         x = x * self._factor + self._shift
-        grid = images.shape[2] // unit, images.shape[3] // unit
-        size = self._input_size((images.shape[2], images.shape[3]), unit)
+        grid = self._grid(images)
+        size = self._input_size(images)
         if size != tuple(x.shape[2:]):
             x = F.interpolate(x, size, mode='bicubic', antialias=True)
         found = self._normalised(self._maps_at(x, grid))
@@ -216,7 +211,7 @@ class Teacher:
             self._tell_cost(stop(), f'{len(images)} images of {size[0]}x{size[1]}')
         return found
 
-    def _cropped(self, images: Tensor, unit: int, samples: Sequence[Any] | None) -> Tensor:
+    def _cropped(self, images: Tensor, samples: Sequence[Any] | None) -> Tensor:
         assert self.kept is not None
         if samples is None or any(not hasattr(sample, 'crop') for sample in samples):
             raise UserError(
@@ -225,24 +220,30 @@ class Teacher:
                 "PackInputs(meta_keys=('img_path', 'crop')), or leave keep out"
             )
         boxes = torch.tensor([sample.crop for sample in samples]).to(images.device)
-        size = images.shape[2] // unit, images.shape[3] // unit
-        maps = self.kept.crops([sample.img_path for sample in samples], boxes, size)
+        paths = [sample.img_path for sample in samples]
+        maps = self.kept.crops(paths, boxes, self._grid(images))
         return self._normalised(list(maps.split(self.channels, 1)))
 
     def _normalised(self, maps: list[Tensor]) -> Tensor:
         return torch.cat([_normalised(m, self.norm) for m in maps], dim=1)
 
-    def _input_size(self, size: tuple[int, int], unit: int) -> tuple[int, int]:
+    def _grid(self, images: Tensor) -> tuple[int, int]:
+        """Mask units per column and row."""
+        return images.shape[2] // self.unit, images.shape[3] // self.unit
+
+    def _input_size(self, images: Tensor) -> tuple[int, int]:
+        """Height and width that images have for the net."""
         if self.net.size:
             return self.net.size
         stride = self.strides[-1]
         if self.enlarge is None:
-            within = stride * max(1, round(unit / stride))
-            return size[0] // unit * within, size[1] // unit * within
-        return (
-            max(1, round(size[0] * self.enlarge / stride)) * stride,
-            max(1, round(size[1] * self.enlarge / stride)) * stride,
+            within = stride * max(1, round(self.unit / stride))
+            height, width = self._grid(images)
+            return height * within, width * within
+        height, width = (
+            max(1, round(side * self.enlarge / stride)) * stride for side in images.shape[2:]
         )
+        return height, width
 
     def _move(self, device: torch.device) -> None:
         if device == self._device:
