@@ -1,5 +1,5 @@
 # The own-data detector for a CPU with another start: a small net that ImageNet's labels trained, in
-# the place of one's own pre-training. timm downloads it; from a file:
+# the place of one's own pre-training. timm downloads it; from a file of timm's names:
 # --cfg-options model.backbone.pretrained_cfg_overlay.file=FILE
 _base_ = './mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
 

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
       --start work_dirs/mine_pretrain/iter_10000.pth
+  %(prog)s data/mine --out configs/mine --model mask-rcnn_efficientnet-lite0
   %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
 then:
@@ -34,7 +35,8 @@ then:
         '--model',
         nargs='+',
         metavar='NAME',
-        help='{mask-rcnn,faster-rcnn,greenmim}_swin-{nano,tiny,small,base}; by default what fits '
+        help='{mask-rcnn,faster-rcnn,greenmim}_swin-{nano,tiny,small,base}, or '
+        '{mask-rcnn,faster-rcnn}_efficientnet-lite0, which ImageNet trained; by default what fits '
         'annotations and machine',
     )
     parser.add_argument('--start', metavar='FILE.pth', help='checkpoint to start from')

@@ -10,7 +10,7 @@ _GPU_SIDES, _CPU_SIDES = (1333, 1333), (256, 512)
 #: An object should cover as many pixels a side, where the image allows.
 _SMALL = 16
 #: GiB that an image of a million pixels takes in mixed precision, beside the model's own; estimates.
-_GIB = dict(nano=0.8, tiny=2.6, small=3.4, base=4.6)
+_GIB = {'nano': 0.8, 'efficientnet-lite0': 0.8, 'tiny': 2.6, 'small': 3.4, 'base': 4.6}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
     Args:
         traits: Traits of the training images.
         machine: Where it is trained.
-        size: Size of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
+        size: Size of the backbone: ``nano``, ``tiny``, ``small`` or ``base``, or
+            ``efficientnet-lite0``, which is as narrow as the first.
     """
     gpu = machine.gpu_memory is not None
     trained, tested = _GPU_SIDES if gpu else _CPU_SIDES
@@ -84,7 +85,9 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
         most=max(100, -(-13 * traits.crowded // 100) * 10),
         batch=batch,
         # A narrow net from scratch learns at ten times the rate of a wide one.
-        rate=1e-3 if size == 'nano' else round(1e-4 * (batch / 16) ** 0.5, 6),
+        rate=1e-3
+        if size in ('nano', 'efficientnet-lite0')
+        else round(1e-4 * (batch / 16) ** 0.5, 6),
         steps=steps,
         warm_up=min(500, steps // 10),
         interval=interval,

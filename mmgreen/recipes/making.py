@@ -24,9 +24,17 @@ from .placing import place_splits
 from .traits import measure
 
 _SIZES = ('nano', 'tiny', 'small', 'base')
-#: What can be made: kind of model, and size of its backbone.
-MODELS = tuple(
-    f'{kind}_swin-{size}' for kind in ('mask-rcnn', 'faster-rcnn', 'greenmim') for size in _SIZES
+#: A small net of ImageNet, in the place of a backbone of this project.
+_LITE = 'efficientnet-lite0'
+#: What can be made: kind of model, and its backbone.
+MODELS = (
+    *(
+        f'{kind}_swin-{size}'
+        for kind in ('mask-rcnn', 'faster-rcnn', 'greenmim')
+        for size in _SIZES
+    ),
+    f'mask-rcnn_{_LITE}',
+    f'faster-rcnn_{_LITE}',
 )
 #: Windows of the larger backbones, as the files of their configs are called.
 _FILES = dict(nano='nano', tiny='tiny-w7', small='small-w7', base='base-w7')
@@ -113,11 +121,13 @@ def make_configs(
     levels = _levels(dataset)
     several = levels.channels if levels else 3
     channels = 3 if several == 1 else several
-    if teacher is not None and channels != 3:
-        raise UserError(
-            f'a teacher sees red, green and blue, and the images of {folder} have {channels} channels: '
-            'leave --teacher out'
-        )
+    if channels != 3:
+        for what, given in (('--teacher', teacher), ('--model', _LITE if _taken(models) else None)):
+            if given is not None:
+                raise UserError(
+                    f'{given} sees red, green and blue, and the images of {folder} have {channels} '
+                    f'channels: leave it out of {what}'
+                )
     name = out.resolve().name
     common = dict(
         levels=levels,
@@ -149,7 +159,8 @@ def make_configs(
         write_whole(out / 'dataset.py', _render('dataset.py', common | files[True]))
     configs, work_dirs = [], []
     for model in models:
-        kind, size = model.split('_swin-')
+        kind, backbone = model.split('_')
+        size = backbone.removeprefix('swin-')
         file = 'pretrain' if kind == 'greenmim' else 'detector'
         path, work_dir = out / f'{file}.py', Path('work_dirs', f'{name}_{file}')
         rest: dict[str, Any] = dict(kind=kind, size=size, work_dir=work_dir, path=path)
@@ -158,7 +169,8 @@ def make_configs(
             rest['base'] = f'own_data/{_PRETRAINING["nano" if size == "nano" else "tiny"]}'
         else:
             rest['recipe'] = detector.choose(traits, machine, size)
-            rest['base'] = f'_base_/models/{kind}_green-swin-{_FILES[size]}_fpn.py'
+            net = _LITE if size == _LITE else f'green-swin-{_FILES[size]}'
+            rest['base'] = f'_base_/models/{kind}_{net}_fpn.py'
         write_whole(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
         configs.append(path)
         work_dirs.append(work_dir)
@@ -179,6 +191,11 @@ def _fitting(dataset: Dataset, machine: Machine, taught: bool) -> list[str]:
         return pretraining
     detector = [f'{"mask" if dataset.has_masks else "faster"}-rcnn_swin-{size}']
     return pretraining + detector if taught else detector
+
+
+def _taken(models: list[str]) -> bool:
+    """Whether a detector has the net of ImageNet."""
+    return any(model.endswith(_LITE) for model in models)
 
 
 def _check_teacher(teacher: str, models: list[str]) -> None:

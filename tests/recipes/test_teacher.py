@@ -1,11 +1,13 @@
 """A pre-training that a teacher teaches, as make-config writes it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from mmgreen.apis import pretrain
+from mmgreen.apis import finetune, pretrain
 from mmgreen.config import load_config
 from mmgreen.errors import UserError
 from mmgreen.recipes import make_configs, this_machine
@@ -107,6 +109,26 @@ def test_a_teacher_of_detectors_alone_is_refused(worlds_of_boxes):
     made = make_configs(worlds_of_boxes, worlds_of_boxes / 'out', CPU, teacher='test_vit')
     assert [path.name for path in made.configs] == ['pretrain.py', 'detector.py']
     assert 'checkpoint=' not in made.configs[0].read_text()  # timm downloads the weights
+
+
+@pytest.mark.parametrize('kind', ['mask-rcnn', 'faster-rcnn'])
+def test_a_detector_has_the_teacher_itself_as_its_backbone(kind, worlds_of_boxes, monkeypatch):
+    import timm
+
+    monkeypatch.chdir(worlds_of_boxes)
+    torch.manual_seed(0)
+    net = timm.create_model('tf_efficientnet_lite0')
+    torch.save(net.state_dict(), 'lite0.pth')
+    models = [f'{kind}_efficientnet-lite0']
+    (config,) = make_configs(worlds_of_boxes, Path('out'), CPU, models, start='lite0.pth').configs
+    options = {'train_cfg.max_iters': 1, 'train_dataloader.num_workers': 0, 'val_dataloader': None}
+    options |= {'val_cfg': None, 'val_evaluator': None, 'custom_hooks': []}
+    options |= {'default_hooks.checkpoint.save_best': None, 'train_dataloader.batch_size': 2}
+    checkpoint = finetune(config, work_dir='run', cfg_options=options)
+    state = torch.load(checkpoint)['state_dict']
+    stem = state['backbone.timm_model.conv_stem.weight']
+    torch.testing.assert_close(stem, net.conv_stem.weight.data, atol=1e-4, rtol=0)  # a step later
+    assert ('roi_head.mask_head.conv_logits.weight' in state) == (kind == 'mask-rcnn')
 
 
 @pytest.fixture
