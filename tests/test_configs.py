@@ -46,7 +46,6 @@ def build(cfg):
         config = copy.deepcopy(dict(cfg.model))
         if 'teacher' in (config.get('head') or {}):
             config['head']['teacher']['checkpoint'] = ''  # nothing is downloaded
-        config['backbone'].pop('pretrained', None)
         config.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
         return MODELS.build(config)
 

@@ -36,7 +36,7 @@ starts = dict(
         detector=dict(
             config=_OWN + 'mask-rcnn_efficientnet-lite0_fpn_b8-600_own-data.py',
             steps=620,
-            cfg_options={'model.backbone.pretrained_cfg_overlay': dict(file=_WEIGHTS)},
+            cfg_options={'model.backbone.checkpoint': _WEIGHTS},
         )
     ),
 )

@@ -1,6 +1,6 @@
 """Registered modules: backbone, decoder, head, the algorithm, and what it is fed by."""
 
-from .backbones import GreenBackbone, GreenPCPVT, GreenSwinTransformer, GreenTwins
+from .backbones import GreenBackbone, GreenPCPVT, GreenSwinTransformer, GreenTwins, TimmBackbone
 from .data_preprocessors import DetDataPreprocessor, SelfSupDataPreprocessor
 from .heads import GreenMIMHead, HOGHead, PyramidHead, TargetHead, TeacherHead
 from .necks import GreenMIMDecoder
@@ -20,4 +20,5 @@ __all__ = [
     'SelfSupDataPreprocessor',
     'TargetHead',
     'TeacherHead',
+    'TimmBackbone',
 ]

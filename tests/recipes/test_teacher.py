@@ -126,7 +126,7 @@ def test_a_detector_has_the_teacher_itself_as_its_backbone(kind, worlds_of_boxes
     options |= {'default_hooks.checkpoint.save_best': None, 'train_dataloader.batch_size': 2}
     checkpoint = finetune(config, work_dir='run', cfg_options=options)
     state = torch.load(checkpoint)['state_dict']
-    stem = state['backbone.timm_model.conv_stem.weight']
+    stem = state['backbone.net.conv_stem.weight']
     torch.testing.assert_close(stem, net.conv_stem.weight.data, atol=1e-4, rtol=0)  # a step later
     assert ('roi_head.mask_head.conv_logits.weight' in state) == (kind == 'mask-rcnn')
 

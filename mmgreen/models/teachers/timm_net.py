@@ -2,14 +2,8 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
 
-from torch import Tensor, nn
-
-from mmgreen.checkpoints import read_checkpoint
-from mmgreen.checkpoints.converting import unwrap
-from mmgreen.errors import UserError
-
+from ..timm_nets import import_timm, load_timm
 from .frozen_net import FrozenNet, suiting
 
 
@@ -29,7 +23,7 @@ def timm_net(
         UserError: If timm is not installed, does not know the net, or its weights cannot be had.
     """
     chosen = _suiting(model, unit) if depths is None else tuple(depths)
-    net = _load(model, checkpoint, chosen)
+    net = load_timm(model, checkpoint, chosen)
     about = getattr(net, 'pretrained_cfg', None) or {}
     known = {key: tuple(about[key]) for key in ('mean', 'std') if about.get(key)}
     return FrozenNet(model, net, net, licence=about.get('license'), **known)
@@ -37,7 +31,7 @@ def timm_net(
 
 def _suiting(model: str, unit: int) -> tuple[int]:
     try:
-        strides = _timm().create_model(model, features_only=True).feature_info.reduction()
+        strides = import_timm().create_model(model, features_only=True).feature_info.reduction()
     except Exception:  # said where it is loaded
         return (-1,)
     return (suiting(strides, unit) - len(strides),)
@@ -45,60 +39,11 @@ def _suiting(model: str, unit: int) -> tuple[int]:
 
 def knows(model: str) -> bool:
     """Whether timm is installed, and has a net of this name."""
-    return find_spec('timm') is not None and bool(_timm().is_model(model))
+    return find_spec('timm') is not None and bool(import_timm().is_model(model))
 
 
 def similar(model: str) -> list[str]:
     """Names of timm that begin alike."""
     if find_spec('timm') is None:
         return []
-    return list(_timm().list_models(f'*{model.split("_")[0]}*')[:5])
-
-
-def _timm() -> Any:
-    try:
-        import timm
-    except ImportError as error:
-        raise UserError('a teacher of timm needs it: pip install timm') from error
-    return timm
-
-
-def _by_names_of(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of another project that are the net's one by one, in order and shape, by its names."""
-    wanted = net.state_dict()
-    alike = [v.shape for v in wanted.values()] == [v.shape for v in state.values()]
-    renamed = alike and not wanted.keys() & state.keys()
-    return dict(zip(wanted, state.values(), strict=True)) if renamed else state
-
-
-def _is_whole(net: nn.Module, state: dict[str, Tensor]) -> bool:
-    """Whether a net's weights are all there, but for those of its classifier."""
-    about = getattr(net, 'pretrained_cfg', None) or {}
-    classifier = about.get('classifier') or ()
-    beside = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    missing = [name for name in net.state_dict() if name not in state]
-    return all(name.startswith(tuple(f'{part}.' for part in beside)) for name in missing)
-
-
-def _load(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> nn.Module:
-    timm = _timm()
-    options: dict[str, Any] = dict(features_only=True, out_indices=depths)
-    state = unwrap(read_checkpoint(checkpoint)) if checkpoint else {}
-    try:
-        if checkpoint is None:
-            options['pretrained'] = True
-        elif checkpoint:
-            net = timm.create_model(model)
-            state = _by_names_of(net, state)
-            if not _is_whole(net, state):  # of a form that timm converts, or not of this net
-                overlay = dict(state_dict=dict(state))
-                timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay)
-            options.update(pretrained=True, pretrained_cfg_overlay=dict(state_dict=state))
-        try:  # vision transformers ask for it, others do not know it
-            return timm.create_model(model, dynamic_img_size=True, **options)
-        except TypeError:
-            return timm.create_model(model, **options)
-    except Exception as error:  # of timm, of the Hub, of weights that do not fit
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        where = checkpoint or 'what timm downloads (name a file: teacher.checkpoint)'
-        raise UserError(f'teacher {model} cannot be had from {where}: {first}') from error
+    return list(import_timm().list_models(f'*{model.split("_")[0]}*')[:5])
