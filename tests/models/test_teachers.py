@@ -307,7 +307,8 @@ def test_what_onnxruntime_cannot_compute_stays_with_pytorch(pixels, said):
 
 
 @pytest.mark.parametrize(
-    ('mean', 'rgb'), [(MEAN, True), (MEAN[::-1], False), ((0.0, 10.0, 20.0), True)]
+    ('mean', 'rgb'),
+    [(MEAN, True), (MEAN[::-1], False), ((0.0, 10.0, 20.0), True), (None, True), (None, False)],
 )
 def test_it_sees_the_image_however_it_is_preprocessed(mean, rgb, pixels):
     """Means, deviations and the order of channels are those of the model's own preprocessor."""
@@ -316,7 +317,7 @@ def test_it_sees_the_image_however_it_is_preprocessed(mean, rgb, pixels):
     head = dict(
         type='TeacherHead', teacher=dict(model='test_efficientnet', checkpoint='', depths=(3,))
     )
-    std = (50.0, 60.0, 70.0)
+    std = None if mean is None else (50.0, 60.0, 70.0)
     scale = dict(type='mmgreen.SelfSupDataPreprocessor', mean=mean, std=std, bgr_to_rgb=rgb)
     model = MODELS.build(greenmim_config(head=head, data_preprocessor=scale))
     reference = taught('test_efficientnet', '', 32, depths=(3,))

@@ -109,9 +109,13 @@ class GreenMIM(BaseSelfSupervisor):
                 f'{values}: remove neck.patch_size, or set it to {stride}, and remove neck.values'
             )
         scale = self.data_preprocessor
-        if getattr(scale, '_enable_normalize', False):
+        normalises = getattr(scale, '_enable_normalize', None)
+        if normalises is not None:
+            mean, std = torch.zeros(3), torch.ones(3)  # pixels as they are loaded
+            if normalises:
+                mean, std = scale.mean.flatten(), scale.std.flatten()
             # mmpretrain's default turns nothing: channels are as images are loaded, blue first.
-            self.head.sees(scale.mean.flatten(), scale.std.flatten(), scale._channel_conversion)
+            self.head.sees(mean, std, scale._channel_conversion)
         self.stage_decoders = None
         if stage_weights:
 

@@ -87,9 +87,6 @@ def quick(net: nn.Module, maps: Maps) -> Maps:
         net: A frozen module, on the CPU.
         maps: From images to maps, by this module.
     """
-    if find_spec('onnxruntime') is None:
-        _say('onnxruntime is not installed: a CPU needs up to four times as long for the teacher')
-        return maps
     sessions: dict[torch.Size, Any] = {}
 
     def run(images: Tensor) -> Sequence[Tensor]:
@@ -103,6 +100,9 @@ def quick(net: nn.Module, maps: Maps) -> Maps:
 
 def _exported(maps: Maps, images: Tensor) -> Any:
     """A session for images of a shape, or None where there is none that agrees."""
+    if find_spec('onnxruntime') is None:
+        _say('onnxruntime is not installed: a CPU needs up to four times as long for the teacher')
+        return None
     expected = maps(images)
     try:
         session = _session(_export(_Module(maps), images))
