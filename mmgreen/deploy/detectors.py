@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .boxes import best, clip, pool, suppress
+from .paddings import make_paddings_constant
 from .windows import make_windows_symbolic
 
 #: Image sides are padded to multiples of it, which all windows and pyramids take.
@@ -19,7 +20,7 @@ class Exportable(nn.Module):
 
     Args:
         model: A model of mmdet, for evaluation. Its weights are used, not copied; its shifted
-            windows become symbolic.
+            windows become symbolic, and paddings constant.
     """
 
     model: Any
@@ -27,6 +28,7 @@ class Exportable(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         make_windows_symbolic(model)
+        make_paddings_constant(model)
         self.model = model
 
     def features(self, image: Tensor) -> Sequence[Tensor]:
