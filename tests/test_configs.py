@@ -9,6 +9,7 @@ import yaml
 from helpers import ROOT, run_tool, weights_as_they_come
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
+from mmgreen.config import around_backbone
 from mmgreen.config import load_config as load
 from mmgreen.models import GreenBackbone
 
@@ -56,7 +57,7 @@ def test_builds(path):
     with weights_as_they_come():
         model = build(cfg)
     if 'green' in path.stem:
-        assert isinstance(model.backbone, GreenBackbone)
+        assert isinstance(getattr(model, 'student', model).backbone, GreenBackbone)
     for name, size in SIZES.items():
         if f'swin-{name}' in path.stem:
             found = sum(p.numel() for p in model.backbone.parameters()) / 1e6
@@ -100,8 +101,10 @@ def test_downstream_configs_start_from_a_checkpoint_by_one_option(path):
         return
     if 'green' not in path.stem:  # another net, which comes with its weights
         return
-    cfg = load(str(path), {'model.backbone.init_cfg.checkpoint': 'mine.pth'})
-    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='mine.pth')
+    part = 'model.detector' if path.stem.startswith('semi_') else 'model'
+    cfg = load(str(path), {f'{part}.backbone.init_cfg.checkpoint': 'mine.pth'})
+    found = around_backbone(cfg.model).backbone.init_cfg
+    assert found == dict(type='Pretrained', checkpoint='mine.pth')
 
 
 @pytest.mark.parametrize('path', LISTED, ids=lambda p: p.rsplit('/', 1)[-1])

@@ -11,7 +11,7 @@ from torch import nn
 
 import mmgreen  # noqa: F401
 from mmgreen.checkpoints import check_fit, read_checkpoint
-from mmgreen.config import load_config, set_num_classes
+from mmgreen.config import around_backbone, load_config, set_num_classes
 from mmgreen.datasets.load_image import LoadImage
 from mmgreen.engine import build_model
 from mmgreen.errors import UserError
@@ -95,8 +95,10 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
         return exported
     loaded = read_checkpoint(str(checkpoint))
     meta = loaded.get('meta', {}).get('dataset_meta') or {}
-    if 'backbone' in cfg.model:
-        cfg.model.backbone.pop('init_cfg', None)  # all weights are in the checkpoint
+    if 'backbone' in around_backbone(cfg.model):
+        around_backbone(cfg.model).backbone.pop(
+            'init_cfg', None
+        )  # all weights are in the checkpoint
     if meta.get('classes'):
         set_num_classes(cfg, len(meta['classes']))
     model = revert_sync_batchnorm(build_model(cfg))

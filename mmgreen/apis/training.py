@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmgreen.config import load_config, resume_from
+from mmgreen.config import around_backbone, load_config, resume_from
 from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
 
@@ -87,9 +87,9 @@ def finetune(
     Raises:
         UserError: If config, data or checkpoint are not right.
     """
-    options = dict(cfg_options or {})
+    cfg = load_config(config, cfg_options, work_dir)
     if checkpoint is not None:
-        options['model.backbone.init_cfg.type'] = 'Pretrained'
-        options['model.backbone.init_cfg.checkpoint'] = str(checkpoint)
-    last, best = _train(config, work_dir, options, resume, data)
+        start = dict(type='Pretrained', checkpoint=str(checkpoint))
+        around_backbone(cfg.model).backbone.init_cfg = start
+    last, best = _train(cfg, work_dir, None, resume, data)
     return best or last

@@ -1,15 +1,17 @@
 """Configs: read, walked and set; :mod:`mmgreen.engine` checks and completes them."""
 
 from .loading import load_config
-from .nodes import innermost, set_num_classes, walk
+from .nodes import around_backbone, innermost, parts, set_num_classes, walk
 from .outputs import BACKENDS, log_to, show_in
 from .switches import resume_from, scale_rate, use_amp
 
 __all__ = [
     'BACKENDS',
+    'around_backbone',
     'innermost',
     'load_config',
     'log_to',
+    'parts',
     'resume_from',
     'scale_rate',
     'set_num_classes',

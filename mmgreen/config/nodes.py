@@ -27,6 +27,21 @@ def innermost(dataset: ConfigDict, path: str = 'dataset') -> tuple[str, ConfigDi
     return path, dataset
 
 
+def parts(dataset: ConfigDict, path: str = 'dataset') -> Iterator[tuple[str, ConfigDict]]:
+    """Each dataset of one that may hold several, as ``ConcatDataset`` does, as :func:`innermost` has it."""
+    path, dataset = innermost(dataset, path)
+    if 'datasets' not in dataset:
+        yield path, dataset
+        return
+    for i, part in enumerate(dataset.datasets):
+        yield from parts(part, f'{path}.datasets.{i}')
+
+
+def around_backbone(model: ConfigDict) -> ConfigDict:
+    """The part of a model that has the backbone: the detector that a semi-supervised one holds twice."""
+    return model.detector if 'detector' in model else model
+
+
 def set_num_classes(cfg: Config, number: int) -> None:
     """Let every part of a model have the number of classes that the data have.
 

@@ -2,6 +2,7 @@
 
 from .backbones import GreenBackbone, GreenPCPVT, GreenSwinTransformer, GreenTwins, TimmBackbone
 from .data_preprocessors import DetDataPreprocessor, SelfSupDataPreprocessor
+from .detectors import MeanTeacher
 from .heads import GreenMIMHead, HOGHead, PyramidHead, TargetHead, TeacherHead
 from .necks import GreenMIMDecoder
 from .selfsup import GreenMIM
@@ -16,6 +17,7 @@ __all__ = [
     'GreenSwinTransformer',
     'GreenTwins',
     'HOGHead',
+    'MeanTeacher',
     'PyramidHead',
     'SelfSupDataPreprocessor',
     'TargetHead',

@@ -7,10 +7,11 @@ import pprint
 import statistics
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
-from mmgreen.config import load_config
+from mmgreen.config import around_backbone, load_config, parts
 from mmgreen.engine.hooks import SECONDS
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
@@ -24,7 +25,7 @@ from .folders import (
     pretraining_folder,
     read_done,
 )
-from .labels import write_subset
+from .labels import write_rest, write_subset
 from .plan import Plan, Start, Task
 from .processes import Job, Processes
 from .schedule import set_steps
@@ -158,7 +159,7 @@ class _Parts:
 
     def _start_from(self, cfg: Config, start: Start, seed: int) -> None:
         checkpoint = self._checkpoint(start, seed)
-        cfg.model.backbone.init_cfg = (
+        around_backbone(cfg.model).backbone.init_cfg = (
             dict(type='Pretrained', checkpoint=checkpoint) if checkpoint else None
         )
 
@@ -176,11 +177,17 @@ class _Parts:
         cfg = self._config(task, task.steps, seed)
         self._start_from(cfg, start, seed)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
-        dataset = cfg.train_dataloader.dataset
-        whole = Path(dataset.get('data_root') or '', dataset.ann_file)
+        datasets = [dataset for _, dataset in parts(cfg.train_dataloader.dataset)]
+        whole = _annotations(datasets[0])
         part = self.plan.work_dir / 'labels' / f'{labels}_seed_{seed}.json'
         write_subset(whole, labels, seed, part)
-        dataset.ann_file = str(part.resolve())
+        for other in datasets[1:]:
+            # Images whose labels are left aside are those that the others do not have.
+            if other.get('ann_file') and _annotations(other) == whole:
+                rest = part.with_name(f'but_{part.name}')
+                write_rest(whole, part, rest)
+                other.ann_file = str(rest.resolve())
+        datasets[0].ann_file = str(part.resolve())
         if self._is_done(folder, cfg):
             return
         self._processes.call(folder, 'train')
@@ -223,6 +230,10 @@ def _text(cfg: Config) -> str:
         f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n'
         for key, value in cfg.to_dict().items()
     )
+
+
+def _annotations(dataset: Any) -> Path:
+    return Path(dataset.get('data_root') or '', dataset.ann_file)
 
 
 def _last(folder: Path) -> str:

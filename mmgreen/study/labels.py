@@ -27,3 +27,18 @@ def write_subset(ann_file: Path, number: int, seed: int, out: Path) -> None:
     content['images'] = [image for image in images if image['id'] in kept]
     content['annotations'] = [a for a in content['annotations'] if a['image_id'] in kept]
     write_whole(out, json.dumps(content))
+
+
+def write_rest(ann_file: Path, subset: Path, out: Path) -> None:
+    """Write the images that a subset does not have, without their annotations.
+
+    Args:
+        ann_file: The whole.
+        subset: File of :func:`write_subset`.
+        out: File to write.
+    """
+    content = json.loads(ann_file.read_text(encoding='utf-8'))
+    labelled = {image['id'] for image in json.loads(subset.read_text(encoding='utf-8'))['images']}
+    content['images'] = [image for image in content['images'] if image['id'] not in labelled]
+    content['annotations'] = []
+    write_whole(out, json.dumps(content))

@@ -17,6 +17,7 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 
+from mmgreen.config import around_backbone
 from mmgreen.datasets.annotations import read_annotations
 from mmgreen.engine.runner.model import unwrapped
 from mmgreen.errors import UserError
@@ -105,7 +106,7 @@ class RunRecordHook(Hook):
         # mmengine takes the mean of its times over as many steps.
         self._recent: deque[tuple[int, float]] = deque(maxlen=runner.log_processor.window_size)
         cfg = runner.cfg
-        backbone = cfg.model.get('backbone') or {}
+        backbone = around_backbone(cfg.model).get('backbone') or {}
         start = (backbone.get('init_cfg') or {}) if mode == 'train' else {}
         self._record = dict(
             mode=mode,
@@ -137,7 +138,10 @@ class RunRecordHook(Hook):
     def _count(self, data_batch: Any) -> tuple[int, float]:
         """Add a step to the record; returns its images, of all processes, and its seconds."""
         now = time.perf_counter()
-        images, seconds = len(data_batch['inputs']) * get_world_size(), now - self._last
+        inputs = data_batch['inputs']
+        if isinstance(inputs, dict):  # of several branches, None where an image is not of one
+            inputs = next(iter(inputs.values()))
+        images, seconds = len(inputs) * get_world_size(), now - self._last
         self._record['iterations'] += 1
         self._record['images'] += images
         self._record['seconds'] += seconds

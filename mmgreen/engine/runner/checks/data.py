@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from mmgreen.config import innermost
+from mmgreen.config import parts
 from mmgreen.datasets.annotations import Annotations, read_annotations
 from mmgreen.datasets.class_folders import read_class_folders
 from mmgreen.datasets.images import evenly_spaced
@@ -36,10 +36,14 @@ def check_datasets(cfg: Config, splits: list[str]) -> tuple[int | None, dict[str
     classes: dict[str, tuple[str, ...]] = {}
     ann_files: dict[str, str] = {}
     images: dict[str, set[str]] = {}
-    for split in splits:
-        where, dataset = innermost(
+    found = [
+        (split, where, dataset)
+        for split in splits
+        for where, dataset in parts(
             cfg[f'{split}_dataloader'].dataset, f'{split}_dataloader.dataset'
         )
+    ]
+    for split, where, dataset in found:
         root = dataset.get('data_root') or ''
         if '://' in root:  # a store
             if dataset.type in ('mmgreen.UnlabelledDataset', 'mmgreen.LabelledDataset'):
@@ -68,11 +72,13 @@ def check_datasets(cfg: Config, splits: list[str]) -> tuple[int | None, dict[str
         if dataset.type == 'mmgreen.CocoDataset':
             folder = osp.join(root, (prefixes or {}).get('img', ''))
             tiled = split == 'test' and (cfg.get('test_cfg') or {}).get('type') == TILED
-            classes[split] = _check_annotations(dataset, ann_file, folder, tiled)
+            part = split if split not in classes else where
+            classes[part] = _check_annotations(dataset, ann_file, folder, tiled)
             ann_files[split] = ann_file
             names = read_annotations(ann_file).images
             there = osp.realpath(folder)
-            images[split] = {osp.normpath(osp.join(there, name)) for name in names}
+            of_split = images.setdefault(split, set())
+            of_split |= {osp.normpath(osp.join(there, name)) for name in names}
 
     _warn_of_shared(images)
     if not classes:

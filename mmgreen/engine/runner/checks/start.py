@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from mmgreen.checkpoints import read_backbone
+from mmgreen.config import around_backbone
 from mmgreen.errors import UserError
 from mmgreen.files import explain
 
@@ -15,7 +16,7 @@ from ..model import own_scope
 
 def check_start(cfg: Config) -> None:
     """Read the checkpoint that the backbone starts from, before anything is written."""
-    backbone = cfg.model.get('backbone') or {}
+    backbone = around_backbone(cfg.model).get('backbone') or {}
     start = backbone.get('init_cfg')
     if not isinstance(start, dict) or start.get('type', 'Pretrained') != 'Pretrained':
         return

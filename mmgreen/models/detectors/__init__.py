@@ -1,0 +1,3 @@
+from .mean_teacher import MeanTeacher
+
+__all__ = ['MeanTeacher']

@@ -1,0 +1,91 @@
+"""A run that learns from images without labels, as a user starts it."""
+
+import shutil
+
+import pytest
+import torch
+
+from mmgreen.apis import evaluate, finetune
+
+CONFIG = 'configs/own_data/semi_mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
+PART = 'train_dataloader.dataset.datasets.'
+
+
+@pytest.fixture(scope='module')
+def options(demo):
+    branches = PART + '1.pipeline.2.unsup_'
+    tested = {
+        f'{split}_dataloader.dataset.{key}': value
+        for split in ('val', 'test')
+        for key, value in {
+            'ann_file': 'annotations/val.json',
+            'data_prefix.img': 'val',
+            'pipeline.1.scale': (96, 96),
+        }.items()
+    }
+    return tested | {
+        'data_root': f'{demo}/',
+        PART + '0.ann_file': 'annotations/train.json',
+        PART + '0.data_prefix.img': 'train',
+        PART + '0.pipeline.2.scale': (96, 96),
+        branches + 'teacher.0.scale': (96, 96),
+        branches + 'student.0.scale': (96, 96),
+        'train_dataloader.sampler.batch_size': 4,
+        'train_dataloader.num_workers': 0,
+        'model.detector.backbone.init_cfg': None,
+        'model.score_thr': 0.0,
+        'custom_hooks.0.burn_in': 1,
+        'custom_hooks.0.warm_up': 2,
+        'train_cfg.max_iters': 4,
+        'default_hooks.logger.interval': 1,
+        'train_cfg.val_interval': 100,
+        'default_hooks.checkpoint.interval': 1,
+        'default_hooks.checkpoint.max_keep_ckpts': 4,
+    }
+
+
+def weights(checkpoint):
+    return torch.load(checkpoint, weights_only=True)['state_dict']
+
+
+@pytest.fixture(scope='module')
+def run(options, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('semi')
+    finetune(CONFIG, work_dir=folder, cfg_options=options)
+    return folder
+
+
+def test_the_teacher_is_the_average_of_the_student(run):
+    before, after = (weights(run / f'iter_{step}.pth') for step in (2, 3))
+    moved = 0
+    for name, value in after.items():
+        if not name.startswith('teacher.'):
+            continue
+        student = after[name.replace('teacher.', 'student.', 1)]
+        if value.is_floating_point():  # the third step moves it by a third
+            torch.testing.assert_close(value, before[name] * 2 / 3 + student / 3)
+            moved += bool((value != before[name]).any())
+    assert moved > 50
+
+
+def test_it_begins_with_labels_alone(run):
+    (log,) = run.glob('*/vis_data/scalars.json')
+    first, second = weights(run / 'iter_1.pth'), weights(run / 'iter_2.pth')
+    assert (first['labelled_batches'], first['batches']) == (1, 0)
+    assert (second['labelled_batches'], second['batches']) == (2, 1)
+    assert 'unsup_kept' in log.read_text()
+
+
+def test_it_is_resumed_to_the_bit(run, options, tmp_path):
+    shutil.copy(run / 'iter_2.pth', tmp_path)
+    finetune(CONFIG, work_dir=tmp_path, cfg_options=options, resume=True)
+    wanted, found = weights(run / 'iter_4.pth'), weights(tmp_path / 'iter_4.pth')
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(value, found[name]) for name, value in wanted.items())
+
+
+def test_the_teacher_is_what_is_tested(run, options, tmp_path):
+    found = evaluate(
+        CONFIG, run / 'iter_4.pth', work_dir=tmp_path, cfg_options=options, report=False
+    )
+    assert 'coco/bbox_mAP' in found.metrics

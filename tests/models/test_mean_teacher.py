@@ -1,0 +1,261 @@
+"""A detector that learns from images without labels, by a teacher's boxes and masks."""
+
+import copy
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_project
+from mmdet.structures.mask import BitmapMasks
+from mmengine.structures import InstanceData
+
+from mmgreen.config import load_config
+from mmgreen.engine import own_scope
+from mmgreen.errors import UserError
+from mmgreen.models.detectors.projected_masks import ProjectedMasks
+from mmgreen.registry import MODELS
+
+SIZE = 64
+
+
+def scaled(by):
+    return np.diag([by, by, 1.0])
+
+
+def flipped(width):
+    return np.array([[-1.0, 0, width], [0, 1, 0], [0, 0, 1]])
+
+
+def moved(x, y):
+    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    scale=st.floats(0.6, 1.6),
+    flip=st.booleans(),
+    shift=st.tuples(st.integers(-15, 15), st.integers(-15, 15)),
+)
+def test_masks_go_where_their_pixels_go(seed, scale, flip, shift):
+    """Against masks that are drawn into the whole image, warped with it, and cropped."""
+    generator = torch.Generator().manual_seed(seed)
+    low = torch.randn(1, 1, 4, 4, generator=generator)
+    masks = F.interpolate(low, (28, 28), mode='bicubic').sigmoid()[:, 0]
+    boxes = torch.tensor([[20.0, 24.0, 76.0, 80.0]])
+    forth = moved(*shift) @ scaled(scale)
+    if flip:
+        forth = flipped(160) @ forth
+    there = bbox_project(boxes, torch.tensor(forth).float())
+    wanted_in = there + torch.tensor([[3.0, 2.0, -4.0, -3.0]])  # a proposal inside it
+    back = torch.tensor(np.linalg.inv(forth))
+    assume((wanted_in >= 0).all() and (wanted_in <= 160).all())
+    found = ProjectedMasks(masks, boxes, back, (160, 160)).crop_and_resize(
+        wanted_in.numpy(), (14, 14), np.array([0])
+    )
+    drawn, _ = _do_paste_mask(masks[:, None], boxes, 100, 100, skip_empty=False)
+    # Pixels' middles lie at a half, and cv2 counts from the middle of the first.
+    by_pixel = moved(-0.5, -0.5) @ forth @ moved(0.5, 0.5)
+    warped = cv2.warpPerspective(drawn[0].numpy(), by_pixel, (160, 160))
+    wanted = BitmapMasks(warped[None], 160, 160).crop_and_resize(
+        wanted_in.numpy(), (14, 14), np.array([0]), binarize=False
+    )
+    assert np.abs(found.masks - wanted.masks).mean() < 0.01
+
+
+def test_masks_are_probabilities_and_end_at_their_boxes():
+    masks = ProjectedMasks(
+        torch.full((2, 28, 28), 0.7), torch.tensor([[0.0, 0, 10, 10], [20.0, 20, 40, 40]]),
+        torch.eye(3), (50, 50),
+    )  # fmt: skip
+    found = masks.crop_and_resize(
+        np.array([[22.0, 22, 38, 38], [0.0, 0, 20, 20]]), (4, 4), np.array([1, 0])
+    ).to_ndarray()
+    assert len(masks) == 2
+    np.testing.assert_allclose(found[0], 0.7, atol=1e-6)
+    assert (found[1][2:] == 0).all()
+    assert (found[1][:, 2:] == 0).all()
+    np.testing.assert_allclose(found[1][0, 0], 0.7, atol=1e-6)
+
+
+def teacher_of(kind='mask', **kwargs):
+    cfg = load_config('configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py')
+    detector = cfg.model
+    detector.backbone.update(
+        arch=dict(embed_dims=16, depths=[1, 1, 2], num_heads=[1, 1, 2]), init_cfg=None
+    )
+    detector.neck.in_channels = [16, 32, 64]
+    head = detector.roi_head
+    if kind == 'faster':
+        detector.type = 'FasterRCNN'
+        head.mask_head = head.mask_roi_extractor = None
+    if kind == 'cascade':
+        detector.type = 'CascadeRCNN'
+        head.update(type='CascadeRoIHead', num_stages=2, stage_loss_weights=[1, 0.5])
+        head.bbox_head = [dict(head.bbox_head, reg_class_agnostic=True) for _ in range(2)]
+        rcnn = detector.train_cfg.rcnn
+        detector.train_cfg.rcnn = [rcnn, copy.deepcopy(rcnn)]
+    data = dict(
+        type='MultiBranchDataPreprocessor',
+        data_preprocessor=copy.deepcopy(detector.data_preprocessor),
+    )
+    with own_scope(cfg):
+        model = MODELS.build(
+            dict(type='mmgreen.MeanTeacher', detector=detector, data_preprocessor=data) | kwargs
+        )
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.xavier_uniform_(parameter)
+    return model
+
+
+def sample(matrix=None, instances=None):
+    meta = dict(
+        img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE), scale_factor=(1.0, 1.0), pad_shape=(SIZE, SIZE),
+        batch_input_shape=(SIZE, SIZE),
+    )  # fmt: skip
+    if matrix is not None:
+        meta['homography_matrix'] = matrix.astype(np.float32)
+    found = DetDataSample(metainfo=meta)
+    found.gt_instances = instances or InstanceData(
+        bboxes=torch.tensor([[4.0, 4, 30, 30], [20.0, 30, 60, 60]]),
+        labels=torch.tensor([0, 2]),
+        masks=BitmapMasks(np.ones((2, SIZE, SIZE), np.uint8), SIZE, SIZE),
+    )
+    return found
+
+
+def batch(images=2):
+    inputs = {
+        name: torch.randn(images, 3, SIZE, SIZE)
+        for name in ('sup', 'unsup_teacher', 'unsup_student')
+    }
+    samples = dict(
+        sup=[sample() for _ in range(images)],
+        unsup_teacher=[sample(np.eye(3)) for _ in range(images)],
+        unsup_student=[sample(flipped(SIZE)) for _ in range(images)],
+    )
+    return inputs, samples
+
+
+@pytest.mark.parametrize('kind', ['faster', 'mask', 'cascade'])
+def test_a_student_learns_from_both(kind):
+    model = teacher_of(kind, score_thr=0.0, sure=5.0, doubtful=10.0)
+    model.train()
+    losses = model.loss(*batch())
+    loss = sum(
+        sum(value) if isinstance(value, list) else value
+        for name, value in losses.items()
+        if 'loss' in name
+    )
+    loss.backward()
+    assert losses['unsup_kept'] > 1
+    names = {
+        name.split('_', 1)[1] for name in losses if name.startswith('unsup_') and 'loss' in name
+    }
+    assert names == {
+        name.split('_', 1)[1] for name in losses if name.startswith('sup_') and 'loss' in name
+    }
+    assert any('mask' in name for name in names) == (kind != 'faster')
+    for name, parameter in model.named_parameters():
+        if name.startswith('teacher'):
+            assert parameter.grad is None
+    assert model.student.rpn_head.rpn_conv.weight.grad.abs().sum() > 0
+
+
+def test_on_labels_alone_the_teacher_is_not_asked(monkeypatch):
+    model = teacher_of()
+    model.share = 0.0
+    monkeypatch.setattr(
+        model.teacher, 'extract_feat', lambda x: pytest.fail('the teacher was asked')
+    )
+    inputs, samples = batch()
+    wanted = model.student.loss(inputs['sup'], copy.deepcopy(samples['sup']))
+    torch.manual_seed(0)
+    found = model.loss(inputs, samples)
+    assert {name.removeprefix('sup_') for name in found} == set(wanted)
+    assert model.objects[:3].tolist() == [1, 0, 1]
+
+
+def detections(rng, images=4, each=30, classes=5):
+    return [
+        InstanceData(
+            bboxes=torch.rand(each, 4),
+            labels=torch.tensor(rng.integers(0, classes, each)),
+            scores=torch.tensor(rng.random(each), dtype=torch.float32),
+        )
+        for _ in range(images)
+    ]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), share=st.floats(0.1, 3))
+def test_as_many_boxes_are_sure_as_objects_are_known(model_of_many, seed, share):
+    """Of each class, the highest scores of all that were found, as brute force counts them."""
+    model, rng = copy.deepcopy(model_of_many), np.random.default_rng(seed)
+    model.objects.copy_(torch.tensor(rng.random(5) * 4))
+    found = [detections(rng) for _ in range(3)]
+    for results in found:
+        model._count_found(results)
+    thresholds = model.thresholds(share)
+    everything = [image for results in found for image in results]
+    for c in range(5):
+        scores = torch.cat([image.scores[image.labels == c] for image in everything])
+        above = (scores >= thresholds[c]).sum() / len(everything)
+        quota = share * model.objects[c]
+        assert above <= quota + 1e-4
+        if thresholds[c] > 0:  # one hundredth less would be too many
+            assert (scores >= thresholds[c] - 0.0101).sum() / len(everything) >= quota - 1e-4
+
+
+@pytest.fixture(scope='module')
+def model_of_many():
+    return teacher_of('faster')
+
+
+def test_what_is_in_doubt_is_neither_object_nor_background(model_of_many, monkeypatch):
+    model = copy.deepcopy(model_of_many)
+    model.objects.fill_(1.0)
+    boxes = torch.tensor([[4.0, 4, 20, 20], [30.0, 30, 60, 60], [2.0, 40, 12, 60]])
+    result = InstanceData(
+        bboxes=boxes, labels=torch.zeros(3).long(), scores=torch.tensor([0.9, 0.6, 0.1])
+    )
+    thresholds = {model.sure: 0.8, model.doubtful: 0.5}
+    monkeypatch.setattr(model, 'thresholds', lambda share: torch.full((5,), thresholds[share]))
+    monkeypatch.setattr(model.teacher.roi_head, 'predict_bbox', lambda *a, **k: [result])
+    inputs, samples = batch(1)
+    found, counts = model.get_pseudo_instances(inputs['unsup_teacher'], samples['unsup_teacher'])
+    assert counts == dict(kept=1, doubtful=1)
+    (seen,) = model.project_pseudo_instances(found, samples['unsup_student'])
+    assert seen.gt_instances.bboxes.tolist() == [[44.0, 4, 60, 20]]  # flipped
+    assert seen.ignored_instances.bboxes.tolist() == [[4.0, 30, 34, 60]]
+    for assigner in (model.student.rpn_head.assigner, model.student.roi_head.bbox_assigner):
+        priors = torch.tensor([[44.0, 4, 60, 20], [6.0, 32, 34, 60], [52.0, 40, 62, 60]])
+        assigned = assigner.assign(
+            InstanceData(priors=priors), seen.gt_instances, seen.ignored_instances
+        )
+        assert assigned.gt_inds.tolist() == [1, -1, 0]
+
+
+def test_a_detector_is_read_into_both():
+    model = teacher_of()
+    state = {name: value + 1 for name, value in model.student.state_dict().items()}
+    model.load_state_dict(state, strict=False)
+    for part in (model.student, model.teacher):
+        for name, value in part.state_dict().items():
+            assert torch.equal(value, state[name])
+
+
+def test_others_are_refused():
+    with pytest.raises(UserError, match=r'sure=2.0 and doubtful=1.0'):
+        teacher_of('faster', sure=2.0, doubtful=1.0)
+    cfg = load_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    with own_scope(cfg), pytest.raises(UserError, match='not RetinaNet'):
+        MODELS.build(dict(type='mmgreen.MeanTeacher', detector=cfg.model))
