@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine --model mask-rcnn_efficientnet-lite0
   %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
+  %(prog)s data/mine --out configs/mine --unlabelled data/others
 then:
   mmgreen train configs/mine/detector.py""",
     )
@@ -48,6 +49,13 @@ then:
     )
     parser.add_argument(
         '--teacher-weights', metavar='FILE', help='its weights, where nothing is to be downloaded'
+    )
+    parser.add_argument(
+        '--unlabelled',
+        type=Path,
+        metavar='FOLDER',
+        help='images that the detector learns from without labels, too, by semi.py; by default those of '
+        'the folder that are not annotated, where they are as many as the others',
     )
     parser.add_argument(
         '--gpu-memory', type=float, metavar='GIB', help='write for such a GPU, not for this machine'
@@ -80,6 +88,7 @@ then:
             args.split,
             args.teacher,
             args.teacher_weights,
+            args.unlabelled,
         )
     data = made.dataset
     print(f'{args.folder}: {data.format}')

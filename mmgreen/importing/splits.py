@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmgreen.datasets.faults import listed
@@ -242,7 +242,8 @@ def keep_apart(
     faults = []
     for held, others in (('test', ('train', 'val')), ('val', ('train',))):
         for other in others if splits.get(held) else ():
-            shared = _copies(folder, splits[held], splits.get(other, []))
+            compared = evenly_spaced(splits[held], _MOST_COMPARED)
+            shared = copies(folder, compared, splits.get(other, []))
             if not shared:
                 continue
             originals = set().union(*shared.values())
@@ -259,12 +260,21 @@ def keep_apart(
     return taken, faults
 
 
-def _copies(
-    folder: Path, held: list[AnnotatedImage], others: list[AnnotatedImage]
+def copies(
+    folder: Path, held: Sequence[AnnotatedImage], others: Sequence[AnnotatedImage]
 ) -> dict[str, set[str]]:
-    """Images that are held out, too, and which of those they are; by path or content."""
+    """Images that are held out, too, and which of those they are; by path or content.
+
+    Args:
+        folder: What names that are no whole paths are below.
+        held: Images that are held out.
+        others: Images that are trained on.
+
+    Returns:
+        Names of ``held`` for each name of ``others`` that is among them.
+    """
     by_bytes: dict[int, list[str]] = defaultdict(list)
-    for image in evenly_spaced(held, _MOST_COMPARED):
+    for image in held:
         by_bytes[_bytes(folder / image.name)].append(image.name)
     digests: dict[tuple[str, bool], bytes] = {}
 

@@ -22,6 +22,7 @@ from . import detector, pretraining
 from .machine import Machine
 from .placing import place_splits
 from .traits import measure
+from .unlabelled import find_unlabelled
 
 _SIZES = ('nano', 'tiny', 'small', 'base')
 #: A small net of ImageNet, in the place of a backbone of this project.
@@ -74,6 +75,7 @@ def make_configs(
     split: str | None = None,
     teacher: str | None = None,
     teacher_weights: str | None = None,
+    unlabelled: Path | None = None,
 ) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
@@ -92,11 +94,14 @@ def make_configs(
         teacher: Net whose features the pre-training predicts, see
             :class:`~mmgreen.models.teachers.Teacher`; pixels by default.
         teacher_weights: File of its weights, where they are not those that come with its name.
+        unlabelled: Folder of images that a detector is to learn from without labels. By default those
+            of ``folder`` that are not annotated, where there are as many as are trained on.
 
     Raises:
         UserError: If the folder cannot be used, or a model or the teacher does not fit it.
     """
-    for name in filter(None, (str(out.absolute()), start, teacher, teacher_weights)):
+    more = str(unlabelled) if unlabelled else None
+    for name in filter(None, (str(out.absolute()), start, teacher, teacher_weights, more)):
         if not is_nameable(name) or '"""' in name or '\\' in name:
             raise UserError(
                 f'{name!r} cannot stand in a config (a line break, a backslash, {{{{, three quotes, or '
@@ -117,6 +122,8 @@ def make_configs(
     for split in dataset.splits:
         if dataset.labelled and not dataset.counts(split):
             raise UserError(f'no image of {split} in {folder} has an object')
+    detectors = [model for model in models if not model.startswith('greenmim')]
+    others = find_unlabelled(dataset, unlabelled) if detectors else None
     traits = measure(dataset)
     levels = _levels(dataset)
     several = levels.channels if levels else 3
@@ -174,6 +181,15 @@ def make_configs(
         write_whole(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
         configs.append(path)
         work_dirs.append(work_dir)
+        if others and kind != 'greenmim':
+            path, work_dir = out / 'semi.py', Path('work_dirs', f'{name}_semi')
+            listed = out / 'annotations/unlabelled.txt'
+            write_whole(listed, ''.join(f'{name}\n' for name in others.names))
+            rest |= dict(work_dir=work_dir, path=path, unlabelled=others)
+            rest |= dict(list=_named(listed, folder, out), batch=max(2, rest['recipe'].batch))
+            write_whole(path, _render('semi.py', common | rest))
+            configs.append(path)
+            work_dirs.append(work_dir)
     return MadeConfigs(dataset, configs, work_dirs)
 
 

@@ -41,13 +41,17 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
         if 'get_layer_depth' not in kwargs:
-            depth = getattr(getattr(module, 'backbone', None), 'get_layer_depth', None)
+            # A detector, or one that a mean teacher is made of.
+            owner, within = (
+                (module.student, 'student.') if hasattr(module, 'student') else (module, '')
+            )
+            depth = getattr(getattr(owner, 'backbone', None), 'get_layer_depth', None)
             if depth is None:
                 raise UserError(
-                    f'layer decay needs a backbone with get_layer_depth, and {type(module).__name__}'
+                    f'layer decay needs a backbone with get_layer_depth, and {type(owner).__name__}'
                     ' has none: use a GreenSwinTransformer, or leave optim_wrapper.constructor out'
                 )
-            kwargs['get_layer_depth'] = partial(depth, prefix='backbone.')
+            kwargs['get_layer_depth'] = partial(depth, prefix=f'{within}backbone.')
         super().add_params(params, module, prefix=prefix, **kwargs)
         if not prefix:
             params[:] = merge_groups(params)
