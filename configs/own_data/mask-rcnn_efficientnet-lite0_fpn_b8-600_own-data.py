@@ -11,6 +11,5 @@ model = dict(
         model='tf_efficientnet_lite0',
         out_indices=(1, 2, 3, 4),
     ),
-    # Its maps have values of dozens: without a norm behind them the first hundred steps are lost.
-    neck=dict(in_channels=[24, 40, 112, 320], norm_cfg=dict(type='BN')),
+    neck=dict(in_channels=[24, 40, 112, 320]),
 )

@@ -104,6 +104,7 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
     model = revert_sync_batchnorm(build_model(cfg))
     check_fit(model, loaded, str(checkpoint), cfg.filename)
     model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
+    model = getattr(model, 'teacher', model)  # what a mean teacher trains is its teacher
     model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     model.cfg, model.dataset_meta = cfg, meta

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from mmdet.models import CascadeRoIHead, SemiBaseDetector, StandardRoIHead, TwoStageDetector
 from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
-from mmdet.structures.bbox import bbox2roi, bbox_project
+from mmdet.structures.bbox import bbox2roi, bbox_overlaps, bbox_project, get_box_tensor
 from mmengine.dist import all_reduce
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -57,6 +57,8 @@ class MeanTeacher(SemiBaseDetector):
     Attributes:
         share: What ``unsup_weight`` is multiplied by at this step; at 0 only labels are learnt from,
             and nothing else is computed.
+        seen: Of each image without labels, by its path: how many boxes the teacher was sure of, and how
+            many it was in doubt of, when this process saw it last.
 
     Raises:
         UserError: If it is no two-stage detector of these, or shares are not in order.
@@ -97,6 +99,7 @@ class MeanTeacher(SemiBaseDetector):
         self.sure, self.doubtful, self.score_thr = sure, doubtful, score_thr
         self.unsup_weight, self.min_size = unsup_weight, min_size
         self.share = 1.0
+        self.seen: dict[str, tuple[int, int]] = {}
         _leave_doubtful_out(self.student)
         box_heads = head.bbox_head if type(head) is CascadeRoIHead else [head.bbox_head]
         classes = box_heads[0].num_classes
@@ -116,7 +119,8 @@ class MeanTeacher(SemiBaseDetector):
 
         Returns:
             Losses, whose names begin with ``sup_`` and ``unsup_``; ``unsup_kept`` and
-            ``unsup_doubtful``, boxes an image.
+            ``unsup_doubtful``, boxes an image; and, where the truth of these images is loaded for the
+            teacher's view, ``unsup_precision`` and ``unsup_recall`` of what became labels.
         """
         self._count_objects(multi_batch_data_samples['sup'])
         if not self.share:
@@ -150,13 +154,14 @@ class MeanTeacher(SemiBaseDetector):
         self._count_found(results)
         sure = self.thresholds(self.sure).clamp(min=self.score_thr)
         doubtful = self.thresholds(self.doubtful)
-        kept = []
+        kept, truth = [], [sample.get('gt_instances') for sample in batch_data_samples]
         for sample, result in zip(batch_data_samples, results, strict=True):
             is_sure = result.scores >= sure[result.labels]
             in_doubt = ~is_sure & (result.scores >= doubtful[result.labels])
             kept.append(result[is_sure])
             sample.gt_instances = kept[-1]
             sample.ignored_instances = InstanceData(bboxes=result.bboxes[in_doubt])
+            self.seen[sample.get('img_path')] = int(is_sure.sum()), int(in_doubt.sum())
         if teacher.with_mask:
             masks = _probabilities(roi_head, maps, kept)
             for instances, own in zip(kept, masks, strict=True):
@@ -165,7 +170,7 @@ class MeanTeacher(SemiBaseDetector):
             name: sum(len(sample.get(key)) for sample in batch_data_samples) / len(results)
             for name, key in (('kept', 'gt_instances'), ('doubtful', 'ignored_instances'))
         }
-        return list(batch_data_samples), counts
+        return list(batch_data_samples), counts | _agreement(kept, truth)
 
     def project_pseudo_instances(
         self, batch_pseudo_instances: Sequence[Any], batch_data_samples: Sequence[Any]
@@ -219,6 +224,15 @@ class MeanTeacher(SemiBaseDetector):
         }
         return dict(rename_loss_dict('unsup_', losses))
 
+    def labels_per_image(self) -> Tensor:
+        """Boxes of each class that become labels, an image, (classes,)."""
+        at_least = self.found.flip(1).cumsum(1).flip(1)
+        least = self.thresholds(self.sure).clamp(min=self.score_thr)
+        places = (least * _BINS).round().long()
+        return torch.where(
+            places < _BINS, at_least.gather(1, places.clamp(max=_BINS - 1)[:, None])[:, 0], 0.0
+        )
+
     def thresholds(self, share: float) -> Tensor:
         """Score of each class that so many boxes an image reach, as a share of its objects, (classes,).
 
@@ -253,6 +267,19 @@ def _leave_doubtful_out(student: Any) -> None:
     for assigner in (student.rpn_head.assigner, *heads):
         if getattr(assigner, 'ignore_iof_thr', 0) < 0:
             assigner.ignore_iof_thr = _INSIDE
+
+
+def _agreement(found: Sequence[Any], truth: Sequence[Any]) -> dict[str, float]:
+    """Shares of boxes that are objects, and of objects that are found, where objects are known."""
+    if not any(len(each.get('labels', ())) for each in truth if each is not None):
+        return {}
+    boxes = objects = hits = hit = 0
+    for own, real in zip(found, truth, strict=True):
+        same = own.labels[:, None] == real.labels
+        alike = (bbox_overlaps(own.bboxes, get_box_tensor(real.bboxes)) >= 0.5) & same
+        boxes, objects = boxes + len(own), objects + len(real)
+        hits, hit = hits + int(alike.any(1).sum()), hit + int(alike.any(0).sum())
+    return dict(recall=hit / objects) | (dict(precision=hits / boxes) if boxes else {})
 
 
 def _matrix(sample: Any) -> Tensor:
