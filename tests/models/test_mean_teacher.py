@@ -18,6 +18,7 @@ from mmengine.structures import InstanceData
 from mmgreen.config import load_config
 from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
+from mmgreen.models.detectors.mean_teacher import _agreement
 from mmgreen.models.detectors.projected_masks import ProjectedMasks
 from mmgreen.registry import MODELS
 
@@ -232,7 +233,7 @@ def test_what_is_in_doubt_is_neither_object_nor_background(model_of_many, monkey
     monkeypatch.setattr(model.teacher.roi_head, 'predict_bbox', lambda *a, **k: [result])
     inputs, samples = batch(1)
     found, counts = model.get_pseudo_instances(inputs['unsup_teacher'], samples['unsup_teacher'])
-    assert counts == dict(kept=1, doubtful=1)
+    assert (counts['kept'], counts['doubtful']) == (1, 1)
     (seen,) = model.project_pseudo_instances(found, samples['unsup_student'])
     assert seen.gt_instances.bboxes.tolist() == [[44.0, 4, 60, 20]]  # flipped
     assert seen.ignored_instances.bboxes.tolist() == [[4.0, 30, 34, 60]]
@@ -259,3 +260,19 @@ def test_others_are_refused():
     cfg = load_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     with own_scope(cfg), pytest.raises(UserError, match='not RetinaNet'):
         MODELS.build(dict(type='mmgreen.MeanTeacher', detector=cfg.model))
+
+
+def test_the_agreement_with_a_known_truth_is_that_of_brute_force():
+    def boxes(rows):
+        table = torch.tensor(rows, dtype=torch.float32).view(-1, 5)
+        return InstanceData(bboxes=table[:, :4], labels=table[:, 4].long())
+
+    found = [
+        boxes([[0, 0, 10, 10, 0], [20, 20, 30, 30, 1], [50, 50, 60, 60, 0]]),
+        boxes([]),
+    ]
+    # The first is found, the second is of another class, the third nowhere, and two are missed.
+    truth = [boxes([[1, 0, 10, 10, 0], [20, 20, 30, 30, 0]]), boxes([[5, 5, 9, 9, 2]])]
+    assert _agreement(found, truth) == dict(precision=1 / 3, recall=1 / 3)
+    assert _agreement(found, [boxes([]), boxes([])]) == {}
+    assert _agreement([boxes([]), boxes([])], truth) == dict(recall=0)

@@ -13,7 +13,7 @@ from mmgreen.recipes import make_configs, this_machine
 CPU = this_machine(None)
 SHORT = {
     'train_cfg.max_iters': 3,
-    'train_dataloader.sampler.batch_size': 2,
+    'train_dataloader.batch_size': 2,
     'train_dataloader.num_workers': 0,
     'val_dataloader': None,
     'default_hooks.logger.interval': 1,

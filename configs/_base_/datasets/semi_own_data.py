@@ -34,6 +34,7 @@ unlabelled_pipeline = [
     dict(type='MultiBranch', branch_field=_branches, unsup_teacher=weak, unsup_student=strong),
 ]
 semi_dataloader = dict(
+    batch_size=8,  # and so of the sampler
     sampler=dict(_delete_=True, type='MultiSourceSampler', batch_size=8, source_ratio=[1, 1]),
     batch_sampler=None,
     dataset=dict(

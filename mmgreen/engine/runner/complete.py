@@ -62,6 +62,8 @@ def complete(cfg: Config, mode: str, found: Findings) -> None:
                 node.init_cfg.setdefault('type', 'Pretrained')
         _complete_loop(cfg)
         _repeat_images(cfg.train_dataloader)
+        if 'source_ratio' in (cfg.train_dataloader.get('sampler') or {}):  # of several datasets
+            cfg.train_dataloader.sampler.batch_size = cfg.train_dataloader.batch_size
         complete_optimizer(cfg)
         _complete_preprocessor(cfg)
     for name in ('train', 'val', 'test'):

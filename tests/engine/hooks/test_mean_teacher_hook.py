@@ -1,11 +1,17 @@
 """A run that learns from images without labels, as a user starts it."""
 
+import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mmgreen.apis import evaluate, finetune
+from mmgreen.apis.inference import load_model
+from mmgreen.config import load_config
+from mmgreen.engine.hooks import mean_teacher_hook
 
 CONFIG = 'configs/own_data/semi_mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
 PART = 'train_dataloader.dataset.datasets.'
@@ -30,7 +36,7 @@ def options(demo):
         PART + '0.pipeline.2.scale': (96, 96),
         branches + 'teacher.0.scale': (96, 96),
         branches + 'student.0.scale': (96, 96),
-        'train_dataloader.sampler.batch_size': 4,
+        'train_dataloader.batch_size': 4,
         'train_dataloader.num_workers': 0,
         'model.detector.backbone.init_cfg': None,
         'model.score_thr': 0.0,
@@ -89,3 +95,35 @@ def test_the_teacher_is_what_is_tested(run, options, tmp_path):
         CONFIG, run / 'iter_4.pth', work_dir=tmp_path, cfg_options=options, report=False
     )
     assert 'coco/bbox_mAP' in found.metrics
+
+
+def test_what_it_teaches_is_said_and_what_it_is_in_doubt_of_written(run, demo):
+    text = next(run.glob('*/*.log')).read_text()
+    assert 'boxes an image become labels, where labelled images have' in text
+    rows = json.loads((run / 'unsure.json').read_text())
+    # Two a step, in three steps; some may be seen twice.
+    assert 2 <= len(rows) <= 6
+    assert all(Path(row['image']).parent == demo / 'unlabelled' for row in rows)
+    doubts = [row['doubtful'] for row in rows]
+    assert doubts == sorted(doubts, reverse=True)
+
+
+def test_a_teacher_that_is_sure_of_nothing_is_said(logged):
+    model = SimpleNamespace(
+        objects=torch.tensor([1.0, 2.0]), sure=0.5, score_thr=0.3,
+        labels_per_image=lambda: torch.tensor([0.0, 0.01]),
+    )  # fmt: skip
+    mean_teacher_hook._say(model, ('bear', 'bee'))
+    assert '0.01 boxes an image become labels' in logged.text
+    assert 'bee 0.01 of 2.00, bear 0.00 of 1.00' in logged.text
+    assert 'The teacher is sure of hardly anything: lower model.score_thr (0.3)' in logged.text
+    assert 'No box becomes a label of bear' in logged.text
+
+
+def test_the_teacher_alone_is_loaded_to_detect_and_to_export(run, options):
+    cfg = load_config(CONFIG, options)
+    model = load_model(cfg, run / 'iter_4.pth', 'cpu')
+    wanted = weights(run / 'iter_4.pth')
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, wanted[f'teacher.{name}'])
+    assert type(model).__name__ == 'MaskRCNN'
