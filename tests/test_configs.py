@@ -22,7 +22,7 @@ SIZES = {  # parameters of the backbone in millions, as published for Swin, with
     'base': 86.7,
     'large': 195.0,
 }
-OWN = ('quickstart', 'own_data')  # of this project alone
+OWN = ('quickstart', 'own_data', 'semi')  # of this project alone
 INDEX = ROOT / 'model-index.yml'
 
 
@@ -56,8 +56,9 @@ def test_builds(path):
     cfg = load_config(path)
     with weights_as_they_come():
         model = build(cfg)
+    model = getattr(model, 'student', model)
     if 'green' in path.stem:
-        assert isinstance(getattr(model, 'student', model).backbone, GreenBackbone)
+        assert isinstance(model.backbone, GreenBackbone)
     for name, size in SIZES.items():
         if f'swin-{name}' in path.stem:
             found = sum(p.numel() for p in model.backbone.parameters()) / 1e6
@@ -86,7 +87,7 @@ def test_names_say_what_the_file_does(path):
     if 'green' in path.stem:
         for window in (7, 14):
             if f'-w{window}_' in path.stem:
-                assert cfg.model.backbone.window_size == window
+                assert around_backbone(cfg.model).backbone.window_size == window
     if '_1x_' in path.stem:
         assert cfg.train_cfg.max_epochs == 12
     if '-3x_' in path.stem:
@@ -95,13 +96,17 @@ def test_names_say_what_the_file_does(path):
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
 
 
+def holds_two_nets(path):
+    return path.parent.name == 'semi' or path.stem.startswith('semi_')
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_downstream_configs_start_from_a_checkpoint_by_one_option(path):
     if path.parent.name in ('greenmim', 'simmim', 'mae', '_base_') or 'greenmim_' in path.stem:
         return
     if 'green' not in path.stem:  # another net, which comes with its weights
         return
-    part = 'model.detector' if path.stem.startswith('semi_') else 'model'
+    part = 'model.detector' if holds_two_nets(path) else 'model'
     cfg = load(str(path), {f'{part}.backbone.init_cfg.checkpoint': 'mine.pth'})
     found = around_backbone(cfg.model).backbone.init_cfg
     assert found == dict(type='Pretrained', checkpoint='mine.pth')

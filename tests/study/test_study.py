@@ -16,11 +16,12 @@ from helpers import run_tool
 from mmengine.config import Config
 from synthetic import make_coco
 
+from mmgreen.config import around_backbone, parts
 from mmgreen.errors import UserError
 from mmgreen.report import write_report
 from mmgreen.study import processes, read_plan, run_plan, write_study_report
 from mmgreen.study.folders import CONFIG
-from mmgreen.study.labels import write_subset
+from mmgreen.study.labels import write_rest, write_subset
 from mmgreen.study.schedule import set_steps
 
 PRETRAIN = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
@@ -90,10 +91,13 @@ def tools(study, monkeypatch, tmp_path):
                 (folder / part / 'run.json').write_text(json.dumps(record))
         elif action == 'test':
             # The more labels, and pre-training at all, the more is found.
-            labels = len(
-                json.loads(Path(cfg.train_dataloader.dataset.ann_file).read_text())['images']
+            _, labelled = next(parts(cfg.train_dataloader.dataset))
+            labels = len(json.loads(Path(labelled.ann_file).read_text())['images'])
+            kept = (
+                0.4
+                + 0.03 * labels
+                + 0.2 * (around_backbone(cfg.model).backbone.init_cfg is not None)
             )
-            kept = 0.4 + 0.03 * labels + 0.2 * (cfg.model.backbone.init_cfg is not None)
             rng = np.random.default_rng(cfg.randomness.seed)
             part = [found for found in study.found if rng.random() < kept]
             log = folder / 'test/1'
@@ -261,6 +265,30 @@ def test_a_part_of_it_is_run_and_reported_by_itself(study, tools, tmp_path):
         plan.part(labels=[16])
 
 
+def test_what_is_not_labelled_is_learnt_from_without_labels(study, tools, tmp_path):
+    """A detector of both kinds of images has the rest of the same file for the other kind."""
+    semi = 'configs/own_data/semi_mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
+    kinds = 'train_dataloader.dataset.datasets'
+    both = dict(
+        config=semi,
+        steps=2,
+        cfg_options={
+            'data_root': f'{tmp_path}/data/',
+            f'{kinds}.1.type': 'mmgreen.CocoDataset',
+            f'{kinds}.1.ann_file': 'annotations/instances_train2017.json',
+        },
+    )
+    plan = read_plan(study(starts=dict(none=None, semi=dict(detector=both)), labels=[6], seeds=[0]))
+    run_plan(plan)
+    cfg = Config.fromfile(plan.work_dir / 'detectors/labels_6/semi/seed_0' / CONFIG)
+    assert cfg.model.detector.backbone.init_cfg is None
+    part, rest = (
+        json.loads(Path(d.ann_file).read_text()) for d in cfg.train_dataloader.dataset.datasets
+    )
+    assert len(part['images']) == 6
+    assert not {i['id'] for i in part['images']} & {i['id'] for i in rest['images']}
+
+
 def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch):
     plan = read_plan(study(labels=[4], starts=dict(none=None), classifier=None))
     works = processes.Processes.call
@@ -366,6 +394,18 @@ def test_fewer_labels_are_among_more_of_the_same_seed(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_rest_has_all_other_images_and_no_label(tmp_path):
+    truth, _ = make_coco(20, 60, 2)
+    whole, part, rest = (tmp_path / f'{name}.json' for name in ('whole', 'part', 'rest'))
+    whole.write_text(json.dumps(truth))
+    write_subset(whole, 5, 1, part)
+    write_rest(whole, part, rest)
+    images = [{i['id'] for i in json.loads(f.read_text())['images']} for f in (whole, part, rest)]
+    assert images[1] | images[2] == images[0]
+    assert not images[1] & images[2]
+    assert json.loads(rest.read_text())['annotations'] == []
+
+
 def test_a_study_by_the_tools_themselves(demo, tmp_path):
     options = {'data_root': f'{demo}/'}
     split = {
