@@ -57,11 +57,14 @@ class MadeConfigs:
         dataset: What was found.
         configs: Files to train by.
         work_dirs: What each of them writes to.
+        better: A model that was not asked for, and that comes further in the same time; None where none is
+            known.
     """
 
     dataset: Dataset
     configs: list[Path]
     work_dirs: list[Path]
+    better: str | None = None
 
 
 def make_configs(
@@ -110,6 +113,7 @@ def make_configs(
             )
     labels_matter = not models or not all(model.startswith('greenmim') for model in models)
     dataset = read_dataset(folder, crowds_as_objects, labels_matter=labels_matter)
+    chosen = not models
     models = models or _fitting(dataset, machine, teacher is not None)
     for model in models:
         _check_fit(dataset, model)
@@ -190,7 +194,10 @@ def make_configs(
             write_whole(path, _render('semi.py', common | rest))
             configs.append(path)
             work_dirs.append(work_dir)
-    return MadeConfigs(dataset, configs, work_dirs)
+    better = None
+    if chosen and detectors and channels == 3 and machine.gpu_memory is None and start is None:
+        better = f'{detectors[0].split("_")[0]}_{_LITE}'
+    return MadeConfigs(dataset, configs, work_dirs, better)
 
 
 def _levels(dataset: Dataset) -> Statistics | None:
