@@ -6,14 +6,13 @@
 from .dataset import AnnotatedImage, Dataset, write_coco
 from .dividing import divide
 from .reading import examine_folder, read_dataset
-from .splits import copies, split_of
+from .splits import split_of
 from .to_coco import Conversion, to_coco
 
 __all__ = [
     'AnnotatedImage',
     'Conversion',
     'Dataset',
-    'copies',
     'divide',
     'examine_folder',
     'read_dataset',

@@ -1,11 +1,11 @@
 """Training, validation and test images: what names and lists say, and that none is in two of them."""
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mmgreen.datasets.copies import find_copies
 from mmgreen.datasets.faults import listed
 from mmgreen.datasets.images import evenly_spaced
 
@@ -23,7 +23,6 @@ _LISTS = {'train': 'train', 'valid': 'val', 'val': 'val', 'test': 'test'}
 _FILLERS = ('images', 'image', 'imgs', 'img', 'set', 'split', 'data')
 #: Held-out images whose copies are looked for, at most; of more, some evenly spaced.
 _MOST_COMPARED = 20_000
-_BLOCK = 4096
 
 
 def split_of(name: str) -> str | None:
@@ -243,7 +242,7 @@ def keep_apart(
     for held, others in (('test', ('train', 'val')), ('val', ('train',))):
         for other in others if splits.get(held) else ():
             compared = evenly_spaced(splits[held], _MOST_COMPARED)
-            shared = copies(folder, compared, splits.get(other, []))
+            shared = _copies(folder, compared, splits.get(other, []))
             if not shared:
                 continue
             originals = set().union(*shared.values())
@@ -260,47 +259,13 @@ def keep_apart(
     return taken, faults
 
 
-def copies(
+def _copies(
     folder: Path, held: Sequence[AnnotatedImage], others: Sequence[AnnotatedImage]
 ) -> dict[str, set[str]]:
-    """Images that are held out, too, and which of those they are; by path or content.
-
-    Args:
-        folder: What names that are no whole paths are below.
-        held: Images that are held out.
-        others: Images that are trained on.
-
-    Returns:
-        Names of ``held`` for each name of ``others`` that is among them.
-    """
-    by_bytes: dict[int, list[str]] = defaultdict(list)
-    for image in held:
-        by_bytes[_bytes(folder / image.name)].append(image.name)
-    digests: dict[tuple[str, bool], bytes] = {}
-
-    def digest(name: str, whole: bool) -> bytes:
-        if (name, whole) not in digests:
-            digests[name, whole] = _digest(folder / name, whole)
-        return digests[name, whole]
-
-    def same(one: str, other: str) -> bool:
-        return one == other or all(digest(one, w) == digest(other, w) for w in (False, True))
-
-    found = {}
-    for image in others:
-        candidates = by_bytes.get(_bytes(folder / image.name), ())
-        if copies := {name for name in candidates if same(name, image.name)}:
-            found[image.name] = copies
-    return found
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else -1
-
-
-def _digest(path: Path, whole: bool) -> bytes:
-    """Of a file's content, or of its end alone, which differs mostly."""
-    with open(path, 'rb') as file:
-        if not whole:
-            file.seek(max(0, file.seek(0, 2) - _BLOCK))
-        return hashlib.sha256(file.read()).digest()
+    """Images that are held out, too, and which of those they are; by path or content."""
+    held_names = {folder / image.name: image.name for image in held}
+    names = {folder / image.name: image.name for image in others}
+    return {
+        names[path]: {held_names[each] for each in same}
+        for path, same in find_copies(held_names, names).items()
+    }

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmgreen.datasets.copies import find_copies
 from mmgreen.datasets.faults import listed
 from mmgreen.datasets.tree import look_through
 from mmgreen.errors import UserError
-from mmgreen.importing import AnnotatedImage, Dataset, copies
+from mmgreen.importing import Dataset
 from mmgreen.importing.source import NOT_ANNOTATED
 
 
@@ -52,9 +53,9 @@ def find_unlabelled(dataset: Dataset, folder: Path | None) -> Unlabelled | None:
             raise UserError(f'folder {folder} does not exist (--unlabelled)')
         names = list(look_through(str(folder)).images)
     held = [image for split in ('val', 'test') for image in dataset.splits.get(split, [])]
-    absolute = {str((root / name).resolve()): name for name in names}
-    shared = copies(dataset.folder, held, [AnnotatedImage(path, (0, 0)) for path in absolute])
-    left_out = sorted(absolute[path] for path in shared)
+    paths = {root / name: name for name in names}
+    shared = find_copies((dataset.folder / image.name for image in held), paths)
+    left_out = sorted(paths[path] for path in shared)
     names = [name for name in names if name not in set(left_out)]
     if not names:
         raise UserError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .document import Cell, Section, Table, number
 from .run import Run, records_below
+from .seen import seen_before
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ def describe_making(runs: Sequence[Run]) -> Section:
             name = 'pre-trained' if training.is_pretraining else 'trained'
             facts[name] = _cost(training.record)
             facts[f'{name} with'] = _shown(training.record['config'])
+            seen = seen_before(run, training.record)
+            if seen is not None:
+                facts[f'test images that it was {name} on'] = f'{seen[0]} of {seen[1]}'
         columns.append(facts)
     keys = list(dict.fromkeys(key for facts in columns for key in facts))
     return Section(

@@ -17,7 +17,7 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 
-from mmgreen.config import around_backbone
+from mmgreen.config import around_backbone, parts
 from mmgreen.datasets.annotations import read_annotations
 from mmgreen.engine.runner.model import unwrapped
 from mmgreen.errors import UserError
@@ -119,6 +119,7 @@ class RunRecordHook(Hook):
             versions=_versions(),
             device=_device(),
             processes=get_world_size(),
+            trained_on=_images_of(cfg) if mode == 'train' else None,
             started=datetime.datetime.now().isoformat(timespec='seconds'),
             iterations=0,
             images=0,
@@ -139,8 +140,9 @@ class RunRecordHook(Hook):
         """Add a step to the record; returns its images, of all processes, and its seconds."""
         now = time.perf_counter()
         inputs = data_batch['inputs']
-        if isinstance(inputs, dict):  # of several branches, None where an image is not of one
-            inputs = next(iter(inputs.values()))
+        if isinstance(inputs, dict):  # the teacher's views are of images that the student sees
+            own = [some for name, some in inputs.items() if name != 'unsup_teacher']
+            inputs = [image for some in own for image in some if image is not None]
         images, seconds = len(inputs) * get_world_size(), now - self._last
         self._record['iterations'] += 1
         self._record['images'] += images
@@ -155,6 +157,24 @@ class RunRecordHook(Hook):
         self._record['finished'] = datetime.datetime.now().isoformat(timespec='seconds')
         content = json.dumps(self._record, indent=2, ensure_ascii=False)
         write_whole(osp.join(runner.log_dir, RECORD), content)
+
+
+def _images_of(cfg: Any) -> list[dict]:
+    """Where the images of a training are: a folder, and a list of those of it that are used, if any."""
+    found = []
+    for _, dataset in parts(cfg.train_dataloader.dataset):
+        root, prefix = dataset.get('data_root') or '', dataset.get('data_prefix') or ''
+        folder = prefix.get('img', '') if isinstance(prefix, dict) else prefix
+        if '://' in root:
+            continue  # a store
+        listed = dataset.get('ann_file')
+        found.append(
+            dict(
+                folder=osp.abspath(osp.join(root, folder)),
+                listed=osp.abspath(osp.join(root, listed)) if listed else None,
+            )
+        )
+    return found
 
 
 def _image_ids(dataset: Any, annotations: str) -> list[int] | None:

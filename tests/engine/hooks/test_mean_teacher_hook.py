@@ -108,6 +108,15 @@ def test_what_it_teaches_is_said_and_what_it_is_in_doubt_of_written(run, demo):
     assert doubts == sorted(doubts, reverse=True)
 
 
+def test_the_record_says_which_images_were_trained_on(run, demo):
+    record = json.loads(next(run.glob('*/run.json')).read_text())
+    assert record['trained_on'] == [
+        dict(folder=f'{demo}/train', listed=f'{demo}/annotations/train.json'),
+        dict(folder=f'{demo}/unlabelled', listed=None),
+    ]
+    assert record['images'] == 4 * 4
+
+
 def test_a_teacher_that_is_sure_of_nothing_is_said(logged):
     model = SimpleNamespace(
         objects=torch.tensor([1.0, 2.0]), sure=0.5, score_thr=0.3,
