@@ -28,10 +28,12 @@ from .folders import (
 from .labels import write_rest, write_subset
 from .plan import Plan, Start, Task
 from .processes import Job, Processes
-from .schedule import set_steps
+from .schedule import end_where_nothing_is_gained, set_steps
 
 # Steps of the run that a budget in minutes is measured by, and those that are left out of it.
 _PACE, _BEGIN = 80, 30
+# AP of what is as good as the best.
+_NEAR = 0.01
 
 
 def run_plan(plan: Plan, jobs: int = 1) -> None:
@@ -120,11 +122,7 @@ class _Parts:
         if self._is_done(folder, cfg):
             return
         self._processes.call(folder, 'train')
-        rows = [
-            json.loads(row)
-            for file in sorted(folder.glob('*/vis_data/scalars.json'))
-            for row in file.read_text(encoding='utf-8').splitlines()
-        ]
+        rows = _scalars(folder)
         step = statistics.median(
             row['time'] for row in rows if row['step'] > _BEGIN and 'time' in row
         )
@@ -177,23 +175,32 @@ class _Parts:
         cfg = self._config(task, task.steps, seed)
         self._start_from(cfg, start, seed)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
+        folder_of_labels = self.plan.work_dir / 'labels'
         datasets = [dataset for _, dataset in parts(cfg.train_dataloader.dataset)]
         whole = _annotations(datasets[0])
-        part = self.plan.work_dir / 'labels' / f'{labels}_seed_{seed}.json'
-        write_subset(whole, labels, seed, part)
+        name = f'{labels}_seed_{seed}.json'
+        held, watched = None, None
+        if task.until:
+            held = folder_of_labels / f'held_{task.until.images}_seed_{seed}.json'
+            name = f'{labels}_but_{held.name}'
+            write_subset(whole, task.until.images, seed, held)
+            watched = end_where_nothing_is_gained(cfg, task.until, held)
+        part = folder_of_labels / name
+        write_subset(whole, labels, seed, part, held)
         for other in datasets[1:]:
             # Images whose labels are left aside are those that the others do not have.
             if other.get('ann_file') and _annotations(other) == whole:
                 rest = part.with_name(f'but_{part.name}')
-                write_rest(whole, part, rest)
+                write_rest(whole, [part, *([held] if held else [])], rest)
                 other.ann_file = str(rest.resolve())
         datasets[0].ann_file = str(part.resolve())
         if self._is_done(folder, cfg):
             return
         self._processes.call(folder, 'train')
-        checkpoint = _last(folder)
+        checkpoint = _best(folder) if watched else _last(folder)
         self._processes.call(folder, 'test', checkpoint)
-        self._finish(folder, checkpoint=checkpoint)
+        end = _end(folder, watched) if watched else {}
+        self._finish(folder, checkpoint=checkpoint, **end)
 
     def _classify(self, start: Start, task: Task, seed: int) -> None:
         folder = classifier_folder(self.plan, start, seed)
@@ -234,6 +241,27 @@ def _text(cfg: Config) -> str:
 
 def _annotations(dataset: Any) -> Path:
     return Path(dataset.get('data_root') or '', dataset.ann_file)
+
+
+def _best(folder: Path) -> str:
+    return str(max(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime))
+
+
+def _end(folder: Path, watched: str) -> dict[str, float]:
+    """Steps of a training that went to its end, and those to within a point of AP of its best."""
+    rows = _scalars(folder)
+    curve = {row['step']: row[watched] for row in rows if watched in row}
+    best = max(curve.values())
+    near = min(step for step, ap in curve.items() if ap >= best - _NEAR)
+    return dict(steps=max(curve), near=near)
+
+
+def _scalars(folder: Path) -> list[dict]:
+    return [
+        json.loads(row)
+        for file in sorted(folder.glob('*/vis_data/scalars.json'))
+        for row in file.read_text(encoding='utf-8').splitlines()
+    ]
 
 
 def _last(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """What a study is made of: starts, shares of the labels, seeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,24 @@ from mmgreen.errors import UserError
 
 _KEYS = {'work_dir', 'data_root', 'seeds', 'starts', 'labels', 'detector', 'classifier'}
 _RUN_KEYS = {'config', 'cfg_options', 'steps'}
+_DETECTOR_KEYS = _RUN_KEYS | {'until'}
 _START_KEYS = _RUN_KEYS | {'minutes', 'init', 'detector'}
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a detector has come to its end: its AP on images of its own, held out for this, rises no more.
+
+    Attributes:
+        images: How many labelled images are held out; not the test's, and none that is trained on.
+        interval: Steps between validations.
+        patience: Validations without progress after which the rate falls to a tenth; after as many
+            more the training ends.
+    """
+
+    images: int = 100
+    interval: int = 100
+    patience: int = 3
 
 
 @dataclass(frozen=True)
@@ -23,12 +40,14 @@ class Task:
         steps: Length of the run; None leaves the config's.
         minutes: Length in time, instead of steps: as many steps as a run that is alone
             on the machine takes in it, less what a teacher needs to see all images before.
+        until: Where it ends, of a detector: then ``steps`` are the most that it has.
     """
 
     config: str
     cfg_options: dict[str, Any] = field(default_factory=dict)
     steps: int | None = None
     minutes: float | None = None
+    until: Until | None = None
 
 
 @dataclass(frozen=True)
@@ -131,8 +150,8 @@ def read_plan(filename: str | Path) -> Plan:
         if not found.get(key):
             raise UserError(f'{filename} lacks {key}')
     detector, classifier = (
-        _task(found[key], _RUN_KEYS, f'{key} of {filename}') if found.get(key) else None
-        for key in ('detector', 'classifier')
+        _task(found[key], keys, f'{key} of {filename}') if found.get(key) else None
+        for key, keys in (('detector', _DETECTOR_KEYS), ('classifier', _RUN_KEYS))
     )
     starts: dict[str, Start] = {}
     for name, given in found['starts'].items():
@@ -159,9 +178,11 @@ def _start(
     if given.get('detector'):
         if not detector:
             raise UserError(f'{where} has settings of a detector, and the study has none')
-        _check_keys(given['detector'], _RUN_KEYS, f'detector of {where}')
-        options = detector.cfg_options | (given['detector'].get('cfg_options') or {})
-        detector = replace(detector, **given['detector'] | {'cfg_options': options})
+        own = given['detector']
+        _check_keys(own, _DETECTOR_KEYS, f'detector of {where}')
+        options = detector.cfg_options | (own.get('cfg_options') or {})
+        until = _until(own['until'], where) if 'until' in own else detector.until
+        detector = replace(detector, **own | dict(cfg_options=options, until=until))
     init = given.get('init')
     if init is not None and init not in earlier:
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
@@ -178,8 +199,19 @@ def _task(given: Any, keys: set[str], where: str) -> Task:
     if 'config' not in given:
         raise UserError(f'{where} lacks config')
     return Task(
-        given['config'], given.get('cfg_options') or {}, given.get('steps'), given.get('minutes')
+        given['config'],
+        given.get('cfg_options') or {},
+        given.get('steps'),
+        given.get('minutes'),
+        _until(given.get('until'), where),
     )
+
+
+def _until(given: Any, where: str) -> Until | None:
+    if given is None:
+        return None
+    _check_keys(given, {each.name for each in fields(Until)}, f'until of {where}')
+    return Until(**given)
 
 
 def _check_keys(given: dict, known: set[str], where: str) -> None:

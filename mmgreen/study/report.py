@@ -30,6 +30,7 @@ from .folders import (
     classifier_folder,
     detector_folder,
     pretraining_folder,
+    read_done,
 )
 from .plan import Plan, Start
 
@@ -62,6 +63,7 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
     sections = [
         _describe_detectors(plan, detected),
         _describe_time(plan, detected, minutes),
+        _describe_ends(plan, detected, minutes),
         _describe_features(classified),
     ]
     first, *others = plan.starts
@@ -202,6 +204,41 @@ def _describe_time(
     if unknown:
         text += f' Points are missing of runs that do not say what they took: {", ".join(unknown)}.'
     return Section('Time', text, blocks)
+
+
+def _describe_ends(
+    plan: Plan, detected: dict[int, Comparison], minutes: dict[str, float]
+) -> Section:
+    """Of detectors that were trained until nothing was gained: when that was."""
+    rows: list[list[Cell | str]] = []
+    for labels in detected:
+        for name, start in plan.starts.items():
+            if not (start.detector and start.detector.until):
+                continue
+            ends = [
+                (read_done(folder), _took(folder))
+                for seed in plan.seeds
+                if ((folder := detector_folder(plan, start, labels, seed)) / DONE).is_file()
+            ]
+            near = [took * done['near'] / done['steps'] for done, took in ends]
+            rows.append(
+                [
+                    _labelled(labels),
+                    name,
+                    number(float(np.mean([done['steps'] for done, _ in ends])), 0),
+                    number(minutes[name] + float(np.mean([took for _, took in ends])), 1),
+                    number(minutes[name] + float(np.mean(near)), 1),
+                ]
+            )
+    if not rows:
+        return Section('To the end')
+    header = ['labelled images', 'start', 'steps', 'minutes', 'minutes to within a point']
+    text = (
+        'Trained until the AP on images that were held out for this rose no more; mean over seeds. Minutes '
+        'are those of pre-training and detector together: to the end, and until the AP on these images was '
+        'within a point of its best.'
+    )
+    return Section('To the end', text, [Table(header, rows)])
 
 
 def _parts_of_starts(

@@ -79,6 +79,10 @@ def tools(study, monkeypatch, tmp_path):
             (folder / 'last_checkpoint').write_text(str(last))
             (folder / Path(CONFIG).name).write_text('# as mmengine completed it')
             rows = [dict(step=i, time=9.0 if i < 30 else 0.5) for i in range(1, 81)]
+            if cfg.get('val_cfg'):  # to its end
+                (folder / 'best_coco_segm_mAP_iter_40.pth').touch()
+                curve = {20: 0.3, 30: 0.495, 40: 0.5, 50: 0.499}
+                rows += [{'coco/segm_mAP': ap, 'step': step} for step, ap in curve.items()]
             (folder / '1/vis_data').mkdir(parents=True)
             (folder / '1/vis_data/scalars.json').write_text(
                 ''.join(json.dumps(row) + '\n' for row in rows)
@@ -289,6 +293,48 @@ def test_what_is_not_labelled_is_learnt_from_without_labels(study, tools, tmp_pa
     assert not {i['id'] for i in part['images']} & {i['id'] for i in rest['images']}
 
 
+def test_a_detector_is_trained_to_its_end_by_images_that_are_held_out(study, tools, tmp_path):
+    until = dict(images=4, interval=10, patience=2)
+    given = read_plan(study(seeds=[0]))
+    options = given.starts['none'].detector.cfg_options
+    detector = dict(config=DETECT, cfg_options=options, steps=200, until=until)
+    settings = dict(detector=detector, labels=[6], seeds=[0], classifier=None)
+    plan = read_plan(
+        study(starts=dict(none=None, short=dict(detector=dict(until=None))), **settings)
+    )
+    run_plan(plan)
+    folder = plan.work_dir / 'detectors/labels_6/none/seed_0'
+    cfg = Config.fromfile(folder / CONFIG)
+    held, trained = (
+        {image['id'] for image in json.loads(Path(file).read_text())['images']}
+        for file in (cfg.val_dataloader.dataset.ann_file, cfg.train_dataloader.dataset.ann_file)
+    )
+    assert (len(held), len(trained)) == (4, 6)
+    assert not held & trained
+    assert cfg.val_dataloader.dataset.data_prefix == cfg.train_dataloader.dataset.data_prefix
+    assert cfg.val_evaluator.ann_file == cfg.val_dataloader.dataset.ann_file
+    assert cfg.test_evaluator.ann_file != cfg.val_evaluator.ann_file
+    assert [s.type for s in cfg.param_scheduler] == ['LinearLR', 'ReduceOnPlateauLR']
+    assert (cfg.train_cfg.val_interval, cfg.train_cfg.max_iters) == (10, 200)
+    done = json.loads((folder / 'done.json').read_text())
+    assert done['checkpoint'].endswith('best_coco_segm_mAP_iter_40.pth')
+    assert (done['steps'], done['near']) == (50, 30)
+    short = Config.fromfile(plan.work_dir / 'detectors/labels_6/short/seed_0' / CONFIG)
+    assert short.val_cfg is None
+    text = write_study_report(plan, resamples=20).with_suffix('.md').read_text()
+    # A minute in two parts, of which three fifths were needed.
+    assert '| 6 images | none | 50 | 1.0 | 0.6 |' in text
+    with pytest.raises(UserError, match="until of detector of .* has 'patient'"):
+        read_plan(study(**settings | dict(detector=detector | dict(until=dict(patient=3)))))
+    too_many = settings | dict(
+        starts=dict(none=None),
+        detector=detector | dict(until=dict(images=18)),
+        work_dir=str(tmp_path / 'study/other'),
+    )
+    with pytest.raises(UserError, match='labelled images that are not held out, fewer than 6'):
+        run_plan(read_plan(study(**too_many)))
+
+
 def test_a_run_that_fails_says_where_and_is_run_again(study, tools, monkeypatch):
     plan = read_plan(study(labels=[4], starts=dict(none=None), classifier=None))
     works = processes.Processes.call
@@ -399,7 +445,7 @@ def test_the_rest_has_all_other_images_and_no_label(tmp_path):
     whole, part, rest = (tmp_path / f'{name}.json' for name in ('whole', 'part', 'rest'))
     whole.write_text(json.dumps(truth))
     write_subset(whole, 5, 1, part)
-    write_rest(whole, part, rest)
+    write_rest(whole, [part], rest)
     images = [{i['id'] for i in json.loads(f.read_text())['images']} for f in (whole, part, rest)]
     assert images[1] | images[2] == images[0]
     assert not images[1] & images[2]
