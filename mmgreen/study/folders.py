@@ -20,6 +20,12 @@ def pace_folder(plan: Plan, start: Start) -> Path:
     return plan.work_dir / 'pace' / start.name
 
 
+def detector_pace_folder(plan: Plan, start: Start) -> Path:
+    """Where the steps of a start's detector are measured: once of all that share it."""
+    name = 'detector' if start.detector is plan.detector else f'{start.name}_detector'
+    return plan.work_dir / 'pace' / name
+
+
 def pretraining_folder(plan: Plan, start: Start, seed: int) -> Path:
     """Where a start's pre-training is."""
     return plan.work_dir / 'starts' / start.name / f'seed_{seed}'

@@ -21,6 +21,7 @@ from .folders import (
     DONE,
     classifier_folder,
     detector_folder,
+    detector_pace_folder,
     pace_folder,
     pretraining_folder,
     read_done,
@@ -32,6 +33,8 @@ from .schedule import end_where_nothing_is_gained, set_steps
 
 # Steps of the run that a budget in minutes is measured by, and those that are left out of it.
 _PACE, _BEGIN = 80, 30
+# Steps without which a detector is none.
+_FEWEST = 10
 # AP of what is as good as the best.
 _NEAR = 0.01
 
@@ -78,10 +81,17 @@ class _Parts:
 
     def paces(self) -> list[Job]:
         """Short runs that say how many steps a budget in minutes has."""
+        plan = self.plan
+        budgets = [s for s in plan.starts.values() if s.detector and s.detector.minutes]
+        wanted = {
+            pace_folder(plan, start): start.training
+            for start in plan.every_start
+            if start.training and (start.training.minutes or budgets)
+        } | {detector_pace_folder(plan, start): start.detector for start in budgets}
         return [
-            Job(pace_folder(self.plan, start), partial(self._measure, start, start.training))
-            for start in self.plan.every_start
-            if start.training and start.training.minutes
+            Job(folder, partial(self._measure, folder, task))
+            for folder, task in wanted.items()
+            if task
         ]
 
     def jobs(self) -> list[Job]:
@@ -114,11 +124,12 @@ class _Parts:
             return ()
         return (pretraining_folder(self.plan, start.origin, seed),)
 
-    def _measure(self, start: Start, task: Task) -> None:
-        folder = pace_folder(self.plan, start)
+    def _measure(self, folder: Path, task: Task) -> None:
         cfg = self._config(task, _PACE, seed=0)
         cfg.default_hooks.logger.interval = 1
         cfg.custom_hooks = []
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        around_backbone(cfg.model).backbone.init_cfg = None
         if self._is_done(folder, cfg):
             return
         self._processes.call(folder, 'train')
@@ -141,6 +152,32 @@ class _Parts:
                 )
             return max(1, round(left / pace['step_seconds']))
         return task.steps
+
+    def _seconds(self, start: Start | None) -> float:
+        """What the pre-trainings of a start take, those before it included."""
+        if start is None:
+            return 0.0
+        own = 0.0
+        if start.training and start.training.minutes:
+            own = 60 * start.training.minutes
+        elif start.training:
+            pace = read_done(pace_folder(self.plan, start))
+            steps = start.training.steps or self.configs[id(start.training)].train_cfg.max_iters
+            own = pace.get('before_seconds', 0.0) + steps * pace['step_seconds']
+        return own + self._seconds(start.init)
+
+    def _detector_steps(self, start: Start, task: Task) -> int | None:
+        if not task.minutes:
+            return task.steps
+        pace = read_done(detector_pace_folder(self.plan, start))
+        before = self._seconds(start)
+        steps = round((60 * task.minutes - before) / pace['step_seconds'])
+        if steps < _FEWEST:
+            raise UserError(
+                f'start {start.name} has {task.minutes:g} minutes in all, of which its pre-training takes '
+                f'{before / 60:.1f}: {max(0, steps)} steps are left for the detector; give it more'
+            )
+        return steps
 
     def _checkpoint(self, start: Start, seed: int) -> str | None:
         origin = start.origin
@@ -172,7 +209,7 @@ class _Parts:
 
     def _detect(self, start: Start, task: Task, labels: int, seed: int) -> None:
         folder = detector_folder(self.plan, start, labels, seed)
-        cfg = self._config(task, task.steps, seed)
+        cfg = self._config(task, self._detector_steps(start, task), seed)
         self._start_from(cfg, start, seed)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
         folder_of_labels = self.plan.work_dir / 'labels'

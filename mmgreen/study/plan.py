@@ -10,7 +10,7 @@ from mmgreen.errors import UserError
 
 _KEYS = {'work_dir', 'data_root', 'seeds', 'starts', 'labels', 'detector', 'classifier'}
 _RUN_KEYS = {'config', 'cfg_options', 'steps'}
-_DETECTOR_KEYS = _RUN_KEYS | {'until'}
+_DETECTOR_KEYS = _RUN_KEYS | {'minutes', 'until'}
 _START_KEYS = _RUN_KEYS | {'minutes', 'init', 'detector'}
 
 
@@ -39,7 +39,8 @@ class Task:
         cfg_options: Settings to change, by dotted names.
         steps: Length of the run; None leaves the config's.
         minutes: Length in time, instead of steps: as many steps as a run that is alone
-            on the machine takes in it, less what a teacher needs to see all images before.
+            on the machine takes in it, less what a teacher needs to see all images before. Of a
+            detector, the time that it and the pre-trainings before it have together.
         until: Where it ends, of a detector: then ``steps`` are the most that it has.
     """
 
@@ -85,6 +86,7 @@ class Plan:
         starts: Each has a name; the others are compared with the first.
         seeds: Each decides a pre-training, the labelled images, and a detector's training.
         labels: Numbers of labelled images that detectors are trained on.
+        detector: What is trained from starts that change nothing of it; None where there is none.
         classifier: Classification config whose images are told apart by nearest neighbours in
             the features of each start; None where this is not asked for.
     """
@@ -93,6 +95,7 @@ class Plan:
     starts: dict[str, Start]
     seeds: list[int]
     labels: list[int]
+    detector: Task | None
     classifier: Task | None
 
     @property
@@ -165,6 +168,7 @@ def read_plan(filename: str | Path) -> Plan:
         starts=starts,
         seeds=list(found['seeds']),
         labels=sorted(found.get('labels') or []),
+        detector=detector,
         classifier=classifier,
     )
 
@@ -182,15 +186,17 @@ def _start(
         _check_keys(own, _DETECTOR_KEYS, f'detector of {where}')
         options = detector.cfg_options | (own.get('cfg_options') or {})
         until = _until(own['until'], where) if 'until' in own else detector.until
-        detector = replace(detector, **own | dict(cfg_options=options, until=until))
+        length = {key: own.get(key) for key in ('steps', 'minutes')}
+        if not any(length.values()):
+            length = dict(steps=detector.steps, minutes=detector.minutes)
+        detector = replace(detector, **own | length | dict(cfg_options=options, until=until))
+        _check_length(detector, f'detector of {where}')
     init = given.get('init')
     if init is not None and init not in earlier:
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
     training = None
     if set(given) - {'init', 'detector'}:
         training = _task(given, _START_KEYS, where)
-        if training.steps and training.minutes:
-            raise UserError(f'{where} has both steps and minutes: leave out one of them')
     return Start(name, training, init=earlier.get(init), detector=detector)
 
 
@@ -198,13 +204,20 @@ def _task(given: Any, keys: set[str], where: str) -> Task:
     _check_keys(given, keys, where)
     if 'config' not in given:
         raise UserError(f'{where} lacks config')
-    return Task(
+    task = Task(
         given['config'],
         given.get('cfg_options') or {},
         given.get('steps'),
         given.get('minutes'),
         _until(given.get('until'), where),
     )
+    _check_length(task, where)
+    return task
+
+
+def _check_length(task: Task, where: str) -> None:
+    if task.steps and task.minutes:
+        raise UserError(f'{where} has both steps and minutes: leave out one of them')
 
 
 def _until(given: Any, where: str) -> Until | None:

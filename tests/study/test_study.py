@@ -293,6 +293,39 @@ def test_what_is_not_labelled_is_learnt_from_without_labels(study, tools, tmp_pa
     assert not {i['id'] for i in part['images']} & {i['id'] for i in rest['images']}
 
 
+def test_all_starts_have_the_same_time_in_all(study, tools, tmp_path):
+    """A step takes half a second; `ours` 200 of them, and `longer` 90 seconds after `ours`."""
+    own = dict(config=DETECT, cfg_options={'data_root': f'{tmp_path}/data/'}, minutes=4)
+    starts = dict(
+        none=None,
+        ours=dict(config=PRETRAIN, steps=200),
+        longer=dict(config=PRETRAIN, minutes=1.5, init='ours'),
+        slower=dict(init='ours', detector=dict(cfg_options={'train_dataloader.batch_size': 9})),
+        short=dict(detector=dict(steps=7)),
+    )
+    settings = dict(starts=starts, seeds=[0], classifier=None)
+    plan = read_plan(study(detector=own, **settings))
+    run_plan(plan)
+    steps = {
+        name: Config.fromfile(
+            plan.work_dir / f'detectors/labels_4/{name}/seed_0' / CONFIG
+        ).train_cfg.max_iters
+        for name in starts
+    }
+    assert steps == dict(none=480, ours=280, longer=100, slower=280, short=7)
+    measured = {folder for folder, _ in tools if folder.startswith('pace/')}
+    assert measured == {
+        f'pace/{name}' for name in ('ours', 'longer', 'detector', 'slower_detector')
+    }
+    less = dict(own, minutes=3.2)
+    with pytest.raises(
+        UserError, match='longer has 3.2 minutes in all, of which its pre-training takes'
+    ):
+        run_plan(read_plan(study(detector=less, work_dir=str(tmp_path / 'study/less'), **settings)))
+    with pytest.raises(UserError, match='both steps and minutes'):
+        read_plan(study(detector=dict(own, steps=5), **settings))
+
+
 def test_a_detector_is_trained_to_its_end_by_images_that_are_held_out(study, tools, tmp_path):
     until = dict(images=4, interval=10, patience=2)
     given = read_plan(study(seeds=[0]))
