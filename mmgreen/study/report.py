@@ -68,7 +68,8 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
     ]
     first, *others = plan.starts
     title = f'What starts are worth: {", ".join([*others, first])}'
-    subtitle = f'Seeds {", ".join(map(str, plan.seeds))}; the others are compared with {first}.'
+    seeds = f'Seeds {", ".join(map(str, plan.seeds))}; the others are compared with {first}.'
+    subtitle = ' '.join([*_advice(plan, detected), seeds])
     data = dict(
         detectors={labels: _data(found) for labels, found in detected.items()},
         features=classified,
@@ -77,6 +78,39 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
     return Report(title, subtitle, [s for s in sections if s.blocks], data).write(
         plan.work_dir / 'report'
     )
+
+
+def _advice(plan: Plan, detected: dict[int, Comparison]) -> list[str]:
+    """What to start from, a sentence for each number of labelled images."""
+    first, *others = plan.starts
+    sentences: list[str] = []
+    values = {}
+    for labels, comparison in detected.items() if others else ():
+        kind = 'segm' if 'segm' in comparison.kinds else 'bbox'
+        parts = comparison.of_kind(kind)
+        values[labels] = _ap(parts[first])
+        what = f'AP of {PARTS[kind]}'
+        gains = {name: parts[name].difference(parts[first], 'AP') for name in others}
+        sure = {name: gain for name, (gain, (low, _)) in gains.items() if low > 0}
+        best = max(sure or gains, key=lambda name: gains[name][0])
+        gain, (low, high) = gains[best]
+        won = (
+            f'{100 * gain:+.1f} points of {what}, 95 % between {100 * low:.1f} and {100 * high:.1f}'
+        )
+        seeds = '' if comparison.sizes[0] > 1 else ', of one seed'
+        if sure:
+            sentences.append(f'With {_labelled(labels)} start from {best}: {won}{seeds}.')
+        else:
+            sentences.append(
+                f'With {_labelled(labels)} stay with {first}: the best other, {best}, wins {won}{seeds}.'
+            )
+    if len(values) > 1:
+        few, *_, many = values
+        more = 100 * (values[many] - values[few])
+        sentences.append(
+            f'From {first}, {_labelled(many)} in the place of {few:,} are worth {more:+.1f} points.'
+        )
+    return sentences
 
 
 def _compare(plan: Plan, labels: int, resamples: int) -> Comparison | None:

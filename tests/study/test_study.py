@@ -229,6 +229,19 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
     assert data['features']['neighbours']['ours'] == [50, 51]
     assert data['features']['linear']['ours'] == [60, 60]
     assert data['minutes_of_pretraining'] == dict(none=0, ours=1)
+    first, second, third, _ = path.with_suffix('.md').read_text().splitlines()[2].split('. ')
+    gained = 100 * data['detectors']['4']['segm']['ours']['gained']
+    assert first.startswith(f'With 4 images start from ours: +{gained:.1f} points of AP of masks')
+    low, high = (100 * v for v in data['detectors']['8']['segm']['ours']['gained_interval'])
+    assert low < 0  # so it may be chance
+    assert second.startswith('With 8 images stay with none: the best other, ours, wins +')
+    assert second.endswith(f'95 % between {low:.1f} and {high:.1f}')
+    more = (
+        data['detectors']['8']['segm']['none']['AP'] - data['detectors']['4']['segm']['none']['AP']
+    )
+    assert third.startswith(
+        f'From none, 8 images in the place of 4 are worth {100 * more:+.1f} points'
+    )
     html = path.read_text()
     by_labels, by_time = re.findall(r'<svg.*?</svg>', html, re.DOTALL)
     assert 'AP of masks by labels' in by_labels
@@ -357,6 +370,7 @@ def test_a_detector_is_trained_to_its_end_by_images_that_are_held_out(study, too
     text = write_study_report(plan, resamples=20).with_suffix('.md').read_text()
     # A minute in two parts, of which three fifths were needed.
     assert '| 6 images | none | 50 | 1.0 | 0.6 |' in text
+    assert 'With 6 images stay with none: the best other, short, wins ' in text
     with pytest.raises(UserError, match="until of detector of .* has 'patient'"):
         read_plan(study(**settings | dict(detector=detector | dict(until=dict(patient=3)))))
     too_many = settings | dict(
