@@ -1,0 +1,119 @@
+"""A study of one's own images, from a folder alone."""
+
+import pprint
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+from mmgreen.recipes import Machine, make_configs
+
+# Minutes of a training below which it shows nothing.
+_LEAST = 1.0
+_LITE = 'tf_efficientnet_lite0'
+
+
+def study_of_folder(
+    folder: Path,
+    out: Path,
+    machine: Machine,
+    labels: Sequence[int],
+    minutes: float,
+    seeds: Sequence[int] = (0, 1),
+    weights: Path | None = None,
+) -> Path:
+    """Write a study of what a detector of a folder's images should start from.
+
+    Compared are nothing, a pre-training on the folder's own images for half of the time, and on a CPU a
+    small net of ImageNet. All have the same time, and are tested on the folder's images of test or
+    validation.
+
+    Args:
+        folder: Annotated images, see :func:`mmgreen.recipes.make_configs`.
+        out: Folder of the study: its file, configs, runs and report.
+        machine: Where it will be run.
+        labels: Numbers of labelled images to train on.
+        minutes: Of all trainings together; tests and what is measured before are not counted.
+        seeds: Repetitions.
+        weights: File of EfficientNet-Lite0's weights; by default timm downloads them.
+
+    Returns:
+        The study file.
+
+    Raises:
+        UserError: If the folder has no objects or too few labelled images, or there is too little time.
+    """
+    made = make_configs(folder, out / 'configs', machine)
+    if not made.dataset.labelled:
+        raise UserError(f'{folder} has no objects: a study compares detectors')
+    there = sum(bool(image.objects) for image in made.dataset.splits['train'])
+    if max(labels) > there:
+        raise UserError(
+            f'{folder} has {there} labelled images to train on, fewer than {max(labels)} (--labels)'
+        )
+    size = 'nano' if machine.gpu_memory is None else 'tiny'
+    make_configs(folder, out / 'configs', machine, [f'greenmim_swin-{size}'])
+    nets = ['none', 'own_images']
+    if made.better and _is_at_hand(weights):
+        start = None if weights is None else str(weights.resolve())
+        make_configs(folder, out / 'imagenet_net', machine, [made.better], start)
+        nets.append('imagenet_net')
+    each = minutes / (len(nets) * len(labels) * len(seeds))
+    if each < _LEAST:
+        raise UserError(
+            f'{minutes:g} minutes are {60 * each:.0f} seconds for each of {round(minutes / each)} trainings: '
+            'give it more (--minutes), or fewer numbers of images (--labels)'
+        )
+    # Nothing is validated on the way, and nothing is chosen by the images of the test.
+    quiet: dict[str, Any] = {'custom_hooks': [], 'default_hooks.checkpoint.save_best': None}
+
+    def detector(name: str) -> dict:
+        config = str((out / name / 'detector.py').resolve())
+        return dict(config=config, minutes=each, cfg_options=quiet)
+
+    pretraining = str((out / 'configs/pretrain.py').resolve())
+    starts = dict(
+        none=None,
+        own_images=dict(config=pretraining, minutes=each / 2, cfg_options={'custom_hooks': []}),
+        imagenet_net=dict(detector=detector('imagenet_net')),
+    )
+    content = dict(
+        work_dir=str(out),
+        seeds=list(seeds),
+        labels=list(labels),
+        starts={name: starts[name] for name in nets},
+        detector=detector('configs'),
+    )
+    path = out / 'study.py'
+    text = '\n'.join(
+        f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}'
+        for key, value in content.items()
+    )
+    write_whole(path, f'# Made by mmgreen study --data: go on by mmgreen study {path}\n{text}\n')
+    print_log(
+        f'{round(minutes / each)} trainings of {each:.1f} minutes, pre-training included: about '
+        f'{minutes:.0f} minutes, and what the tests take',
+        logger='current',
+    )
+    return path
+
+
+def _is_at_hand(weights: Path | None) -> bool:
+    """Whether the net of ImageNet can be had; if not, the log says what it lacks."""
+    if find_spec('timm') is None:
+        print_log('Left out: the net of ImageNet, for want of timm (pip install timm)')
+        return False
+    from mmgreen.models.timm_nets import load_timm  # seconds
+
+    try:
+        load_timm(_LITE, None if weights is None else str(weights), (1,))
+    except UserError as error:
+        if weights is not None:
+            raise
+        print_log(f'Left out: the net of ImageNet. {error} (--weights)')
+        return False
+    return True
