@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -22,7 +23,7 @@ class _ResumableLoop(BaseLoop):
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
         super().__init__(runner, dataloader, *args, **kwargs)
         self.dataloader = ResumableLoader(self.dataloader, runner.cfg.randomness.seed)
-        _check_steps(self.dataloader)
+        _check_steps(self.dataloader, isinstance(self, IterBasedTrainLoop))
         self._batches: Generator[Any, None, None] | None = None
 
     def run(self) -> nn.Module:
@@ -98,11 +99,13 @@ def _schedulers(runner: Runner) -> list[dict]:
     return [found] if 'type' in found else [s for s in found if isinstance(s, dict)]
 
 
-def _check_steps(loader: DataLoader) -> None:
+def _check_steps(loader: DataLoader, by_steps: bool) -> None:
     """Refuse a run that would end without a step, and save a model that has learnt nothing."""
     sampler: Any = loader.batch_sampler
     dataset: Any = loader.dataset
-    if not len(sampler):
+    # A sampler without end fills a batch with few images, too, one after another.
+    endless = by_steps and isinstance(sampler.sampler, InfiniteSampler)
+    if not len(sampler) and not (endless and len(dataset)):
         raise UserError(
             f'there is nothing to train on: {len(dataset)} images make no batch of '
             f'{sampler.batch_size}; lower train_dataloader.batch_size, or look at what '

@@ -39,7 +39,16 @@ def test_schedules_that_end_after_the_run_are_named(logged, scheduler, words):
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_fewer_images_than_a_batch_are_refused(tmp_path, by_epoch):
     cfg = toy_config(tmp_path, by_epoch=by_epoch, size=3)
-    cfg.train_dataloader.update(batch_size=4, drop_last=True)
+    sampler = dict(type='DefaultSampler', shuffle=True)
+    cfg.train_dataloader.update(batch_size=4, drop_last=True, sampler=sampler)
     with pytest.raises(UserError, match='nothing to train on: 3 images make no batch of 4'):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_few_images_are_drawn_again_where_a_run_is_counted_in_steps(tmp_path):
+    cfg = toy_config(tmp_path, by_epoch=False, size=3)
+    sampler = dict(type='InfiniteSampler', shuffle=True)
+    cfg.train_dataloader.update(batch_size=4, drop_last=True, sampler=sampler)
+    runner = train(cfg)
+    assert len(runner.model.losses) == cfg.train_cfg.max_iters
