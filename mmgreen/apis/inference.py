@@ -95,16 +95,16 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
         return exported
     loaded = read_checkpoint(str(checkpoint))
     meta = loaded.get('meta', {}).get('dataset_meta') or {}
-    if 'backbone' in around_backbone(cfg.model):
-        around_backbone(cfg.model).backbone.pop(
-            'init_cfg', None
-        )  # all weights are in the checkpoint
+    part = around_backbone(cfg.model)
+    if 'backbone' in part:
+        part.backbone.pop('init_cfg', None)  # all weights are in the checkpoint
     if meta.get('classes'):
         set_num_classes(cfg, len(meta['classes']))
     model = revert_sync_batchnorm(build_model(cfg))
     check_fit(model, loaded, str(checkpoint), cfg.filename)
     model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
-    model = getattr(model, 'teacher', model)  # what a mean teacher trains is its teacher
+    if getattr(model, 'semi_test_cfg', None):  # of a teacher and a student, the one that is tested
+        model = getattr(model, model.semi_test_cfg.get('predict_on', 'teacher'))
     model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     model.cfg, model.dataset_meta = cfg, meta

@@ -30,7 +30,7 @@ def study_of_folder(
 
     Compared are nothing, a pre-training on the folder's own images for half of the time, and on a CPU a
     small net of ImageNet. All have the same time, and are tested on the folder's images of test or
-    validation.
+    validation. A study that is there goes on as it is.
 
     Args:
         folder: Annotated images, see :func:`mmgreen.recipes.make_configs`.
@@ -47,6 +47,10 @@ def study_of_folder(
     Raises:
         UserError: If the folder has no objects or too few labelled images, or there is too little time.
     """
+    path = out / 'study.py'
+    if path.is_file():  # perhaps changed by its owner
+        print_log(f'Goes on with {path} as it is; for another study name another --out')
+        return path
     made = make_configs(folder, out / 'configs', machine)
     if not made.dataset.labelled:
         raise UserError(f'{folder} has no objects: a study compares detectors')
@@ -88,7 +92,6 @@ def study_of_folder(
         starts={name: starts[name] for name in nets},
         detector=detector('configs'),
     )
-    path = out / 'study.py'
     text = '\n'.join(
         f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}'
         for key, value in content.items()

@@ -276,3 +276,15 @@ def test_the_agreement_with_a_known_truth_is_that_of_brute_force():
     assert _agreement(found, truth) == dict(precision=1 / 3, recall=1 / 3)
     assert _agreement(found, [boxes([]), boxes([])]) == {}
     assert _agreement([boxes([]), boxes([])], truth) == dict(recall=0)
+
+
+def test_crops_do_not_make_images_look_emptier(model_of_many):
+    """A crop of a quarter shows a quarter of the objects, and the teacher sees images whole."""
+    model = copy.deepcopy(model_of_many)
+    quarter = sample()
+    quarter.set_metainfo(dict(ori_shape=(100, 50), scale_factor=(2.0, 2.0), img_shape=(100, 50)))
+    model._count_objects([quarter])
+    assert model.objects[:3].tolist() == [4, 0, 4]
+    model.labelled_batches.zero_()
+    model._count_objects([sample(), quarter])  # two objects of a class in one and a quarter images
+    torch.testing.assert_close(model.objects[:3], torch.tensor([1.6, 0, 1.6]))

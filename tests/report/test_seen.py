@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mmgreen.datasets.packs.index import INDEX
 from mmgreen.report.run import Run
 from mmgreen.report.seen import seen_before
 
@@ -30,7 +31,7 @@ def test_copies_are_counted_by_content(run, kind, tmp_path):
     names = ['deep/copy.png', 'again.png', '0.png', 'gone.png']
     listed = tmp_path / f'list.{kind}'
     if kind == 'txt':
-        listed.write_text('\n'.join(names))
+        listed.write_text('\n'.join(['deep/copy.png 3', *names[1:]]))  # with a class
     elif kind == 'json':
         listed.write_text(json.dumps(dict(images=[dict(file_name=name) for name in names])))
     part = dict(folder=str(tmp_path / 'more'), listed=str(listed) if kind else None)
@@ -40,8 +41,20 @@ def test_copies_are_counted_by_content(run, kind, tmp_path):
 def test_what_is_not_known_is_not_said(run, tmp_path):
     assert seen_before(run, {}) is None
     assert seen_before(run, dict(trained_on=None)) is None
-    gone = dict(folder=str(tmp_path / 'gone'), listed=None)
-    assert seen_before(run, dict(trained_on=[gone])) == (0, 4)
+    there = dict(folder=str(tmp_path / 'val'), listed=None)
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(dict(images=[dict(id=1, coco_url='http://images/1.jpg')])))
+    (tmp_path / 'list.pkl').touch()
+    (tmp_path / 'pack').mkdir()
+    (tmp_path / 'pack' / INDEX).touch()
+    for part in (
+        dict(folder=str(tmp_path / 'gone'), listed=None),
+        dict(folder=str(tmp_path / 'pack'), listed=None),
+        dict(folder=str(tmp_path / 'val'), listed=str(tmp_path / 'gone.txt')),
+        dict(folder=str(tmp_path / 'val'), listed=str(other)),
+        dict(folder=str(tmp_path / 'val'), listed=str(tmp_path / 'list.pkl')),
+    ):
+        assert seen_before(run, dict(trained_on=[there, part])) is None
 
 
 def test_of_a_part_of_the_images_that_part_counts(run, tmp_path):

@@ -41,7 +41,9 @@ def test_all_starts_have_the_same_time_and_none_is_chosen_by_the_test(folder, ne
         load_config(start.detector.config).model.backbone.type for start in plan.starts.values()
     ]
     assert types == ['mmgreen.GreenSwinTransformer'] * 2 + ['mmgreen.TimmBackbone']
+    path.write_text(path.read_text() + '# mine')
     assert study_of_folder(folder, tmp_path / 'out', CPU, [2, 4], 60) == path  # to go on
+    assert path.read_text().endswith('# mine')
 
 
 def test_a_net_that_cannot_be_had_is_left_out(folder, tmp_path, monkeypatch, logged):
@@ -54,7 +56,7 @@ def test_a_net_that_cannot_be_had_is_left_out(folder, tmp_path, monkeypatch, log
     plan = read_plan(study_of_folder(folder, tmp_path / 'out', CPU, [2], 60))
     assert list(plan.starts) == ['none', 'own_images']
     with pytest.raises(UserError, match='cannot be had'):  # asked for by name
-        study_of_folder(folder, tmp_path / 'out', CPU, [2], 60, weights=tmp_path / 'gone.pth')
+        study_of_folder(folder, tmp_path / 'b', CPU, [2], 60, weights=tmp_path / 'gone.pth')
 
 
 @pytest.mark.parametrize(

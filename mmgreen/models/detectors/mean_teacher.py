@@ -103,7 +103,7 @@ class MeanTeacher(SemiBaseDetector):
         _leave_doubtful_out(self.student)
         box_heads = head.bbox_head if type(head) is CascadeRoIHead else [head.bbox_head]
         classes = box_heads[0].num_classes
-        #: Objects an image of each class, in labelled images, and how many batches they are of.
+        #: Objects a whole image of each class, in labelled images, and how many batches they are of.
         self.register_buffer('objects', torch.zeros(classes))
         self.register_buffer('labelled_batches', torch.zeros(()))
         #: Boxes an image of each class and score, and how many batches they are of.
@@ -161,7 +161,7 @@ class MeanTeacher(SemiBaseDetector):
             kept.append(result[is_sure])
             sample.gt_instances = kept[-1]
             sample.ignored_instances = InstanceData(bboxes=result.bboxes[in_doubt])
-            self.seen[sample.get('img_path')] = int(is_sure.sum()), int(in_doubt.sum())
+            self.seen[sample.get('img_path')] = len(kept[-1]), len(sample.ignored_instances)
         if teacher.with_mask:
             masks = _probabilities(roi_head, maps, kept)
             for instances, own in zip(kept, masks, strict=True):
@@ -244,7 +244,8 @@ class MeanTeacher(SemiBaseDetector):
     @torch.no_grad()
     def _count_objects(self, samples: Sequence[Any]) -> None:
         labels = torch.cat([sample.gt_instances.labels for sample in samples])
-        counts = torch.bincount(labels, minlength=len(self.objects)).to(self.objects) / len(samples)
+        counts = torch.bincount(labels, minlength=len(self.objects)).to(self.objects)
+        counts /= sum(map(_share, samples))
         all_reduce(counts, 'mean')
         self.labelled_batches += 1
         self.objects += (counts - self.objects) / self.labelled_batches
@@ -280,6 +281,13 @@ def _agreement(found: Sequence[Any], truth: Sequence[Any]) -> dict[str, float]:
         boxes, objects = boxes + len(own), objects + len(real)
         hits, hit = hits + int(alike.any(1).sum()), hit + int(alike.any(0).sum())
     return dict(recall=hit / objects) | (dict(precision=hits / boxes) if boxes else {})
+
+
+def _share(sample: Any) -> float:
+    """Which share of its whole image a sample shows: 1, but for crops."""
+    (rows, columns), (height, width) = sample.img_shape[:2], sample.ori_shape[:2]
+    wide, high = sample.get('scale_factor') or (1.0, 1.0)
+    return min(1.0, rows * columns / (height * high * width * wide))
 
 
 def _matrix(sample: Any) -> Tensor:

@@ -136,3 +136,7 @@ def test_the_teacher_alone_is_loaded_to_detect_and_to_export(run, options):
     for name, value in model.state_dict().items():
         assert torch.equal(value, wanted[f'teacher.{name}'])
     assert type(model).__name__ == 'MaskRCNN'
+    by_student = load_config(CONFIG, options | {'model.semi_test_cfg': dict(predict_on='student')})
+    model = load_model(by_student, run / 'iter_4.pth', 'cpu')
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, wanted[f'student.{name}'])
