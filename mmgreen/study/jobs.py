@@ -284,13 +284,13 @@ def _best(folder: Path) -> str:
     return str(max(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime))
 
 
-def _end(folder: Path, watched: str) -> dict[str, float]:
-    """Steps of a training that went to its end, and those to within a point of AP of its best."""
+def _end(folder: Path, watched: str) -> dict[str, Any]:
+    """Steps of a training that went to its end, those to within a point of AP of its best, and the AP of each."""
     rows = _scalars(folder)
     curve = {row['step']: row[watched] for row in rows if watched in row}
     best = max(curve.values())
     near = min(step for step, ap in curve.items() if ap >= best - _NEAR)
-    return dict(steps=max(curve), near=near)
+    return dict(steps=max(curve), near=near, curve=sorted(curve.items()))
 
 
 def _scalars(folder: Path) -> list[dict]:

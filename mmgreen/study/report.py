@@ -1,6 +1,5 @@
 """What a study has found, of all its runs that are done."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from mmgreen.report.document import (
     gain,
     number,
 )
-from mmgreen.report.provenance import training_in
 from mmgreen.report.run import read_run
 
 from .folders import (
@@ -29,14 +27,14 @@ from .folders import (
     NEIGHBOURS,
     classifier_folder,
     detector_folder,
-    pretraining_folder,
     read_done,
 )
 from .plan import Plan, Start
+from .results import minutes_before, minutes_of, top1, write_results
 
 
 def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
-    """Write ``report.html``, ``report.md`` and ``report.json`` into the study's folder.
+    """Write ``report.html``, ``report.md`` and ``report.json`` into the study's folder, and ``results.json``.
 
     Of each number of labelled images, the seeds of which every start is done are compared.
 
@@ -59,7 +57,8 @@ def write_study_report(plan: Plan, resamples: int = 1000) -> Path:
             f'nothing in {plan.work_dir} can be compared yet: no seed has a result of every start '
             '(--starts compares some of them)'
         )
-    minutes = {name: _minutes(plan, start) for name, start in plan.starts.items()}
+    write_results(plan, resamples)
+    minutes = {name: minutes_before(start, plan, plan.seeds) for name, start in plan.starts.items()}
     sections = [
         _describe_detectors(plan, detected),
         _describe_time(plan, detected, minutes),
@@ -139,39 +138,18 @@ def _read_classified(plan: Plan) -> dict[str, dict[str, list[float]]]:
     for seed in plan.seeds:
         files = [classifier_folder(plan, s, seed) / NEIGHBOURS for s in plan.starts.values()]
         if all(file.is_file() for file in files):
-            rows.append([json.loads(file.read_text()) for file in files])
-    of = dict(
-        neighbours=lambda found: found['accuracy']['20'][0], linear=lambda found: found['linear'][0]
-    )
+            rows.append([top1(file) for file in files])
     return {
-        measure: {name: [top1(row[i]) for row in rows] for i, name in enumerate(plan.starts)}
-        for measure, top1 in of.items()
+        measure: {name: [row[i][measure] for row in rows] for i, name in enumerate(plan.starts)}
+        for measure in ('neighbours', 'linear')
         if rows
     }
-
-
-def _minutes(plan: Plan, start: Start | None) -> float:
-    """What a start took, and those it starts from; mean over the seeds that are done, or NaN."""
-    if start is None:
-        return 0.0
-    own = 0.0
-    if start.training:
-        folders = [pretraining_folder(plan, start, seed) for seed in plan.seeds]
-        took = [_took(folder) for folder in folders if (folder / DONE).is_file()]
-        own = float(np.mean(took)) if took else float('nan')
-    return own + _minutes(plan, start.init)
 
 
 def _detector_minutes(plan: Plan, start: Start, labels: int) -> float:
     """Mean over the seeds that are done."""
     folders = [detector_folder(plan, start, labels, seed) for seed in plan.seeds]
-    return float(np.mean([_took(folder) for folder in folders if (folder / DONE).is_file()]))
-
-
-def _took(folder: Path) -> float:
-    """Minutes of the steps of a training, from before an interruption as well."""
-    training = training_in(folder)
-    return training.record['seconds'] / 60 if training else float('nan')
+    return float(np.mean([minutes_of(folder) for folder in folders if (folder / DONE).is_file()]))
 
 
 def _describe_detectors(plan: Plan, detected: dict[int, Comparison]) -> Section:
@@ -250,7 +228,7 @@ def _describe_ends(
             if not (start.detector and start.detector.until):
                 continue
             ends = [
-                (read_done(folder), _took(folder))
+                (read_done(folder), minutes_of(folder))
                 for seed in plan.seeds
                 if ((folder := detector_folder(plan, start, labels, seed)) / DONE).is_file()
             ]

@@ -229,6 +229,17 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
     assert data['features']['neighbours']['ours'] == [50, 51]
     assert data['features']['linear']['ours'] == [60, 60]
     assert data['minutes_of_pretraining'] == dict(none=0, ours=1)
+    results = json.loads((plan.work_dir / 'results.json').read_text())
+    rows = {(row['start'], row['labels'], row['seed']): row for row in results['detectors']}
+    assert len(rows) == 2 * 2 * 2
+    for start in ('none', 'ours'):
+        of_seeds = [rows[start, 8, seed]['segm']['AP'] for seed in (0, 1)]
+        assert of_seeds == pytest.approx(data['detectors']['8']['segm'][start]['of_seeds'], 1e-3)
+        low, high = rows[start, 8, 0]['segm']['interval']
+        assert low < of_seeds[0] < high
+    assert (rows['ours', 4, 1]['before'], rows['ours', 4, 1]['minutes']) == (1, 1)
+    assert rows['none', 4, 1]['before'] == 0
+    assert [row['neighbours'] for row in results['features']] == [50, 51, 50, 51]
     first, second, third, _ = path.with_suffix('.md').read_text().splitlines()[2].split('. ')
     gained = 100 * data['detectors']['4']['segm']['ours']['gained']
     assert first.startswith(f'With 4 images start from ours: +{gained:.1f} points of AP of masks')
@@ -261,6 +272,9 @@ def test_its_report_compares_starts_over_seeds_and_images(study, tools, tmp_path
     data = json.loads(path.with_name('report.json').read_text())
     assert data['minutes_of_pretraining'] == dict(none=0, ours=None)
     assert (data['detectors']['4']['seeds'], data['detectors']['8']['seeds']) == (2, 1)
+    rows = json.loads((plan.work_dir / 'results.json').read_text())['detectors']
+    assert len(rows) == 7
+    assert {row['before'] for row in rows if row['start'] == 'ours'} == {None}
 
 
 def test_a_part_of_it_is_run_and_reported_by_itself(study, tools, tmp_path):
@@ -370,6 +384,9 @@ def test_a_detector_is_trained_to_its_end_by_images_that_are_held_out(study, too
     text = write_study_report(plan, resamples=20).with_suffix('.md').read_text()
     # A minute in two parts, of which three fifths were needed.
     assert '| 6 images | none | 50 | 1.0 | 0.6 |' in text
+    to_the_end, shorter = json.loads((plan.work_dir / 'results.json').read_text())['detectors']
+    assert to_the_end['curve'] == [[0.4, 0.3], [0.6, 0.495], [0.8, 0.5], [1.0, 0.499]]
+    assert 'curve' not in shorter
     assert 'With 6 images stay with none: the best other, short, wins ' in text
     with pytest.raises(UserError, match="until of detector of .* has 'patient'"):
         read_plan(study(**settings | dict(detector=detector | dict(until=dict(patient=3)))))
