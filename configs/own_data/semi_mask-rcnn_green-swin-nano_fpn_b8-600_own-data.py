@@ -14,4 +14,5 @@ model = dict(
     ),
 )
 train_dataloader = {{_base_.semi_dataloader}}
+val_cfg = dict(type='mmgreen.TeacherStudentValLoop')
 custom_hooks = [dict(type='mmgreen.MeanTeacherHook')]

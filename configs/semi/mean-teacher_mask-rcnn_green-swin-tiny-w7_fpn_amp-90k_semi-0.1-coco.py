@@ -80,5 +80,6 @@ param_scheduler = [
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=10_000, max_keep_ckpts=2))
 log_processor = dict(by_epoch=False)
+val_cfg = dict(type='mmgreen.TeacherStudentValLoop')
 custom_hooks = [dict(type='mmgreen.MeanTeacherHook', burn_in=5000, warm_up=5000, momentum=0.001)]
 auto_scale_lr = dict(base_batch_size=40)

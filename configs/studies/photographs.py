@@ -32,7 +32,7 @@ starts = dict(
         steps=2240,
         **{'model.head.teacher.checkpoint': _WEIGHTS},
     ),
-    teacher_itself=dict(
+    imagenet_net=dict(
         detector=dict(
             config=_OWN + 'mask-rcnn_efficientnet-lite0_fpn_b8-600_own-data.py',
             steps=620,

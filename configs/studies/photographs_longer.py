@@ -6,6 +6,6 @@ starts = dict(
     none=dict(detector=dict(steps=2000)),
     pixels=dict(steps=9300),
     teacher=dict(steps=6720),
-    teacher_itself=dict(detector=dict(steps=1610)),
+    imagenet_net=dict(detector=dict(steps=1610)),
 )
 detector = dict(steps=900)

@@ -103,8 +103,7 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
     model = revert_sync_batchnorm(build_model(cfg))
     check_fit(model, loaded, str(checkpoint), cfg.filename)
     model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
-    if getattr(model, 'semi_test_cfg', None):  # of a teacher and a student, the one that is tested
-        model = getattr(model, model.semi_test_cfg.get('predict_on', 'teacher'))
+    model = getattr(model, 'judged', model)  # of a teacher and a student
     model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     model.cfg, model.dataset_meta = cfg, meta

@@ -19,6 +19,7 @@ from .runner.loops import ResumableEpochLoop, ResumableIterLoop
 from .runner.model import build_model, own_scope
 from .runner.prepare import prepare_run
 from .runner.processes import leaving_at_once
+from .runner.teacher_student_loop import TeacherStudentValLoop
 from .runner.tiled_test_loop import TiledTestLoop, tile_test
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     'RunRecordHook',
     'RuntimeInfoHook',
     'StrictLoadHook',
+    'TeacherStudentValLoop',
     'TiledTestLoop',
     'WatchHook',
     'build_model',

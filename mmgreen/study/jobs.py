@@ -211,6 +211,7 @@ class _Parts:
         folder = detector_folder(self.plan, start, labels, seed)
         cfg = self._config(task, self._detector_steps(start, task), seed)
         self._start_from(cfg, start, seed)
+        validates = cfg.val_cfg
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
         folder_of_labels = self.plan.work_dir / 'labels'
         datasets = [dataset for _, dataset in parts(cfg.train_dataloader.dataset)]
@@ -222,6 +223,7 @@ class _Parts:
             name = f'{labels}_but_{held.name}'
             write_subset(whole, task.until.images, seed, held)
             watched = end_where_nothing_is_gained(cfg, task.until, held)
+            cfg.val_cfg = validates or dict(type='ValLoop')
         part = folder_of_labels / name
         write_subset(whole, labels, seed, part, held)
         for other in datasets[1:]:

@@ -31,8 +31,8 @@ def write_results(plan: Plan, resamples: int = 1000) -> None:
     """Write ``results.json`` into the study's folder: a row for each detector and each net that is done.
 
     A detector's row has ``start``, ``labels``, ``seed``, ``before`` (minutes of pre-training),
-    ``minutes`` (of its own training), and, of boxes and masks, AP, AP50 and the interval of AP over
-    images. Where it was trained to its end, ``curve`` has pairs of minutes and AP on the images that
+    ``minutes`` and ``steps`` of its own training, and, of boxes and masks, AP, AP50 and the interval of
+    AP over images. Where it was trained to its end, ``curve`` has pairs of minutes and AP on the images that
     were held out. A row of features has per cent of ``neighbours`` and ``linear``.
 
     Args:
@@ -46,8 +46,10 @@ def write_results(plan: Plan, resamples: int = 1000) -> None:
             for labels in plan.labels if start.detector else ():
                 folder = detector_folder(plan, start, labels, seed)
                 if (folder / DONE).is_file():
-                    row = known | dict(labels=labels, minutes=minutes_of(folder))
-                    detectors.append(row | _figures(folder, resamples))
+                    took = dict(minutes=minutes_of(folder), steps=_steps_of(folder))
+                    detectors.append(
+                        known | dict(labels=labels) | took | _figures(folder, resamples)
+                    )
             nearest = classifier_folder(plan, start, seed) / NEIGHBOURS
             if nearest.is_file():
                 features.append(known | top1(nearest))
@@ -71,6 +73,11 @@ def minutes_of(folder: Path) -> float:
     """Minutes of the steps of a training, from before an interruption as well; NaN if unknown."""
     training = training_in(folder)
     return training.record['seconds'] / 60 if training else float('nan')
+
+
+def _steps_of(folder: Path) -> int | None:
+    training = training_in(folder)
+    return training.record['iterations'] if training else None
 
 
 def top1(file: Path) -> dict[str, float]:

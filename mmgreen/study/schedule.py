@@ -74,7 +74,6 @@ def end_where_nothing_is_gained(cfg: Config, until: Until, held_out: Path) -> st
         ann_file=str(held_out.resolve()),
     )
     cfg.val_evaluator = dict(cfg.test_evaluator, ann_file=str(held_out.resolve()))
-    cfg.val_cfg = dict(type='ValLoop')
     cfg.train_cfg.val_interval = until.interval
     kinds = cfg.val_evaluator.get('metric') or ['bbox']
     best = 'coco/segm_mAP' if 'segm' in kinds else 'coco/bbox_mAP'

@@ -50,7 +50,8 @@ class MeanTeacher(SemiBaseDetector):
         score_thr: No box of a lower score becomes a label.
         unsup_weight: What losses of images without labels are multiplied by.
         min_size: Smallest side of a label in the student's view, in pixels.
-        semi_test_cfg: ``dict(predict_on='teacher')`` or ``'student'``.
+        semi_test_cfg: ``dict(predict_on='teacher')`` or ``'student'``; by default ``'better'``, the one that
+            ``mmgreen.TeacherStudentValLoop`` found so, and the teacher before any validation.
         data_preprocessor: ``MultiBranchDataPreprocessor``.
         init_cfg: Initialisation.
 
@@ -79,7 +80,7 @@ class MeanTeacher(SemiBaseDetector):
         super().__init__(
             detector=detector,
             semi_train_cfg=dict(freeze_teacher=True, sup_weight=1.0),
-            semi_test_cfg=semi_test_cfg or dict(predict_on='teacher'),
+            semi_test_cfg=semi_test_cfg or dict(predict_on='better'),
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
@@ -109,6 +110,24 @@ class MeanTeacher(SemiBaseDetector):
         #: Boxes an image of each class and score, and how many batches they are of.
         self.register_buffer('found', torch.zeros(classes, _BINS))
         self.register_buffer('batches', torch.zeros(()))
+        self.register_buffer('student_is_better', torch.zeros((), dtype=torch.bool))
+
+    @property
+    def judged(self) -> TwoStageDetector:
+        """The net that is tested."""
+        on = self.semi_test_cfg['predict_on']
+        if on == 'better':
+            on = 'student' if self.student_is_better else 'teacher'
+        return getattr(self, on)
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence[Any]) -> list[Any]:
+        """Detections of the net that is tested.
+
+        Args:
+            batch_inputs: (B, 3, H, W), preprocessed.
+            batch_data_samples: Their samples.
+        """
+        return self.judged(batch_inputs, batch_data_samples, mode='predict')
 
     def loss(self, multi_batch_inputs: dict, multi_batch_data_samples: dict) -> dict:
         """Losses of labelled images and, where the teacher teaches, of the others.

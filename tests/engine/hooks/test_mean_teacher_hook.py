@@ -7,11 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
 
 from mmgreen.apis import evaluate, finetune
 from mmgreen.apis.inference import load_model
 from mmgreen.config import load_config
+from mmgreen.engine import TeacherStudentValLoop
 from mmgreen.engine.hooks import mean_teacher_hook
+from mmgreen.errors import UserError
 
 CONFIG = 'configs/own_data/semi_mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
 PART = 'train_dataloader.dataset.datasets.'
@@ -44,7 +47,9 @@ def options(demo):
         'custom_hooks.0.warm_up': 2,
         'train_cfg.max_iters': 4,
         'default_hooks.logger.interval': 1,
-        'train_cfg.val_interval': 100,
+        'train_cfg.val_interval': 4,
+        'default_hooks.checkpoint.save_best': 'coco/segm_mAP',
+        'default_hooks.checkpoint.rule': 'greater',
         'default_hooks.checkpoint.interval': 1,
         'default_hooks.checkpoint.max_keep_ckpts': 4,
     }
@@ -90,11 +95,74 @@ def test_it_is_resumed_to_the_bit(run, options, tmp_path):
     assert all(torch.equal(value, found[name]) for name, value in wanted.items())
 
 
-def test_the_teacher_is_what_is_tested(run, options, tmp_path):
-    found = evaluate(
-        CONFIG, run / 'iter_4.pth', work_dir=tmp_path, cfg_options=options, report=False
-    )
-    assert 'coco/bbox_mAP' in found.metrics
+def figures(folder, starts):
+    rows = [
+        json.loads(row)
+        for file in folder.glob('*/vis_data/scalars.json')
+        for row in file.read_text().splitlines()
+    ]
+    return next(row for row in rows if any(name.startswith(starts) for name in row))
+
+
+def test_both_are_validated_and_the_better_one_is_what_is_tested(run, options, tmp_path):
+    found = figures(run, 'student/')
+    aps = {net: found[f'{net}/coco/segm_mAP'] for net in ('teacher', 'student')}
+    better = max(aps, key=aps.get)
+    assert found['coco/segm_mAP'] == aps[better]
+    assert found['coco/bbox_mAP'] == found[f'{better}/coco/bbox_mAP']
+    (best,) = run.glob('best_*.pth')
+    assert bool(weights(best)['student_is_better']) == (better == 'student')
+    tested = evaluate(CONFIG, best, work_dir=tmp_path, cfg_options=options, report=False)
+    assert tested.metrics['coco/segm_mAP'] == pytest.approx(aps[better])
+
+
+@pytest.mark.parametrize('better', ['teacher', 'student'])
+def test_the_better_one_is_kept_and_of_equals_the_teacher(
+    better, run, options, tmp_path, monkeypatch
+):
+    """Whose figures are higher is decided here, since nets of four steps find nothing."""
+    aps = dict(teacher=0.5, student=0.6 if better == 'student' else 0.5)
+    asked = []
+
+    def evaluated(self, size):
+        asked.append('student' if self.model.student_is_better else 'teacher')
+        return {'coco/segm_mAP': aps[asked[-1]], 'coco/bbox_mAP': 0.1}
+
+    def built(self, *args, **kwargs):
+        loop(self, *args, **kwargs)
+        self.evaluator.model = self.runner.model
+
+    loop = TeacherStudentValLoop.__init__
+    monkeypatch.setattr(TeacherStudentValLoop, '__init__', built)
+    monkeypatch.setattr(Evaluator, 'evaluate', evaluated)
+    shutil.copy(run / 'iter_3.pth', tmp_path)
+    finetune(CONFIG, work_dir=tmp_path, cfg_options=options, resume=True)
+    assert asked == ['teacher', 'student']
+    (best,) = tmp_path.glob('best_*.pth')
+    assert bool(weights(best)['student_is_better']) == (better == 'student')
+    assert figures(tmp_path, 'student/')['coco/segm_mAP'] == aps[better]
+    model = load_model(load_config(CONFIG, options), best, 'cpu')
+    name, value = next(iter(model.state_dict().items()))
+    assert torch.equal(value, weights(best)[f'{better}.{name}'])
+
+
+def test_a_detector_without_a_teacher_is_told_so(options, tmp_path):
+    config = 'configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
+    alone = {
+        'data_root': options['data_root'],
+        'model.backbone.init_cfg': None,
+        'val_cfg.type': 'mmgreen.TeacherStudentValLoop',
+    }
+    alone |= {
+        f'{split}_dataloader.dataset.{key}': name
+        for split in ('train', 'val', 'test')
+        for key, name in {
+            'ann_file': f'annotations/{"train" if split == "train" else "val"}.json',
+            'data_prefix.img': 'train' if split == 'train' else 'val',
+        }.items()
+    }
+    with pytest.raises(UserError, match="not MaskRCNN: set it to 'ValLoop'"):
+        finetune(config, work_dir=tmp_path, cfg_options=alone)
 
 
 def test_what_it_teaches_is_said_and_what_it_is_in_doubt_of_written(run, demo):
