@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers import greenmim_config
+from mean_teachers import batch, teacher_of
 from mmengine.optim import build_optim_wrapper
 
 from mmgreen.models.teachers import Teacher
@@ -62,3 +63,23 @@ def test_a_teacher_says_the_same_in_half_precision(images):
     found = teacher.features(images)
     assert found.is_cuda
     assert torch.nn.functional.cosine_similarity(found.cpu(), on_cpu, dim=1).min() > 0.98
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+def test_a_student_learns_from_both_kinds_of_images_in_half_precision(dtype):
+    model = teacher_of(score_thr=0.0, sure=5.0, doubtful=10.0).cuda().train()
+    optimizer = dict(type='AdamW', lr=1e-3)
+    wrapper = build_optim_wrapper(
+        model, dict(type='AmpOptimWrapper', dtype=dtype, optimizer=optimizer)
+    )
+    losses = []
+    for _ in range(5):
+        inputs, samples = batch()
+        samples = {name: [each.cuda() for each in some] for name, some in samples.items()}
+        with wrapper.optim_context(model):
+            found = model.loss({name: each.cuda() for name, each in inputs.items()}, samples)
+        loss, _ = model.parse_losses(found)
+        wrapper.update_params(loss)
+        losses.append(loss.item())
+    assert found['unsup_kept'] > 0
+    assert losses[-1] < losses[0]

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from mean_teachers import batch, flipped, sample, teacher_of
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
-from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_project
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
@@ -22,15 +22,9 @@ from mmgreen.models.detectors.mean_teacher import _agreement
 from mmgreen.models.detectors.projected_masks import ProjectedMasks
 from mmgreen.registry import MODELS
 
-SIZE = 64
-
 
 def scaled(by):
     return np.diag([by, by, 1.0])
-
-
-def flipped(width):
-    return np.array([[-1.0, 0, width], [0, 1, 0], [0, 0, 1]])
 
 
 def moved(x, y):
@@ -85,67 +79,6 @@ def test_masks_are_probabilities_and_end_at_their_boxes():
     np.testing.assert_allclose(found[1][0, 0], 0.7, atol=1e-6)
 
 
-def teacher_of(kind='mask', **kwargs):
-    cfg = load_config('configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py')
-    detector = cfg.model
-    detector.backbone.update(
-        arch=dict(embed_dims=16, depths=[1, 1, 2], num_heads=[1, 1, 2]), init_cfg=None
-    )
-    detector.neck.in_channels = [16, 32, 64]
-    head = detector.roi_head
-    if kind == 'faster':
-        detector.type = 'FasterRCNN'
-        head.mask_head = head.mask_roi_extractor = None
-    if kind == 'cascade':
-        detector.type = 'CascadeRCNN'
-        head.update(type='CascadeRoIHead', num_stages=2, stage_loss_weights=[1, 0.5])
-        head.bbox_head = [dict(head.bbox_head, reg_class_agnostic=True) for _ in range(2)]
-        rcnn = detector.train_cfg.rcnn
-        detector.train_cfg.rcnn = [rcnn, copy.deepcopy(rcnn)]
-    data = dict(
-        type='MultiBranchDataPreprocessor',
-        data_preprocessor=copy.deepcopy(detector.data_preprocessor),
-    )
-    with own_scope(cfg):
-        model = MODELS.build(
-            dict(type='mmgreen.MeanTeacher', detector=detector, data_preprocessor=data) | kwargs
-        )
-    torch.manual_seed(0)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.xavier_uniform_(parameter)
-    return model
-
-
-def sample(matrix=None, instances=None):
-    meta = dict(
-        img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE), scale_factor=(1.0, 1.0), pad_shape=(SIZE, SIZE),
-        batch_input_shape=(SIZE, SIZE),
-    )  # fmt: skip
-    if matrix is not None:
-        meta['homography_matrix'] = matrix.astype(np.float32)
-    found = DetDataSample(metainfo=meta)
-    found.gt_instances = instances or InstanceData(
-        bboxes=torch.tensor([[4.0, 4, 30, 30], [20.0, 30, 60, 60]]),
-        labels=torch.tensor([0, 2]),
-        masks=BitmapMasks(np.ones((2, SIZE, SIZE), np.uint8), SIZE, SIZE),
-    )
-    return found
-
-
-def batch(images=2):
-    inputs = {
-        name: torch.randn(images, 3, SIZE, SIZE)
-        for name in ('sup', 'unsup_teacher', 'unsup_student')
-    }
-    samples = dict(
-        sup=[sample() for _ in range(images)],
-        unsup_teacher=[sample(np.eye(3)) for _ in range(images)],
-        unsup_student=[sample(flipped(SIZE)) for _ in range(images)],
-    )
-    return inputs, samples
-
-
 @pytest.mark.parametrize('kind', ['faster', 'mask', 'cascade'])
 def test_a_student_learns_from_both(kind):
     model = teacher_of(kind, score_thr=0.0, sure=5.0, doubtful=10.0)
@@ -169,6 +102,28 @@ def test_a_student_learns_from_both(kind):
         if name.startswith('teacher'):
             assert parameter.grad is None
     assert model.student.rpn_head.rpn_conv.weight.grad.abs().sum() > 0
+
+
+def summed(losses):
+    """Each loss as a number."""
+    return {
+        name: float(sum(value) if isinstance(value, list) else value)
+        for name, value in losses.items()
+        if 'loss' in name
+    }
+
+
+def test_in_half_precision_losses_are_alike():
+    """A CPU's kernels have no way back in half precision; the way forth is the GPU's."""
+    model = teacher_of(score_thr=0.0, sure=5.0, doubtful=10.0).train()
+    data = batch()
+    found = []
+    for mixed in (False, True):
+        torch.manual_seed(0)
+        with torch.no_grad(), torch.autocast('cpu', torch.float16, enabled=mixed):
+            found.append(summed(copy.deepcopy(model).loss(*copy.deepcopy(data))))
+    assert len(found[0]) == 10
+    assert found[1] == pytest.approx(found[0], rel=0.1, abs=0.02)
 
 
 def test_on_labels_alone_the_teacher_is_not_asked(monkeypatch):
