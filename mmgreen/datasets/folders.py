@@ -1,15 +1,20 @@
 """Folders of images: labelled by the names of their subfolders, or not at all."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 
 from mmgreen.errors import UserError
 from mmgreen.registry import DATASETS
 
 from .class_folders import read_class_folders
+from .copies import files_of, find_copies
 from .corrupt import SkipCorruptImages
+from .faults import listed
 from .images import EXTENSIONS
 from .packs import is_pack, open_pack
 from .tree import look_through
@@ -25,22 +30,64 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
     Args:
         data_root: Folder, or address of a store (``s3://bucket/folder``).
         data_prefix: Folder below ``data_root`` to look in.
+        exclude: Images that are not used, wherever else they lie and whatever they are called: folders of
+            them, and files that name them (COCO's annotations, or a line each) in the folder that is
+            looked in. They are told by their content.
         **kwargs: See :class:`mmpretrain.datasets.CustomDataset`.
 
     Raises:
-        UserError: If there is no image.
+        UserError: If there is no image, or it is not known which images ``exclude`` has.
     """
 
-    def __init__(self, data_root: str = '', data_prefix: str = '', **kwargs: Any) -> None:
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: str = '',
+        exclude: str | Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         kwargs = {'with_label': False, 'extensions': EXTENSIONS, **kwargs}
         if '://' in data_root:  # mmengine would look for a backend of its own to join them
             data_root, data_prefix = (
                 '',
                 '/'.join(filter(None, [data_root.rstrip('/'), data_prefix])),
             )
+        self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
         super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
+        found = self._load_all()
+        if not self.exclude:
+            return found
+        if '://' in self.img_prefix or is_pack(self.img_prefix):
+            raise UserError(
+                f'exclude compares files, and {self.img_prefix} is a pack or in a store: leave these images '
+                'out before it is made'
+            )
+        for path in self.exclude:
+            held = files_of(Path(path), Path(self.img_prefix))
+            if held is None:
+                raise UserError(
+                    f'exclude has {path}, which is neither a folder of images nor a file that names some '
+                    "(COCO's .json, or .txt with a line each)"
+                )
+            copies = find_copies(held, (Path(info['img_path']) for info in found))
+            left_out = [str(path) for path in copies]
+            print_log(
+                f'{len(copies)} of {len(found)} images are left out, since they are among those of {path} '
+                f'({listed(left_out)})'
+                if copies
+                else f'None of {len(found)} images is among those of {path}',
+                logger='current',
+            )
+            found = [info for info in found if Path(info['img_path']) not in copies]
+        if not found:
+            raise UserError(
+                f'exclude leaves no image of {self.img_prefix}: name fewer, or other ones'
+            )
+        return found
+
+    def _load_all(self) -> list[dict]:
         if not is_pack(self.img_prefix):
             return super().load_data_list()
         pack = open_pack(self.img_prefix)

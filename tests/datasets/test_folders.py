@@ -1,5 +1,6 @@
 """Folders of images as they are: nested, of any format, with classes or without."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,28 @@ def test_hidden_folders_are_no_classes_and_links_are_followed_once(tmp_path):
         ('dog', 1),
     ]
     assert len(UnlabelledDataset(data_root=str(tmp_path), pipeline=[])) == 2
+
+
+def test_what_a_detector_is_judged_by_is_left_out_by_content(mixed, tmp_path, logged):
+    """A folder, and files that name images, in the folder that is looked in."""
+    held = tmp_path / 'val'
+    held.mkdir()
+    (held / 'renamed.jpg').write_bytes((mixed / '0.jpg').read_bytes())
+    (held / 'other.png').write_bytes(b'other')
+    (tmp_path / 'some.txt').write_text('deeper 0/1.jpeg\n')
+    images = [dict(id=1, file_name='deeper 0/deeper 1/2.JPG')]
+    (tmp_path / 'some.json').write_text(json.dumps(dict(images=images)))
+    files = [str(tmp_path / name) for name in ('val', 'some.txt', 'some.json')]
+    kwargs = dict(data_root=str(tmp_path), data_prefix='images', pipeline=PIPELINE)
+
+    def names(**more):
+        dataset = UnlabelledDataset(**kwargs, **more)
+        return {Path(dataset.get_data_info(i)['img_path']).name for i in range(len(dataset))}
+
+    assert names() - names(exclude=files) == {'0.jpg', '1.jpeg', '2.JPG'}
+    assert f'1 of {len(KINDS)} images are left out' in logged.text
+    assert '0.jpg)' in logged.text
+    with pytest.raises(UserError, match='exclude has .*gone, which is neither a folder'):
+        names(exclude=[str(tmp_path / 'gone')])
+    with pytest.raises(UserError, match='exclude leaves no image of'):
+        names(exclude=str(mixed))

@@ -62,3 +62,19 @@ def test_of_a_part_of_the_images_that_part_counts(run, tmp_path):
     everything = dict(folder=str(tmp_path / 'val'), listed=None)
     assert seen_before(some, dict(trained_on=[everything])) == (3, 3)
     assert seen_before(run, dict(trained_on=[everything])) == (4, 4)
+
+
+def test_what_was_left_out_was_not_seen(run, tmp_path):
+    """A training on everything but a folder, and but what a file names."""
+    (tmp_path / 'more').mkdir()
+    for i in range(4):
+        (tmp_path / f'more/{i + 10}.png').write_bytes(f'image {i}.png'.encode())
+    (tmp_path / 'some').mkdir()
+    (tmp_path / 'some/x.png').write_bytes(b'image 0.png')
+    (tmp_path / 'some.txt').write_text('11.png\n12.png')
+    part = dict(folder=str(tmp_path / 'more'), listed=None)
+    left_out = [str(tmp_path / 'some'), str(tmp_path / 'some.txt')]
+    assert seen_before(run, dict(trained_on=[part])) == (4, 4)
+    assert seen_before(run, dict(trained_on=[part | dict(exclude=left_out)])) == (1, 4)
+    gone = [str(tmp_path / 'gone')]
+    assert seen_before(run, dict(trained_on=[part | dict(exclude=gone)])) is None

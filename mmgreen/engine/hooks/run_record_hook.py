@@ -167,13 +167,15 @@ def _images_of(cfg: Any) -> list[dict]:
         folder = prefix.get('img', '') if isinstance(prefix, dict) else prefix
         if '://' in root:
             continue  # a store
-        listed = dataset.get('ann_file')
-        found.append(
-            dict(
-                folder=osp.abspath(osp.join(root, folder)),
-                listed=osp.abspath(osp.join(root, listed)) if listed else None,
-            )
+        listed, left_out = dataset.get('ann_file'), dataset.get('exclude')
+        part: dict[str, Any] = dict(
+            folder=osp.abspath(osp.join(root, folder)),
+            listed=osp.abspath(osp.join(root, listed)) if listed else None,
         )
+        if left_out:
+            left_out = [left_out] if isinstance(left_out, str) else left_out
+            part['exclude'] = [osp.abspath(path) for path in left_out]
+        found.append(part)
     return found
 
 
