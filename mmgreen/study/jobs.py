@@ -95,7 +95,7 @@ class _Parts:
         ]
 
     def jobs(self) -> list[Job]:
-        """Everything else, in an order in which what is needed comes before."""
+        """Everything else: seed by seed, and start by start with all that is trained from it."""
         plan = self.plan
         found = []
         for seed in plan.seeds:
@@ -108,7 +108,8 @@ class _Parts:
                             self._needs(start.init, seed),
                         )
                     )
-            for start in plan.starts.values():
+                if start.name not in plan.starts:
+                    continue
                 needs = self._needs(start, seed)
                 if plan.classifier:
                     run = partial(self._classify, start, plan.classifier, seed)

@@ -48,7 +48,7 @@ def write_results(plan: Plan, resamples: int = 1000) -> None:
                 if (folder / DONE).is_file():
                     took = dict(minutes=minutes_of(folder), steps=_steps_of(folder))
                     detectors.append(
-                        known | dict(labels=labels) | took | _figures(folder, resamples)
+                        known | dict(labels=labels) | took | _figures(folder, start.name, resamples)
                     )
             nearest = classifier_folder(plan, start, seed) / NEIGHBOURS
             if nearest.is_file():
@@ -86,14 +86,14 @@ def top1(file: Path) -> dict[str, float]:
     return dict(neighbours=found['accuracy']['20'][0], linear=found['linear'][0])
 
 
-def _figures(folder: Path, resamples: int) -> dict[str, Any]:
+def _figures(folder: Path, name: str, resamples: int) -> dict[str, Any]:
     """Computed once."""
     path = folder / _FIGURES
     if not path.is_file():
-        comparison = compare([read_run(folder / 'test', 'it')], resamples)
+        comparison = compare([read_run(folder / 'test', name)], resamples)
         found: dict[str, Any] = {}
         for kind in comparison.kinds:
-            part = comparison.of_kind(kind)['it']
+            part = comparison.of_kind(kind)[name]
             found[kind] = {key: part.figures.figures[key] for key in ('AP', 'AP50')}
             found[kind]['interval'] = part.interval('AP')
         write_whole(path, json.dumps(found))

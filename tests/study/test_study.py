@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import run_tool
+from helpers import ROOT, run_tool
 from mmengine.config import Config
 from synthetic import make_coco
 
-from mmgreen.config import around_backbone, parts
+from mmgreen.config import around_backbone, load_config, parts
 from mmgreen.errors import UserError
 from mmgreen.report import write_report
 from mmgreen.study import processes, read_plan, run_plan, write_study_report
@@ -180,6 +180,17 @@ def test_every_part_runs_once_after_what_it_needs(study, tools, tmp_path):
         UserError, match='ours/seed_0/config/cell.py has other settings than the study'
     ):
         run_plan(read_plan(study(starts=dict(none=None, ours=changed))))
+
+
+@pytest.mark.parametrize(
+    'path', sorted((ROOT / 'configs/studies').glob('*.py')), ids=lambda path: path.stem
+)
+def test_studies_that_are_there_name_configs_that_are_there(path):
+    plan = read_plan(path)
+    tasks = [plan.classifier, *(t for s in plan.every_start for t in (s.training, s.detector))]
+    for task in tasks:
+        if task:
+            load_config(task.config, task.cfg_options)
 
 
 def test_a_start_is_fine_tuned_in_several_ways(study, tools, tmp_path):
