@@ -10,7 +10,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 import mmgreen  # noqa: F401
-from mmgreen.checkpoints import check_fit, read_checkpoint
+from mmgreen.checkpoints import check_fit, find_checkpoint, read_checkpoint
 from mmgreen.config import around_backbone, load_config, set_num_classes
 from mmgreen.datasets.load_image import LoadImage
 from mmgreen.engine import build_model
@@ -93,7 +93,8 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
         exported = ExportedDetector(checkpoint)
         exported.cfg = cfg
         return exported
-    loaded = read_checkpoint(str(checkpoint))
+    checkpoint = find_checkpoint(checkpoint)
+    loaded = read_checkpoint(checkpoint)
     meta = loaded.get('meta', {}).get('dataset_meta') or {}
     part = around_backbone(cfg.model)
     if 'backbone' in part:
@@ -101,7 +102,7 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
     if meta.get('classes'):
         set_num_classes(cfg, len(meta['classes']))
     model = revert_sync_batchnorm(build_model(cfg))
-    check_fit(model, loaded, str(checkpoint), cfg.filename)
+    check_fit(model, loaded, checkpoint, cfg.filename)
     model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
     model = getattr(model, 'judged', model)  # of a teacher and a student
     model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))

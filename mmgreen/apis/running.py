@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
+from mmgreen.checkpoints import find_checkpoint
+from mmgreen.config import around_backbone
 from mmgreen.engine import build_runner, prepare_run
 from mmgreen.recipes import use_folder
 
@@ -23,7 +25,7 @@ def open_run(
     Args:
         cfg: As :func:`~mmgreen.config.load_config` gives it; changed in place.
         mode: ``'train'`` or ``'test'``.
-        checkpoint: What is tested: a checkpoint, or an ONNX file exported from one.
+        checkpoint: What is tested: a checkpoint, a run's folder, or an ONNX file exported from one.
         data: Folder of the images, of any format that is known, instead of the config's.
         restartable: Whether to go on where a launcher has started the run again.
 
@@ -43,5 +45,15 @@ def open_run(
         use_exported(cfg, checkpoint)
     elif checkpoint:
         cfg.load_from = checkpoint
+    _find_checkpoints(cfg)
     prepare_run(cfg, mode, known)
     return build_runner(cfg, restartable)
+
+
+def _find_checkpoints(cfg: Config) -> None:
+    """Name the files of runs whose folders were given."""
+    if cfg.get('load_from'):
+        cfg.load_from = find_checkpoint(cfg.load_from, last=bool(cfg.get('resume')))
+    start = around_backbone(cfg.model).get('backbone', {}).get('init_cfg')
+    if isinstance(start, dict) and start.get('checkpoint'):
+        start.checkpoint = find_checkpoint(start.checkpoint)

@@ -8,6 +8,7 @@ from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
 from .converting import Converted, convert, holds_average, revert, unwrap
+from .finding import find_checkpoint
 from .fit import check_fit, is_derived
 from .names import STYLES
 from .reading import ALLOW_PICKLE, read_checkpoint
@@ -22,6 +23,7 @@ __all__ = [
     'architecture_of',
     'check_fit',
     'convert',
+    'find_checkpoint',
     'holds_average',
     'is_derived',
     'load_backbone',

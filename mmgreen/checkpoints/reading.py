@@ -15,20 +15,20 @@ from safetensors.torch import load_file
 
 from mmgreen.errors import UserError
 
+from .finding import WEIGHTS, find_checkpoint
+
 #: Environment variable that allows pickled code when it is set to 1. The tools
 #: set it on ``--allow-pickle``; worker processes inherit it.
 ALLOW_PICKLE = 'MMGREEN_ALLOW_PICKLE'
 _HUB = 'hf://'
-#: What a folder of timm's layout holds.
-_WEIGHTS = 'model.safetensors'
 
 
 def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a checkpoint file, tensors and plain values only.
 
     Args:
-        filename: A file on this machine, of torch or safetensors; a folder of timm's layout, with
-            ``model.safetensors``; or such a one of the Hugging Face Hub, ``hf://OWNER/NAME`` or
+        filename: A file on this machine, of torch or safetensors; a folder of a run, see
+            :func:`find_checkpoint`; a folder of timm's layout, with ``model.safetensors``; or such a one of the Hugging Face Hub, ``hf://OWNER/NAME`` or
             ``hf://OWNER/NAME@REVISION``, which is downloaded once.
         map_location: See :func:`torch.load`.
 
@@ -41,8 +41,9 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
             is not 1.
     """
     filename = _from_hub(filename) if filename.startswith(_HUB) else os.path.expanduser(filename)
+    filename = find_checkpoint(filename)
     if os.path.isdir(filename):
-        filename = os.path.join(filename, _WEIGHTS)
+        filename = os.path.join(filename, WEIGHTS)
     if not os.path.isfile(filename):
         raise UserError(f'checkpoint {filename} does not exist')
     if filename.endswith('.safetensors'):
@@ -65,10 +66,10 @@ def _from_hub(address: str) -> str:
         raise UserError(f'{address} needs a package: pip install huggingface_hub') from error
     repository, _, revision = address.removeprefix(_HUB).partition('@')
     try:
-        return str(hf_hub_download(repository, _WEIGHTS, revision=revision or None))
+        return str(hf_hub_download(repository, WEIGHTS, revision=revision or None))
     except Exception as error:  # of the Hub's package, and of the network
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f'{_WEIGHTS} of {address} cannot be read: {first}') from error
+        raise UserError(f'{WEIGHTS} of {address} cannot be read: {first}') from error
 
 
 def _load(file: Any, name: str, map_location: Any) -> dict[str, Any]:

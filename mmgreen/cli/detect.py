@@ -17,11 +17,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = command_parser(
         __doc__,
         """example:
-  %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_coco_segm_mAP_iter_900.pth \\
+  %(prog)s configs/mine/detector.py work_dirs/mine_detector \\
       data/new --out found --threshold 0.5""",
     )
     parser.add_argument('config', help='config of the detector; its datasets need not be there')
-    parser.add_argument('checkpoint', help='its checkpoint, or an ONNX file exported from it')
+    parser.add_argument(
+        'checkpoint', help="its checkpoint, its run's folder, or an ONNX file exported from it"
+    )
     parser.add_argument('images', type=Path, help='folder, or one image')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth',
     )
     parser.add_argument('config', help='config file of the detector')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('checkpoint', help="its checkpoint, or its run's folder")
     parser.add_argument('--out', metavar='FILE', help='by default beside the checkpoint')
     parser.add_argument(
         '--backbone',
@@ -31,9 +31,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pathlib import Path
 
     from mmgreen.apis import export_backbone, export_detector
+    from mmgreen.checkpoints import find_checkpoint
 
-    out = Path(args.out or Path(args.checkpoint).with_suffix('.pt2' if args.backbone else '.onnx'))
     with one_sentence():
+        checkpoint = Path(find_checkpoint(args.checkpoint))
+        out = Path(args.out or checkpoint.with_suffix('.pt2' if args.backbone else '.onnx'))
         write = export_backbone if args.backbone else export_detector
-        write(args.config, args.checkpoint, out, args.cfg_options)
+        write(args.config, checkpoint, out, args.cfg_options)
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')

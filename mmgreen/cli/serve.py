@@ -13,10 +13,12 @@ from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = command_parser(
-        __doc__, 'example: %(prog)s configs/mine/detector.py work_dirs/mine_detector/best_*.pth'
+        __doc__, 'example: %(prog)s configs/mine/detector.py work_dirs/mine_detector'
     )
     parser.add_argument('config', help='config file of the detector')
-    parser.add_argument('checkpoint', help='its checkpoint, or an ONNX file exported from it')
+    parser.add_argument(
+        'checkpoint', help="its checkpoint, its run's folder, or an ONNX file exported from it"
+    )
     parser.add_argument('--device', help='by default the GPU, or else the CPU')
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to listen on (default: this machine alone)'

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'work_dirs/quickstart/pretrain/epoch_15.pth data/demo/val/00000*.jpg --out grid.png',
     )
     parser.add_argument('config', help='pre-training config')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('checkpoint', help="its checkpoint, or its run's folder")
     parser.add_argument('images', nargs='+', type=Path, help='image files')
     parser.add_argument('--out', type=Path, default=Path('reconstruction.png'))
     parser.add_argument('--size', type=int, help="side in pixels; by default the backbone's")

@@ -15,7 +15,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         'work_dirs/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco/epoch_12.pth --show-dir pictures',
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file, or an ONNX file exported from it')
+    parser.add_argument(
+        'checkpoint', help="checkpoint, a run's folder, or an ONNX file exported from it"
+    )
     parser.add_argument('--work-dir', help='folder for the log and the metrics')
     parser.add_argument('--out', metavar='FILE.pkl', help='save all predictions to this file')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         __doc__, 'example: %(prog)s configs/mine/detector.py epoch_12.pth epoch_12.onnx'
     )
     parser.add_argument('config', help='config file of the detector')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('checkpoint', help="its checkpoint, or its run's folder")
     parser.add_argument('exported', help='ONNX file exported from it')
     parser.add_argument(
         '--size',

@@ -62,7 +62,7 @@ def test_each_run_writes_into_its_own_folder(made):
     backbone, detector, result = made
     assert backbone.name == 'epoch_1.pth'
     assert detector.parent.name == 'detect'
-    assert detector.name == 'best_coco_segm_mAP_epoch_1.pth'  # kept, so preferred to the last
+    assert detector.name == 'best_coco_segm_mAP.pth'  # kept, so preferred to the last
     assert list(detector.parent.glob('*/vis_data/scalars.json'))
     assert {'coco/bbox_mAP', 'coco/segm_mAP'} <= set(result.metrics)
     assert result.report.parent == result.log_dir

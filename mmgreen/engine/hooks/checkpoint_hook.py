@@ -1,6 +1,7 @@
 """mmengine's checkpoints, from which training goes on as if it had never stopped."""
 
 import logging
+import os
 import os.path as osp
 from collections import deque
 from pathlib import Path
@@ -81,6 +82,8 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
         if is_main_process() and '://' not in self.out_dir:
             for part in Path(self.out_dir).glob('*.pth.*.part'):  # of a save that was cut off
                 part.unlink()
+            if not runner.iter:
+                _put_aside(Path(self.out_dir))
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         assert self._states is not None  # since before_train
@@ -167,7 +170,7 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
         runner.message_hub.update_info(_INTERIM, keep)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """Let mmengine save it, and remove the earlier best only then.
+        """Let mmengine save it, and give it a name without its step, in the place of the earlier best.
 
         mmengine removes first and saves then; a path that it does not know it leaves alone.
         """
@@ -183,9 +186,19 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
             {None: self.best_ckpt_path} if single else self.best_ckpt_path_dict
         )
         for key, earlier in paths.items():
-            if found.get(key) is None:
+            saved = found.get(key)
+            if saved is None:
                 found[key] = earlier
-            elif earlier and earlier != found[key]:
+                continue
+            measure = key or self.key_indicators[0]
+            kept = osp.join(self.out_dir, f'best_{measure.replace("/", "_")}.pth')
+            if '://' in self.out_dir:  # what lies in a store is not renamed
+                kept = saved
+            elif is_main_process():
+                os.replace(saved, kept)
+            found[key] = kept
+            runner.message_hub.update_info(f'best_ckpt_{key}' if key else 'best_ckpt', kept)
+            if earlier and earlier != kept:
                 self._remove(osp.basename(earlier))
         self._set_best(found)
 
@@ -203,3 +216,21 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
     @staticmethod
     def _total_batch_size(runner: Runner) -> int:
         return runner.train_dataloader.batch_sampler.batch_size * get_world_size()
+
+
+def _put_aside(folder: Path) -> None:
+    """Move what an earlier training has saved, so that no new one is mixed with it or overwrites it."""
+    found = [*folder.glob('*.pth'), *folder.glob('last_checkpoint')]
+    if not found:
+        return
+    number = 1 + max((int(path.name[8:]) for path in folder.glob('earlier_[0-9]*')), default=0)
+    aside = folder / f'earlier_{number}'
+    aside.mkdir()
+    for path in found:
+        path.rename(aside / path.name)
+    print_log(
+        f'{folder} has checkpoints of an earlier training, which are in {aside} now; --resume would have gone on '
+        'from the last one',
+        logger='current',
+        level=logging.WARNING,
+    )

@@ -161,8 +161,29 @@ def test_the_best_checkpoint_is_kept_until_a_better_one_is_there(tmp_path):
     runner.save_checkpoint = look
     hook.after_val_epoch(runner, dict(acc=2.0))
     assert there == [True]
-    assert [p.name for p in tmp_path.glob('best_*.pth')] == ['best_acc_epoch_9.pth']
-    assert not first.exists()
+    assert list(tmp_path.glob('best_*.pth')) == [first]
+    assert first.name == 'best_acc.pth'  # whatever the step, which is in it
+    assert torch.load(first, weights_only=False)['meta']['epoch'] == 9
+    assert runner.message_hub.get_info('best_ckpt') == str(first)
+
+
+def test_a_second_training_does_not_mix_with_the_first(tmp_path):
+    train(toy_config(tmp_path))
+    first = {path.name: path.read_bytes() for path in tmp_path.glob('*.pth')}
+    assert first
+    cfg = toy_config(tmp_path)
+    cfg.resume = True
+    train(cfg)  # done already: goes on with nothing
+    assert not (tmp_path / 'earlier_1').exists()
+    for number in (1, 2):
+        train(toy_config(tmp_path))
+        aside = tmp_path / f'earlier_{number}'
+        assert {path.name for path in aside.glob('*.pth')} == set(first)
+    assert {
+        path.name: path.read_bytes() for path in (tmp_path / 'earlier_1').glob('*.pth')
+    } == first
+    assert (tmp_path / 'earlier_2/last_checkpoint').is_file()
+    assert (tmp_path / 'last_checkpoint').is_file()
 
 
 def test_other_numbers_of_images_in_a_step_go_on_at_the_same_image(tmp_path, uninterrupted):
