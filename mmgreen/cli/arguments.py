@@ -20,8 +20,9 @@ _SPACE = '\x1f'
 def command_parser(description: str | None, epilog: str) -> argparse.ArgumentParser:
     """A parser whose help is a command's docstring and an example, as they are written.
 
-    From here on the command can print names of any bytes.
+    From here on the command can print names of any bytes, and Ctrl-C ends it without a traceback.
     """
+    sys.excepthook = _without_traceback_of_ctrl_c
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
@@ -30,6 +31,15 @@ def command_parser(description: str | None, epilog: str) -> argparse.ArgumentPar
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=epilog,
     )
+
+
+def _without_traceback_of_ctrl_c(
+    kind: type[BaseException], error: BaseException, traceback: Any
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print('stopped by Ctrl-C', file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 class KeyValues(argparse.Action):

@@ -71,6 +71,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         plan = read_plan(args.study).part(args.starts, args.labels, args.seeds)
         if not args.report_only:
-            run_plan(plan, args.jobs)
+            try:
+                run_plan(plan, args.jobs)
+            except KeyboardInterrupt:
+                print('Stopped: what is done stays, and the same command goes on.', file=sys.stderr)
+                raise
         path = write_study_report(plan)
     print(f'Report: {path}')

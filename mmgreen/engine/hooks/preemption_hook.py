@@ -21,7 +21,10 @@ from .checkpoint_hook import CheckpointHook
 #: ``--resume``: EX_TEMPFAIL of sysexits.h. ``tools/slurm_train.sh`` requeues on it.
 REQUEUE = os.EX_TEMPFAIL
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+# Of what a person stopped, as a shell has it.
+_STOPPED = 128 + signal.SIGINT
 
 # A launcher passes on what its processes are sent anyway: within this many seconds that is
 # one signal, not two.
@@ -30,13 +33,13 @@ _SAME = 1.0
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """On SIGTERM or SIGUSR1 in any process, save after a step and exit in all of them.
+    """On SIGTERM, SIGUSR1 or Ctrl-C in any process, save after a step and exit in all of them.
 
     Alone, that is the step in which the signal comes. Among several processes
     it is the one after: they tell each other while they work on it, so that no
-    step waits for it. The exit status is 75. A second signal, a second or more
-    later, ends the process at once. ``mmgreen train`` adds the hook to every
-    run.
+    step waits for it. The exit status is 75; after Ctrl-C it is 130, and a process alone raises
+    :class:`KeyboardInterrupt`, as a notebook wants it. A second signal, a second or more later, ends the
+    process at once. ``mmgreen train`` adds the hook to every run.
     """
 
     # After the checkpoint hook, which knows the random states then.
@@ -45,6 +48,8 @@ class PreemptionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._signalled: float | None = None
+        self._by_hand = False
+        self._process = os.getpid()
         self._told: tuple[dist.Work, torch.Tensor] | None = None
         self._previous = {number: signal.signal(number, self._receive) for number in SIGNALS}
         # On the CPU, beside NCCL: nothing waits for the GPU.
@@ -72,7 +77,12 @@ class PreemptionHook(Hook):
     def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self._signalled is None:
-            self._signalled = now
+            self._signalled, self._by_hand = now, number == signal.SIGINT
+            # Not in loading processes, which a terminal sends the signal, too.
+            if self._by_hand and os.getpid() == self._process:
+                os.write(2, b'\nStops after this step, and saves; Ctrl-C again ends it at once.\n')
+        elif number == signal.SIGINT and now - self._signalled > _SAME:
+            raise KeyboardInterrupt
         elif now - self._signalled > _SAME:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -105,8 +115,11 @@ class PreemptionHook(Hook):
         if self._group is not None:
             dist.barrier(self._group)  # a launcher kills the others when the first one leaves
         saved = f'saved {hooks[0].last_ckpt}' if hooks else 'nothing saved: no CheckpointHook'
+        status = _STOPPED if self._by_hand else REQUEUE
         runner.logger.warning(
-            f'Asked to stop by a signal: {saved} after step {runner.iter + 1}; '
-            f'--resume goes on from there (exit status {REQUEUE})'
+            f'Asked to stop by {"Ctrl-C" if self._by_hand else "a signal"}: {saved} after step '
+            f'{runner.iter + 1}; --resume goes on from there (exit status {status})'
         )
-        raise SystemExit(REQUEUE)
+        if self._by_hand and self._group is None:
+            raise KeyboardInterrupt
+        raise SystemExit(status)

@@ -21,14 +21,14 @@ class Interrupt(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, step, by_signal=False):
-        self.step, self.by_signal = step, by_signal
+    def __init__(self, step, by_signal=False, number=signal.SIGUSR1):
+        self.step, self.by_signal, self.number = step, by_signal, number
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter + 1 == self.step:
             if not self.by_signal:
                 raise KeyboardInterrupt
-            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), self.number)
 
 
 @HOOKS.register_module()
@@ -90,6 +90,38 @@ def test_preempted_anywhere_it_goes_on_with_the_next_step(tmp_path, by_epoch, un
     assert losses(runner) == uninterrupted[step:]
     last = 'epoch_2.pth' if by_epoch else 'iter_14.pth'
     assert [path.name for path in tmp_path.glob('*.pth')] == [last]
+
+
+def test_ctrl_c_saves_after_the_step_and_goes_on_to_the_bit(
+    tmp_path, by_epoch, uninterrupted, capfd, logged
+):
+    config = dict(by_epoch=by_epoch, interval=1 if by_epoch else 3, max_keep_ckpts=1)
+    cfg = toy_config(tmp_path, **config)
+    cfg.custom_hooks = [dict(type='Interrupt', step=5, by_signal=True, number=signal.SIGINT)]
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(cfg)
+    assert 'Ctrl-C again ends it at once' in capfd.readouterr().err
+    assert 'iter_5.pth after step 5; --resume goes on from there (exit status 130)' in said(
+        tmp_path
+    )
+    assert signal.getsignal(signal.SIGINT) == before
+    cfg = toy_config(tmp_path, **config)
+    cfg.resume = True
+    assert losses(train(cfg)) == uninterrupted[5:]
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch):
+    from mmgreen.engine.hooks import preemption_hook
+
+    times = iter([0.0, 0.5, 2.0])
+    monkeypatch.setattr(preemption_hook.time, 'monotonic', lambda: next(times))
+    hook = preemption_hook.PreemptionHook()
+    hook._signalled, hook._by_hand, hook._process = None, False, -1
+    hook._receive(signal.SIGINT, None)
+    hook._receive(signal.SIGINT, None)  # the same one, passed on by a launcher
+    with pytest.raises(KeyboardInterrupt):
+        hook._receive(signal.SIGINT, None)
 
 
 def test_what_happens_between_steps_does_not_matter(tmp_path, by_epoch, uninterrupted):
