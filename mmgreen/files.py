@@ -3,7 +3,9 @@
 import errno
 import os
 import secrets
+import shutil
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from .errors import UserError
@@ -47,6 +49,28 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
         with suppress(OSError):  # the folder itself may be out of reach
             part.unlink(missing_ok=True)
         raise UserError(f'cannot write {path}: {explain(error)}') from error
+
+
+def write_keeping(path: str | os.PathLike, content: str) -> Path | None:
+    """Write a file, and keep what was there if it was another content, as ``PATH.1``, ``.2`` and so on.
+
+    Returns:
+        Where the earlier content is now; None where there was none, or the same.
+
+    Raises:
+        UserError: If something cannot be written.
+    """
+    path = Path(path)
+    kept = None
+    try:
+        if path.is_file() and path.read_bytes() != content.encode():
+            copies = (path.with_name(f'{path.name}.{number}') for number in count(1))
+            kept = next(copy for copy in copies if not copy.exists())
+            shutil.copy2(path, kept)
+    except OSError as error:
+        raise UserError(f'cannot keep a copy of {path}: {explain(error)}') from error
+    write_whole(path, content)
+    return kept
 
 
 def explain(error: OSError) -> str:

@@ -11,7 +11,7 @@ from mmengine.fileio import dump, put_text
 import mmgreen.checkpoints  # noqa: F401
 from mmgreen import files
 from mmgreen.errors import UserError
-from mmgreen.files import write_whole
+from mmgreen.files import write_keeping, write_whole
 
 
 def test_content_is_replaced(tmp_path):
@@ -20,6 +20,17 @@ def test_content_is_replaced(tmp_path):
     write_whole(path, b'two')
     assert path.read_bytes() == b'two'
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_another_content_is_kept(tmp_path):
+    path = tmp_path / 'detector.py'
+    assert write_keeping(path, 'one') is None
+    assert write_keeping(path, 'one') is None
+    assert write_keeping(path, 'two') == tmp_path / 'detector.py.1'
+    path.write_text('mine')
+    assert write_keeping(path, 'two') == tmp_path / 'detector.py.2'
+    found = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert found == {'detector.py': 'two', 'detector.py.1': 'one', 'detector.py.2': 'mine'}
 
 
 @pytest.mark.parametrize('step', ['fsync', 'replace'])

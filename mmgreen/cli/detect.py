@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmgreen.errors import one_sentence
+from mmgreen.errors import UserError, one_sentence
 
 from .arguments import add_allow_pickle, add_cfg_options, command_parser
 
@@ -42,9 +42,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_allow_pickle(parser)
     args = parser.parse_args(argv)
     from mmgreen.apis import Detector, detect_folder
-    from mmgreen.files import write_whole
+    from mmgreen.files import write_keeping
 
+    result = args.out / 'detections.json'
     with one_sentence():
+        if not args.no_pictures and not result.exists() and _holds_something(args.out):
+            raise UserError(
+                f'{args.out} holds files that are not of an earlier mmgreen detect, and pictures could replace '
+                'them: name another folder (--out), or write none (--no-pictures)'
+            )
         detector = Detector(
             args.config,
             args.checkpoint,
@@ -57,8 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         pictures = None if args.no_pictures else args.out
         found = detect_folder(detector, args.images, pictures)
-        write_whole(args.out / 'detections.json', json.dumps(found))
-    print(
-        f'{len(found["annotations"])} objects in {len(found["images"])} images: '
-        f'{args.out / "detections.json"}'
-    )
+        kept = write_keeping(result, json.dumps(found))
+    print(f'{len(found["annotations"])} objects in {len(found["images"])} images: {result}')
+    if kept:
+        print(f'{result} was there with another content, which is kept as {kept}')
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmgreen.apis import Detector, detect, detect_folder, evaluate, finetune, pretrain, reconstruct
+from mmgreen.cli.detect import main as detect_command
 from mmgreen.errors import UserError
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
@@ -156,6 +157,13 @@ def test_pictures_do_not_replace_images(demo, detector, tmp_path):
     detect_folder(detector, tmp_path, tmp_path / 'found')
     assert sorted(path.name for path in (tmp_path / 'found').iterdir()) == ['a.jpg', 'a.png.jpg']
     assert before == {name: (tmp_path / name).read_bytes() for name in before}
+
+
+def test_pictures_replace_nothing_that_is_not_theirs(tmp_path, demo):
+    (tmp_path / 'a.jpg').write_bytes(b'mine')
+    with pytest.raises(SystemExit, match='holds files that are not of an earlier mmgreen detect'):
+        detect_command([DETECT, 'none.pth', str(demo / 'val'), '--out', str(tmp_path)])
+    assert (tmp_path / 'a.jpg').read_bytes() == b'mine'
 
 
 def test_the_tool_detects(demo, made, tmp_path):

@@ -81,6 +81,20 @@ def test_what_the_detector_is_judged_by_is_left_out_whatever_it_is_called(labell
     assert f'left out: {len(held)} images that are of validation or test, too (copy_0.png' in text
 
 
+def test_an_edited_config_is_kept(labelled, tmp_path):
+    out = tmp_path / 'out'
+    make_configs(labelled, out, CPU, unlabelled=others(tmp_path / 'more'))
+    again = make_configs(labelled, out, CPU, unlabelled=tmp_path / 'more')
+    assert not again.kept
+    for name in ('detector.py', 'semi.py'):
+        with (out / name).open('a') as file:
+            file.write('# mine\n')
+    found = make_configs(labelled, out, CPU, unlabelled=tmp_path / 'more')
+    assert [path.name for path in found.kept] == ['detector.py.1', 'semi.py.1']
+    assert (out / 'detector.py.1').read_text().endswith('# mine\n')
+    assert '# mine' not in (out / 'detector.py').read_text()
+
+
 def test_a_folder_without_any_is_refused_before_anything_is_written(labelled, tmp_path):
     (tmp_path / 'empty').mkdir()
     for folder, words in (('gone', 'does not exist'), ('empty', 'has no image')):

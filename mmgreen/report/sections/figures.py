@@ -36,4 +36,9 @@ def describe_figures(comparison: Comparison) -> Section:
         text += (
             ' Differences are of the same resamples; coloured where their interval leaves out zero.'
         )
+        if comparison.sizes[0] == 1:
+            text += (
+                ' Each is of one seed: what another seed would change is in no interval here. Train '
+                'each with others (randomness.seed=1), and give the runs of one kind the same name.'
+            )
     return Section('COCO figures', text, tables)

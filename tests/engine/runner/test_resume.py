@@ -145,10 +145,10 @@ def test_weights_alone_cannot_be_resumed(work_dir):
         resume(work_dir, load_from=str(work_dir / 'weights.pth'))
 
 
-def test_a_run_without_a_seed_is_resumed_with_its_own(tmp_path):
+def test_a_run_is_resumed_with_its_own_seed(tmp_path):
     config = dict(by_epoch=False, interval=3)
     cfg = toy_config(tmp_path, **config)
-    cfg.randomness.seed = None
+    cfg.randomness.seed = 7
     whole = train(cfg).model.losses
     for name in ('iter_14.pth', 'iter_12.pth'):
         (tmp_path / name).unlink()
@@ -156,6 +156,15 @@ def test_a_run_without_a_seed_is_resumed_with_its_own(tmp_path):
     cfg.randomness.seed = None
     cfg.resume = True
     assert train(cfg).model.losses == whole[9:]
+
+
+def test_two_runs_without_a_seed_have_the_same(tmp_path):
+    losses = []
+    for name in ('a', 'b'):
+        cfg = toy_config(tmp_path / name, by_epoch=False, interval=20)
+        cfg.pop('randomness')
+        losses.append(train(cfg).model.losses)
+    assert losses[0] == losses[1]
 
 
 def test_what_a_resumed_run_does_not_take_is_said(work_dir):
