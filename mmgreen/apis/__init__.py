@@ -13,7 +13,7 @@ from .detector import Detector, detect
 from .exporting import export_backbone, export_detector, time_exported
 from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
-from .running import open_run
+from .running import open_run, steps_in
 from .testing import Evaluation, evaluate, run_test
 from .training import finetune, pretrain
 
@@ -30,6 +30,7 @@ __all__ = [
     'export_backbone',
     'finetune',
     'open_run',
+    'steps_in',
     'pretrain',
     'reconstruct',
     'run_test',

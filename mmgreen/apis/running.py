@@ -1,15 +1,17 @@
 """The runner of a run, as tools and functions open it."""
 
+import copy
 import os
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmgreen  # noqa: F401
 from mmgreen.checkpoints import find_checkpoint
 from mmgreen.config import around_backbone
-from mmgreen.engine import build_runner, prepare_run
+from mmgreen.engine import build_runner, prepare_run, seconds_of_a_step
 from mmgreen.recipes import use_folder
 
 
@@ -48,6 +50,29 @@ def open_run(
     _find_checkpoints(cfg)
     prepare_run(cfg, mode, known)
     return build_runner(cfg, restartable)
+
+
+def steps_in(cfg: Config, minutes: float, data: str | os.PathLike | None = None) -> int:
+    """How many steps of a training fit into a time on this machine, by some steps that leave nothing behind.
+
+    Args:
+        cfg: As :func:`~mmgreen.config.load_config` gives it; left as it is.
+        minutes: Of the steps; validations come on top.
+        data: See :func:`open_run`.
+
+    Raises:
+        UserError: If the run is counted in epochs, or cannot be run.
+    """
+    trial = copy.deepcopy(cfg)
+    if data:
+        use_folder(trial, Path(data))
+    seconds = seconds_of_a_step(trial)
+    steps = max(1, round(60 * minutes / seconds))
+    if is_main_process():  # the run's own log is not there yet
+        print(
+            f'{minutes:g} minutes are {steps:,} steps of {seconds:.2g} s (--steps {steps} repeats it)'
+        )
+    return steps
 
 
 def _find_checkpoints(cfg: Config) -> None:

@@ -36,14 +36,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=[],
         help='log to TensorBoard or Weights & Biases, too',
     )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        '--steps',
+        type=int,
+        metavar='N',
+        help='train for so many steps: warm-up, decay, validations and checkpoints go with them',
+    )
+    length.add_argument(
+        '--minutes', type=float, help='train for as many steps as take so long on this machine'
+    )
     add_data(parser)
     add_cfg_options(parser)
     add_allow_pickle(parser)
     add_launcher(parser)
     args = parser.parse_args(argv)
+    if args.minutes and args.resume:
+        parser.error('a run that is resumed has its number of steps: name it by --steps')
+    for name in ('steps', 'minutes'):
+        if (given := getattr(args, name)) is not None and given <= 0:
+            parser.error(f'--{name} {given} must be above 0')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    from mmgreen.apis import open_run
-    from mmgreen.config import load_config, log_to, resume_from, scale_rate, use_amp
+    from mmgreen.apis import open_run, steps_in
+    from mmgreen.config import load_config, log_to, resume_from, scale_rate, set_steps, use_amp
     from mmgreen.engine import leaving_at_once
 
     with leaving_at_once(), one_sentence():
@@ -56,4 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.resume:
             resume_from(cfg, args.resume)
         log_to(cfg, args.log_to)
+        if args.minutes:
+            args.steps = steps_in(cfg, args.minutes, args.data)
+        if args.steps:
+            set_steps(cfg, args.steps)
         open_run(cfg, 'train', data=args.data, restartable=True).train()

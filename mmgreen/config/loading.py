@@ -10,6 +10,7 @@ from mmgreen.errors import UserError
 
 from .nodes import walk
 from .types import name_types
+from .variables import refuse_variables
 
 
 def load_config(
@@ -28,7 +29,7 @@ def load_config(
             config, or ``work_dirs/`` and the config's name.
 
     Raises:
-        UserError: If the file is missing or cannot be read.
+        UserError: If the file is missing or cannot be read, or an option would change nothing.
     """
     given = filename if isinstance(filename, Config) else None
     filename = (given.filename or 'config') if given else str(filename)
@@ -50,6 +51,7 @@ def load_config(
     except Exception as error:  # a config is a program, and can fail in any way
         raise UserError(f'config file {filename} cannot be read: {error}') from error
     name_types(cfg)
+    refuse_variables(cfg, filename, options or {})
     old_root = cfg.get('data_root')
     for key in options or {}:
         _open_path(cfg, key.split('.')[:-1])

@@ -17,6 +17,7 @@ from .runner.build import build_runner
 from .runner.complete import complete_optimizer
 from .runner.loops import ResumableEpochLoop, ResumableIterLoop
 from .runner.model import build_model, own_scope
+from .runner.pace import seconds_of_a_step
 from .runner.prepare import prepare_run
 from .runner.processes import leaving_at_once
 from .runner.teacher_student_loop import TeacherStudentValLoop
@@ -45,5 +46,6 @@ __all__ = [
     'leaving_at_once',
     'own_scope',
     'prepare_run',
+    'seconds_of_a_step',
     'tile_test',
 ]

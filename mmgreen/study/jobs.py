@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmgreen.config import around_backbone, load_config, parts
+from mmgreen.config import around_backbone, load_config, parts, set_steps
 from mmgreen.engine.hooks import SECONDS
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
@@ -29,7 +29,7 @@ from .folders import (
 from .labels import write_rest, write_subset
 from .plan import Plan, Start, Task
 from .processes import Job, Processes
-from .schedule import end_where_nothing_is_gained, set_steps
+from .schedule import end_where_nothing_is_gained
 
 # Steps of the run that a budget in minutes is measured by, and those that are left out of it.
 _PACE, _BEGIN = 80, 30
@@ -190,6 +190,8 @@ class _Parts:
         cfg = copy.deepcopy(self.configs[id(task)])
         if steps:
             set_steps(cfg, steps)
+            if cfg.train_cfg.get('val_interval'):
+                cfg.train_cfg.val_interval = steps
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
         return cfg
 

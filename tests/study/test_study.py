@@ -22,7 +22,6 @@ from mmgreen.report import write_report
 from mmgreen.study import processes, read_plan, run_plan, write_study_report
 from mmgreen.study.folders import CONFIG
 from mmgreen.study.labels import write_rest, write_subset
-from mmgreen.study.schedule import set_steps
 
 PRETRAIN = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
 DETECT = 'configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
@@ -487,12 +486,6 @@ def test_runs_at_a_time_share_the_gpus(tmp_path, monkeypatch):
 def test_what_a_study_does_not_know_is_refused(study, settings, words):
     with pytest.raises(UserError, match=words):
         read_plan(study(**settings))
-
-
-def test_a_run_that_counts_epochs_is_refused():
-    cfg = Config.fromfile('configs/quickstart/greenmim_swin-nano_demo.py')
-    with pytest.raises(UserError, match='counts its run in epochs'):
-        set_steps(cfg, 10)
 
 
 def test_fewer_labels_are_among_more_of_the_same_seed(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from rich.console import Console
 from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -79,7 +79,9 @@ class ProgressBarHook(Hook):
         ):
             if f'train/{key}' in scalars:
                 parts.append(words.format(scalars[f'train/{key}'].current()))
-        self._advance(f'epoch {runner.epoch + 1}/{runner.max_epochs}', '  '.join(parts))
+        by_steps = isinstance(runner.train_loop, IterBasedTrainLoop)  # of one epoch, by mmengine
+        name = 'train' if by_steps else f'epoch {runner.epoch + 1}/{runner.max_epochs}'
+        self._advance(name, '  '.join(parts))
 
     def _after_epoch(self, runner: Runner, mode: str = 'train') -> None:
         if mode != 'train' and self._progress is not None:

@@ -1,0 +1,52 @@
+"""A run of another length, with everything that is counted in its steps."""
+
+from typing import Any
+
+from mmengine.config import Config
+
+from mmgreen.errors import UserError
+
+_SCHEDULER_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters')
+#: Of hooks, in steps where they are not shares of the run or epochs.
+_HOOK_KEYS = ('interval', 'burn_in', 'warm_up')
+
+
+def set_steps(cfg: Config, steps: int) -> None:
+    """Let a run have so many steps: warm-up, decay, milestones, validations and checkpoints go with them.
+
+    Args:
+        cfg: Changed in place; its run must be counted in steps.
+        steps: Length.
+
+    Raises:
+        UserError: If the run is counted in epochs, which depend on the number of images.
+    """
+    loop: Any = cfg.get('train_cfg') or {}
+    if not loop.get('max_iters'):
+        raise UserError(
+            f'{cfg.filename} counts its run in epochs, and what is asked for are steps: it needs train_cfg of '
+            'type IterBasedTrainLoop'
+        )
+    factor = steps / loop.max_iters
+
+    def scaled(number: float) -> int:
+        return max(1, round(number * factor))
+
+    schedulers: Any = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if 'type' in schedulers else schedulers:
+        for key in _SCHEDULER_KEYS:
+            if scheduler.get(key):
+                scheduler[key] = scaled(scheduler[key])
+        if scheduler.get('milestones'):
+            scheduler.milestones = [round(m * factor) for m in scheduler.milestones]
+    loop.max_iters = steps
+    if loop.get('val_interval'):
+        loop.val_interval = min(steps, scaled(loop.val_interval))
+    hooks: Any = cfg.get('default_hooks') or {}
+    if (hooks.get('checkpoint') or {}).get('interval'):
+        hooks.checkpoint.interval = scaled(hooks.checkpoint.interval)
+    for hook in cfg.get('custom_hooks') or []:
+        for key in _HOOK_KEYS:
+            by_steps = hook.get('by_epoch') is False if key == 'interval' else hook.get(key, 0) >= 1
+            if hook.get(key) and by_steps:
+                hook[key] = scaled(hook[key])
