@@ -28,8 +28,9 @@ def read_checkpoint(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
 
     Args:
         filename: A file on this machine, of torch or safetensors; a folder of a run, see
-            :func:`find_checkpoint`; a folder of timm's layout, with ``model.safetensors``; or such a one of the Hugging Face Hub, ``hf://OWNER/NAME`` or
-            ``hf://OWNER/NAME@REVISION``, which is downloaded once.
+            :func:`find_checkpoint`; a folder of timm's layout, with ``model.safetensors``; or such a one
+            of the Hugging Face Hub, ``hf://OWNER/NAME`` or ``hf://OWNER/NAME@REVISION``, which is
+            downloaded once.
         map_location: See :func:`torch.load`.
 
     Returns:

@@ -40,11 +40,12 @@ def set_steps(cfg: Config, steps: int) -> None:
         if scheduler.get('milestones'):
             scheduler.milestones = [round(m * factor) for m in scheduler.milestones]
     loop.max_iters = steps
-    if loop.get('val_interval'):
-        loop.val_interval = min(steps, scaled(loop.val_interval))
-    hooks: Any = cfg.get('default_hooks') or {}
-    if (hooks.get('checkpoint') or {}).get('interval'):
-        hooks.checkpoint.interval = scaled(hooks.checkpoint.interval)
+    for key in ('val_interval', 'val_begin'):
+        if loop.get(key):
+            loop[key] = min(steps, scaled(loop[key]))
+    checkpoint: Any = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if checkpoint.get('interval', -1) > 0:  # below it, none is saved on the way
+        checkpoint.interval = scaled(checkpoint.interval)
     for hook in cfg.get('custom_hooks') or []:
         for key in _HOOK_KEYS:
             by_steps = hook.get('by_epoch') is False if key == 'interval' else hook.get(key, 0) >= 1

@@ -15,7 +15,9 @@ from mmgreen.errors import UserError
 from .nodes import walk
 
 # What is read from a whole config: by mmengine's runner, and by this project.
-_READ = {*inspect.signature(Runner.__init__).parameters} | {'data_root', 'auto_scale_lr'}
+_READ = {*inspect.signature(Runner.__init__).parameters} | {
+    *('data_root', 'data_preprocessor', 'auto_scale_lr', 'tta_model', 'tta_pipeline')
+}
 _MOST_NAMED = 4
 
 
@@ -50,15 +52,18 @@ def refuse_variables(cfg: Config, filename: str, options: dict) -> None:
 def _used(filename: str, seen: set[str]) -> Iterator[set[str]]:
     """Names that a config file and those it inherits from look up."""
     path = osp.abspath(filename)
-    if path in seen or not osp.isfile(path):
+    if path in seen or not osp.isfile(path) or not path.endswith('.py'):
         return
     seen.add(path)
     with open(path, encoding='utf-8') as file:
         text = file.read()
     found = set(re.findall(r'\{\{\s*_base_\.(\w+)', text))
     bases: list[Any] = []
-    # Placeholders are no Python.
-    for node in ast.walk(ast.parse(re.sub(r'\{\{.*?\}\}', 'None', text))):
+    try:
+        tree = ast.parse(re.sub(r'\{\{.*?\}\}', 'None', text))  # placeholders are no Python
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.add(node.id)
         elif isinstance(node, ast.Attribute) and getattr(node.value, 'id', '') == '_base_':

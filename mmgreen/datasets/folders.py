@@ -71,6 +71,11 @@ class UnlabelledDataset(SkipCorruptImages, CustomDataset):
                     f'exclude has {path}, which is neither a folder of images nor a file that names some '
                     "(COCO's .json, or .txt with a line each)"
                 )
+            if not any(image.exists() for image in held):
+                raise UserError(
+                    f'exclude has {path}, whose images are not in {self.img_prefix}: name the folder that they '
+                    'are in'
+                )
             copies = find_copies(held, (Path(info['img_path']) for info in found))
             left_out = [str(path) for path in copies]
             print_log(

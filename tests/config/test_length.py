@@ -33,6 +33,13 @@ def test_hooks_are_counted_too_and_shares_stay_shares():
     assert (cfg.custom_hooks[0].burn_in, cfg.custom_hooks[0].warm_up) == (0.25, 30)
 
 
+def test_what_is_not_done_on_the_way_stays_so():
+    cfg = load_config(DETECT)
+    cfg.default_hooks.checkpoint.interval = -1
+    set_steps(cfg, 60)
+    assert cfg.default_hooks.checkpoint.interval == -1
+
+
 def test_a_run_that_counts_epochs_is_refused():
     cfg = load_config('configs/quickstart/greenmim_swin-nano_demo.py')
     with pytest.raises(UserError, match='counts its run in epochs'):

@@ -139,5 +139,10 @@ def test_what_a_detector_is_judged_by_is_left_out_by_content(mixed, tmp_path, lo
     assert '0.jpg)' in logged.text
     with pytest.raises(UserError, match='exclude has .*gone, which is neither a folder'):
         names(exclude=[str(tmp_path / 'gone')])
+    (tmp_path / 'elsewhere.txt').write_text('a.jpg\n')
+    with pytest.raises(
+        UserError, match='elsewhere.txt, whose images are not in .*images: name the'
+    ):
+        names(exclude=[str(tmp_path / 'elsewhere.txt')])
     with pytest.raises(UserError, match='exclude leaves no image of'):
         names(exclude=str(mixed))
