@@ -79,7 +79,7 @@ def files_in(folder: Path, listed: Path | None) -> list[Path] | None:
     for line in listed.read_text(encoding='utf-8').splitlines():
         path = folder / line
         # Lists of labelled images have a class after each name.
-        found.append(path if path.exists() else folder / line.rpartition(' ')[0])
+        found.append(path if path.exists() else folder / (line.rpartition(' ')[0] or line))
     return found
 
 
