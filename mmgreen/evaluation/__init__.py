@@ -16,6 +16,7 @@ from .coco_figures import (
     coco_figures,
 )
 from .confusion import confusion_matrix
+from .counting import SCORES, Counts, count_matches, mean_counts
 from .health import effective_rank, share_within_images
 from .knn import knn_predict
 from .linear_probe import linear_predict
@@ -26,9 +27,11 @@ __all__ = [
     'CATEGORY_FIGURES',
     'FIGURES',
     'KINDS',
+    'SCORES',
     'Calibration',
     'CocoFigures',
     'CocoTruth',
+    'Counts',
     'Errors',
     'Matches',
     'calibrate',
@@ -36,6 +39,7 @@ __all__ = [
     'coco_figures',
     'confidence_interval',
     'confusion_matrix',
+    'count_matches',
     'draw_resamples',
     'effective_rank',
     'find_errors',
@@ -43,6 +47,7 @@ __all__ = [
     'knn_predict',
     'linear_predict',
     'match_detections',
+    'mean_counts',
     'pool_calibrations',
     'resampled_figures',
     'share_within_images',

@@ -12,6 +12,7 @@ from mmgreen.errors import UserError
 from mmgreen.evaluation import (
     Calibration,
     CocoFigures,
+    Counts,
     Errors,
     Matches,
     calibrate,
@@ -19,10 +20,12 @@ from mmgreen.evaluation import (
     coco_figures,
     confidence_interval,
     confusion_matrix,
+    count_matches,
     draw_resamples,
     find_errors,
     group_interval,
     match_detections,
+    mean_counts,
     pool_calibrations,
     resampled_figures,
 )
@@ -45,6 +48,7 @@ class Part:
         resamples: (N,) of each figure.
         errors: How many errors there are of each kind, and what AP50 they cost.
         calibration: Scores against precision.
+        counts: Objects found, and false alarms, by score.
         image_f1: (I,) float64, F1 of every image by itself; NaN where there is
             neither object nor detection.
         objects: (K,) int64, objects of each category.
@@ -56,6 +60,7 @@ class Part:
     resamples: dict[str, np.ndarray]
     errors: Errors
     calibration: Calibration
+    counts: Counts
     image_f1: np.ndarray
     objects: np.ndarray
     confusion: np.ndarray
@@ -107,6 +112,7 @@ def mean_part(parts: Sequence[Part]) -> Part:
             ap50=_mean([part.errors.ap50 for part in parts]),
         ),
         calibration=pool_calibrations([part.calibration for part in parts]),
+        counts=mean_counts([part.counts for part in parts]),
         image_f1=_mean([part.image_f1 for part in parts]),
         objects=first.objects,
         confusion=_mean([part.confusion for part in parts]),
@@ -220,6 +226,7 @@ def _evaluate(
             resamples=resampled_figures(matches, weights),
             errors=find_errors(matches),
             calibration=calibrate(matches),
+            counts=count_matches(matches),
             image_f1=_image_f1(matches),
             objects=np.bincount(counted, minlength=matches.num_categories),
             confusion=confusion_matrix(matches, SCORE),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmgreen.evaluation import FIGURES
+from mmgreen.evaluation import FIGURES, SCORES
 
 from .comparison import Comparison, Part, compare
 from .curves import describe_training_curves
@@ -26,6 +26,7 @@ from .sections import (
     describe_errors,
     describe_figures,
     describe_images,
+    describe_short,
     describe_sizes,
 )
 
@@ -44,6 +45,7 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     comparison = compare(runs, resamples)
     runs = comparison.runs
     sections = [
+        describe_short(comparison),
         describe_figures(comparison),
         describe_efficiency(runs),
         describe_categories(comparison),
@@ -118,6 +120,12 @@ def _run_data(run: Run, parts: dict[str, Part], names: Sequence[str]) -> dict:
             errors=dict(ap50=errors.ap50, lost=errors.lost, count=errors.count),
             confusion=_confusion_data(part.confusion, names),
             calibration=vars(part.calibration),
+            best=dict(
+                score=float(SCORES[(best := part.counts.best)]),
+                found=part.counts.found[best],
+                missed=part.counts.objects - part.counts.found[best],
+                false_alarms=part.counts.false[best],
+            ),
         )
     return data
 

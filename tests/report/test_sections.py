@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from faster_coco_eval import COCO
+from faster_coco_eval.core import mask as mask_api
 from PIL import Image
 from synthetic import make_coco
 from written import report_of
@@ -31,6 +32,50 @@ def test_a_category_without_objects_and_images_without_any(tmp_path):
     unseen = data['runs'][0]['bbox']['categories'][-1]
     assert (unseen['name'], unseen['objects'], unseen['AP']) == ('unseen', 0, None)
     assert '–' in html
+
+
+def rle(segmentation, size=(480, 640)):
+    if isinstance(segmentation, dict):
+        return segmentation
+    return mask_api.merge(mask_api.frPyObjects(segmentation, *size))
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_it_begins_with_what_is_found_and_missed(tmp_path, seed):
+    """At the named score, against matching by hand: best score first, each object once."""
+    truth, detections = make_coco(12, 80, 3, crowds=0, seed=seed)
+    html, data = report_of(tmp_path, truth, detections)
+    best = data['runs'][0]['segm']['best']
+    shapes = {a['id']: a for a in truth['annotations']}
+    overlaps = {
+        (i, a['id']): mask_api.iou([rle(d['segmentation'])], [rle(a['segmentation'])], [0])[0, 0]
+        for i, d in enumerate(detections)
+        for a in truth['annotations']
+        if (a['image_id'], a['category_id']) == (d['image_id'], d['category_id'])
+    }
+
+    def at(score):
+        taken, found, false = set(), 0, 0
+        for i in sorted(range(len(detections)), key=lambda i: -detections[i]['score']):
+            if detections[i]['score'] < score:
+                continue
+            same = [(v, key) for (d, key), v in overlaps.items() if d == i and key not in taken]
+            overlap, key = max(same, default=(0, None))
+            if overlap >= 0.5:
+                taken.add(key)
+                found += 1
+            else:
+                false += 1
+        return found, false
+
+    assert at(best['score']) == (best['found'], best['false_alarms'])
+    assert best['missed'] == len(shapes) - best['found']
+    f1 = {s: 2 * sum(at(s)[:1]) / (sum(at(s)) + len(shapes)) for s in np.arange(0, 1, 0.1)}
+    mine = 2 * best['found'] / (best['found'] + best['false_alarms'] + len(shapes))
+    assert mine >= max(f1.values()) - 1e-9
+    assert f'Of {len(shapes)} objects {best["found"]:.0f} are found and named right' in html
+    assert f'(--threshold {best["score"]:.2f})' in html
+    assert html.index('In short') < html.index('COCO figures')
 
 
 def test_one_image(tmp_path):

@@ -7,6 +7,7 @@ from .curves import describe_curves
 from .errors import describe_errors
 from .figures import describe_figures
 from .images import describe_images
+from .short import describe_short
 from .sizes import describe_sizes
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'describe_errors',
     'describe_figures',
     'describe_images',
+    'describe_short',
     'describe_sizes',
 ]
