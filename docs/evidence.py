@@ -32,7 +32,7 @@ WORDS = {
     'README.md': {
         'header': (
             'box AP (seeds)',
-            'nothing',
+            'from scratch',
             'own pre-training',
             'taught by a teacher',
             'net of ImageNet',

@@ -1,5 +1,5 @@
 # Mask R-CNN on a few labelled images of one's own, counted in steps, for a CPU.
-# From nothing: --cfg-options model.backbone.init_cfg=None
+# From scratch: --cfg-options model.backbone.init_cfg=None
 _base_ = '../quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 
 data_root = 'data/own/'

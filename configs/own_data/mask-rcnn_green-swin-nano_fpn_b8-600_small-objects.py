@@ -1,5 +1,5 @@
 # Mask R-CNN on small objects: images at twice the scale, trained on in crops.
-# From nothing: --cfg-options model.backbone.init_cfg=None
+# From scratch: --cfg-options model.backbone.init_cfg=None
 _base_ = './mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
 
 model = dict(

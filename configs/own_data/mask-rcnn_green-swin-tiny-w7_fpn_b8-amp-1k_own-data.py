@@ -1,5 +1,5 @@
 # Mask R-CNN on a few labelled images of one's own, counted in steps, for one GPU.
-# From nothing: --cfg-options model.backbone.init_cfg=None
+# From scratch: --cfg-options model.backbone.init_cfg=None
 _base_ = '../mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py'
 
 data_root = 'data/own/'

@@ -1,5 +1,5 @@
 # Mask R-CNN from the quickstart's pre-training, with narrow heads, at 192 pixels.
-# From nothing: --cfg-options model.backbone.init_cfg=None
+# From scratch: --cfg-options model.backbone.init_cfg=None
 _base_ = [
     '../_base_/models/mask-rcnn_green-swin-nano_fpn.py',
     'mmdet::_base_/datasets/coco_instance.py',

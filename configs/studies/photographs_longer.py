@@ -1,5 +1,5 @@
 # The same as photographs.py in three times the time: 12 minutes of pre-training and 900 steps, or 2,000
-# steps from nothing.
+# steps from scratch.
 _base_ = './photographs.py'
 
 starts = dict(

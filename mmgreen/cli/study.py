@@ -7,7 +7,7 @@ or with more seeds. At the end report.html, report.md and report.json are writte
 A part of a study can be run by itself, and the report is of this part then.
 
 With --data instead of a study file, one is made for a folder of your own annotated images: whether a
-detector should start from nothing, from a pre-training on them, or from a net of ImageNet.
+detector should start from scratch, from a pre-training on them, or from a net of ImageNet.
 """
 
 import signal

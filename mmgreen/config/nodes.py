@@ -49,8 +49,13 @@ def set_num_classes(cfg: Config, number: int) -> None:
         cfg: Changed in place.
         number: Number of classes.
     """
+    changed = []
     for part in ('model', 'data_preprocessor'):
         for path, node in walk(cfg.get(part), part):
             if 'num_classes' in node and node.num_classes != number:
-                print_log(f'{path}.num_classes is {number}, as the data say.')
                 node.num_classes = number
+                changed.append(path)
+    if changed:
+        print_log(
+            f'{number} {"category" if number == 1 else "categories"}, from your data: {", ".join(changed)}'
+        )

@@ -116,7 +116,7 @@ def test_fine_tuning_from_timm(tmp_path, imagenette, checkpoints):
         f'model.backbone.init_cfg.checkpoint={checkpoints["timm"]}',
     )
     assert '(Swin by timm names)' in said
-    assert 'model.head.num_classes is 10, as the data say' in said
+    assert '10 categories, from your data: model.head' in said
 
 
 def test_linear_probing_from_simmim_leaves_the_backbone_alone(tmp_path, imagenette, checkpoints):

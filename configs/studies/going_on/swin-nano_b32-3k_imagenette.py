@@ -1,4 +1,4 @@
-# The small Swin of configs/own_data learns the classes of folders of images, from nothing.
+# The small Swin of configs/own_data learns the classes of folders of images, from scratch.
 _base_ = '../../quickstart/green-swin-nano_imagenette.py'
 
 model = dict(

@@ -36,7 +36,7 @@ class MeanTeacherHook(MMDetMeanTeacherHook):
 
     Args:
         burn_in: Steps on labels alone; a share of the run where it is below 1.
-        warm_up: Steps after these in which the weight of images without labels rises from nothing to
+        warm_up: Steps after these in which the weight of images without labels rises from zero to
             its whole; a share of the run where it is below 1.
         momentum: What each step moves the teacher by: ``(1 - m) * teacher + m * student``. By default a
             twentieth of the run is remembered, and at least 20 steps. In the first steps it is
