@@ -148,7 +148,7 @@ def test_data_points_any_config_at_a_folder(tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert 'model.roi_head.bbox_head.num_classes is 2' in done.stdout + done.stderr
+    assert '2 categories, from your data: model.roi_head.bbox_head' in done.stdout + done.stderr
     assert 'images were divided: 10 train, 2 val (seed 0)' in done.stdout + done.stderr
     done = run_tool(
         *(

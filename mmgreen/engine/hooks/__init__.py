@@ -3,7 +3,6 @@
 from .checkpoint_hook import CheckpointHook
 from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
 from .kept_features_hook import SECONDS, KeptFeaturesHook
-from .length_hook import LengthHook
 from .mean_teacher_hook import MeanTeacherHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
@@ -12,6 +11,7 @@ from .reconstruction_hook import PICTURE, ReconstructionHook
 from .run_record_hook import RECORD, RunRecordHook
 from .runtime_info_hook import RuntimeInfoHook
 from .strict_load_hook import StrictLoadHook
+from .summary_hook import SummaryHook
 from .validation_loss_hook import VAL_LOSS, ValidationLossHook
 from .watch_hook import WatchHook
 
@@ -27,7 +27,6 @@ __all__ = [
     'CheckpointHook',
     'FeatureHealthHook',
     'KeptFeaturesHook',
-    'LengthHook',
     'MeanTeacherHook',
     'PlainCheckpointHook',
     'PreemptionHook',
@@ -36,6 +35,7 @@ __all__ = [
     'RunRecordHook',
     'RuntimeInfoHook',
     'StrictLoadHook',
+    'SummaryHook',
     'ValidationLossHook',
     'WatchHook',
 ]

@@ -1,17 +1,41 @@
 """The runner of a config."""
 
+import logging
 import time
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from .processes import join_processes
 from .resume import settle_start
 
+# What is in the log file, and on a terminal hides what a person looks for.
+_FOR_THE_FILE = (
+    *('-' * 60, 'Config:', 'Hooks will be executed'),
+    *('"FileClient" will be deprecated', '"HardDiskBackend" is the alias'),
+)
+
 # The runs of this process, by mmengine's names.
 _NAMES: set[str] = set()
+
+
+class _Runner(Runner):
+    """mmengine's, whose environment, config and hooks are in its log file alone."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_for_people)
+        return logger
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    return not record.getMessage().lstrip().startswith(_FOR_THE_FILE)
 
 
 def build_runner(cfg: Config, restartable: bool = False) -> Runner:
@@ -32,7 +56,7 @@ def build_runner(cfg: Config, restartable: bool = False) -> Runner:
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
     _wait_for_a_name_of_its_own(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else _Runner.from_cfg(cfg)
     _NAMES.add(runner.experiment_name)
     for message in passed_over:
         runner.logger.warning(message)

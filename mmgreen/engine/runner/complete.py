@@ -35,7 +35,7 @@ ALWAYS = (
 )
 #: Hooks that training has before them.
 IN_TRAINING = (
-    'mmgreen.LengthHook',  # how long the run will take
+    'mmgreen.SummaryHook',  # what is trained, and how long it will take
     'mmgreen.WatchHook',  # a loss that is not finite, a collapse
     'mmgreen.KeptFeaturesHook',  # a teacher's features are there before the first step
     'mmgreen.PreemptionHook',  # saves when a scheduler takes the machine away

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 
-from mmgreen.engine.hooks.length_hook import FEW, FIRST
+from mmgreen.engine.hooks.summary_hook import FEW, FIRST
 from mmgreen.errors import UserError
 
 from .build import build_runner

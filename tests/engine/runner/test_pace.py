@@ -33,9 +33,17 @@ def test_a_run_in_epochs_has_no_minutes(tmp_path):
         steps_in(toy_config(tmp_path, by_epoch=True, interval=1), 2)
 
 
-def test_a_run_says_how_long_it_will_take(tmp_path):
+def test_a_run_says_what_it_is_and_how_long_it_will_take(tmp_path, capfd):
     cfg = toy(tmp_path)
     cfg.log_level = 'INFO'
     set_steps(cfg, 40)
     train(cfg)
+    shown = capfd.readouterr()
+    shown = shown.out + shown.err
+    assert 'start    from scratch\n  data     14 images\n  length   40 steps of 2 images' in shown
+    assert f'results  {tmp_path}; config and environment: ' in shown
+    # On a terminal, what a person needs; in the file, all.
+    for words in ('System environment:', 'Config:', 'Hooks will be executed'):
+        assert words not in shown
+        assert words in said(tmp_path)
     assert re.search(r'28 more steps of [\d.e-]+ s: about 0:00:\d\d$', said(tmp_path), re.MULTILINE)
