@@ -48,7 +48,7 @@ def weights_as_they_come():
 
 def small_swin(**kwargs) -> nn.Module:
     """A GreenSwinTransformer of 16 channels in evaluation mode."""
-    config = dict(type='GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0)
+    config = dict(type='mmgreen.GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0)
     model = MODELS.build({**config, **kwargs})
     randomise(model)
     model.eval()
@@ -58,11 +58,11 @@ def small_swin(**kwargs) -> nn.Module:
 def greenmim_config(**kwargs) -> dict:
     """A GreenMIM of 16 channels for 32-pixel units."""
     config = dict(
-        type='GreenMIM',
-        backbone=dict(type='GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0),
-        neck=dict(type='GreenMIMDecoder', embed_dim=128, decoder_embed_dim=32, decoder_num_heads=4),
+        type='mmgreen.GreenMIM',
+        backbone=dict(type='mmgreen.GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0),
+        neck=dict(type='mmgreen.GreenMIMDecoder', embed_dim=128, decoder_embed_dim=32, decoder_num_heads=4),
         head=dict(
-            type='GreenMIMHead',
+            type='mmgreen.GreenMIMHead',
             norm_pix=True,
             patch_size=32,
             loss=dict(type='PixelReconstructionLoss', criterion='L2'),

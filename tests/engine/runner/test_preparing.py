@@ -149,7 +149,7 @@ def test_a_config_with_a_syntax_error_is_named(tmp_path):
 
 def test_options_that_do_not_fit_are_named():
     with pytest.raises(UserError, match='--cfg-options do not fit'):
-        load_config(str(ROOT / PRETRAIN), {'train_pipeline.9.scale': 3})
+        load_config(str(ROOT / PRETRAIN), {'train_dataloader.dataset.pipeline.9.scale': 3})
 
 
 @pytest.mark.parametrize(
