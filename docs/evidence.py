@@ -40,7 +40,7 @@ WORDS = {
         'photographs': '1,000 photographs, VOC, 25 minutes',
         'photographs_longer': 'the same, three times as long',
         'cells_starts': '128 images of cells, 30 to 40 minutes',
-        'cells_to_the_end': '32 images of cells, to the end',
+        'cells_to_the_end': '32 images of cells, 1,500 steps at most',
     },
     'README_zh-CN.md': {
         'header': (
@@ -53,7 +53,7 @@ WORDS = {
         'photographs': 'VOC 的 1,000 张照片，25 分钟',
         'photographs_longer': '同上，三倍时间',
         'cells_starts': '128 张细胞图像，30 至 40 分钟',
-        'cells_to_the_end': '32 张细胞图像，训练到不再提高',
+        'cells_to_the_end': '32 张细胞图像，至多 1,500 步',
     },
 }
 
@@ -206,7 +206,7 @@ def draw() -> str:
     _lines(left, [read('photographs'), read('photographs_longer')], 1000, colours)
     left.set_title('Photographs: 1,000 labels', fontsize=11)
     _curves(right, read('cells_to_the_end'), 32, colours)
-    right.set_title('Cells: 32 labels, to the end', fontsize=11)
+    right.set_title('Cells: 32 labels, until nothing is gained', fontsize=11)
     for axes in (left, right):
         axes.set_xlabel('minutes of pre-training and detector')
         axes.set_ylim(0)

@@ -59,8 +59,12 @@ def greenmim_config(**kwargs) -> dict:
     """A GreenMIM of 16 channels for 32-pixel units."""
     config = dict(
         type='mmgreen.GreenMIM',
-        backbone=dict(type='mmgreen.GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0),
-        neck=dict(type='mmgreen.GreenMIMDecoder', embed_dim=128, decoder_embed_dim=32, decoder_num_heads=4),
+        backbone=dict(
+            type='mmgreen.GreenSwinTransformer', arch=TINY, window_size=7, drop_path_rate=0.0
+        ),
+        neck=dict(
+            type='mmgreen.GreenMIMDecoder', embed_dim=128, decoder_embed_dim=32, decoder_num_heads=4
+        ),
         head=dict(
             type='mmgreen.GreenMIMHead',
             norm_pix=True,

@@ -22,6 +22,8 @@ from .unknown import describe_not_understood
 
 #: The modes of so many images are counted in a folder without annotations.
 _MOST_OPENED = 2000
+#: An object of so many pixels a side, or fewer, is rather a click.
+_CLICK = 2
 #: Modes of eight bits.
 _PLAIN = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 #: What :func:`check_dataset` can be told to take a folder for.
@@ -133,6 +135,15 @@ def _describe(dataset: Dataset, source: Source, report: _Report) -> None:
         report.say(f'{dataset.format}, {split}: {len(images)} images{number}')
     if dataset.labelled:
         report.say(f'{len(dataset.categories)} categories: {listed(dataset.categories)}')
+    clicks = [
+        image.name
+        for image in dataset.images
+        if any(max(thing['bbox'][2:]) <= _CLICK for thing in image.objects)
+    ]
+    if clicks:
+        report.warn(
+            f'{len(clicks)} images have objects of {_CLICK} pixels a side or less, clicks perhaps: {listed(clicks)}'
+        )
     used = [image.name for image in dataset.images]
     kinds = Counter(Path(name).suffix.lower() for name in used)
     if used:

@@ -9,6 +9,9 @@ import pytest
 from exports import export
 from helpers import run_tool
 from PIL import Image
+from worlds import World, write
+
+from mmgreen.importing.checking import check_dataset
 
 TOOL = 'tools/datasets/check.py'
 
@@ -172,3 +175,13 @@ def test_deep_pictures_are_warned_of_and_measured(tmp_path):
     assert 'float32, channels 1, values -3 to 5, black -3, white 5; mean' in said
     picture(tmp_path / 'b.png')
     assert 'images are of different kinds' in check(tmp_path, '--statistics', faults=1)
+
+
+def test_a_click_is_named(tmp_path, capsys):
+    """An object of a pixel is taken, and said: nobody means it."""
+    images = {'a.png': [(0, (2, 2, 9, 9))], 'b.png': [(0, (5, 5, 1, 1)), (0, (1, 1, 4, 4))]}
+    write('COCO', World(images, ['cat']), tmp_path)
+    assert check_dataset(tmp_path) == 0
+    said = capsys.readouterr().out
+    assert 'WARNING: 1 images have objects of 2 pixels a side or less, clicks perhaps: ' in said
+    assert 'b.png' in said.split('clicks perhaps: ')[1].splitlines()[0]
