@@ -195,7 +195,7 @@ def first_table(page: str) -> str:
 
 
 def draw() -> str:
-    """AP of boxes over the minutes of pre-training and detector together, SVG."""
+    """AP over the minutes of pre-training and detector together, SVG."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -215,6 +215,7 @@ def draw() -> str:
         axes.spines[['top', 'right']].set_visible(False)
         axes.legend(frameon=False, fontsize=9, loc='best')
     left.set_ylabel('AP of boxes')
+    right.set_ylabel('AP of masks')
     figure.tight_layout()
     buffer = io.StringIO()
     # The same results give the same file; text stays text.
@@ -243,15 +244,15 @@ def _lines(axes: Any, studies: Sequence[dict], labels: int, colours: dict[str, s
 
 
 def _curves(axes: Any, found: dict, labels: int, colours: dict[str, str]) -> None:
-    """AP on images that were held out while the detectors learnt, and at the end on the test's."""
+    """AP of masks on images that were held out while the detectors learnt, and at the end on the test's."""
     for start, colour in colours.items():
         for i, run in enumerate(_of(found, start, labels).values()):
             x, y = zip(*run['curve'], strict=True)
             x = [run['before'] + minutes for minutes in x]
             label = start if i == 0 else None
             axes.plot(x, 100 * np.array(y), '-', color=colour, label=label, alpha=0.8)
-            axes.plot(x[-1], 100 * run['bbox']['AP'], 'o', color=colour)
-            ends = [100 * end for end in run['bbox']['interval']]
+            axes.plot(x[-1], 100 * run['segm']['AP'], 'o', color=colour)
+            ends = [100 * end for end in run['segm']['interval']]
             axes.vlines(x[-1], *ends, color=colour, linewidth=1.2)
 
 
@@ -260,7 +261,7 @@ def fill(page: str) -> str:
 
     def made(match: re.Match) -> str:
         content = first_table(page) if match[1] == 'first' else table(match[1])
-        return f'<!-- results: {match[1]} -->\n{content}\n<!-- end -->'
+        return f'<!-- results: {match[1]} -->\n\n{content}\n\n<!-- end -->'
 
     text = (ROOT / page).read_text(encoding='utf-8')
     return re.sub(r'<!-- results: (\w+) -->\n.*?<!-- end -->', made, text, flags=re.DOTALL)
