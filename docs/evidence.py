@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / 'docs/evidence'
 FIGURE = ROOT / 'docs/images/evidence.svg'
 PAGES = ('docs/evidence.md', 'docs/unlabelled.md', 'README.md', 'README_zh-CN.md')
+# AP by which a start must be ahead of all others to be set in bold.
+_AHEAD = 0.02
 COLOURS = ('#7a7a7a', '#2f81c7', '#2a9d6f', '#d9822b', '#c2558a')
 #: What the first page tells: by dataset and labels, the best of each kind of start.
 FIRST = (
@@ -87,33 +89,32 @@ def table(name: str) -> str:
     found = read(name)
     if not found['detectors']:
         return _features(found)
-    rows = [
-        '| labelled images | start | seeds | steps | minutes | box AP / AP50 | mask AP / AP50 | box AP won | mask AP won |',
-        '|---|---|---|---|---|---|---|---|---|',
-    ]
-    for labels in sorted({row['labels'] for row in found['detectors']}):
+    several = sorted({row['labels'] for row in found['detectors']})
+    head = ['labels'] if len(several) > 1 else []
+    head += ['start', 'seeds', 'steps', 'minutes', 'box AP', 'won', 'mask AP', 'won']
+    rows = [_row(head), '|---' * len(head) + '|']
+    for labels in several:
         base = _of(found, found['starts'][0], labels)
         for start in found['starts']:
             runs = _of(found, start, labels)
             if not runs:
                 continue
-            minutes = [
-                r['before'] + r['minutes']
-                for r in runs.values()
-                if None not in (r['before'], r['minutes'])
-            ]
-            cells = [
-                f'{labels:,}',
-                start,
-                str(len(runs)),
-                f'{np.mean([r["steps"] for r in runs.values()]):,.0f}',
-            ]
+            known = [r for r in runs.values() if None not in (r['before'], r['minutes'])]
+            cells = [f'{labels:,}'] if len(several) > 1 else []
+            cells += [start, str(len(runs))]
+            cells.append(f'{np.mean([r["steps"] for r in runs.values()]):,.0f}')
+            minutes = [r['before'] + r['minutes'] for r in known]
             cells.append(f'{np.mean(minutes):.0f}' if minutes else '')
-            cells += [_figures(runs, kind) for kind in ('bbox', 'segm')]
             won = base and start != found['starts'][0]
-            cells += [_won(_gains(runs, base, kind)) if won else '' for kind in ('bbox', 'segm')]
-            rows.append(f'| {" | ".join(cells)} |')
+            for kind in ('bbox', 'segm'):
+                cells.append(f'{100 * np.mean([run[kind]["AP"] for run in runs.values()]):.1f}')
+                cells.append(_won(_gains(runs, base, kind)) if won else '')
+            rows.append(_row(cells))
     return '\n'.join(rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f'| {" | ".join(cells)} |'
 
 
 def _features(found: dict) -> str:
@@ -135,18 +136,13 @@ def _features(found: dict) -> str:
             for kind in kinds
         ]
         cells += [_won(each) if runs is not base else '' for each in gains]
-        rows.append(f'| {" | ".join(cells)} |')
+        rows.append(_row(cells))
     return '\n'.join(rows)
 
 
 def _of(found: dict, start: str, labels: int) -> dict[int, dict]:
     rows = (r for r in found['detectors'] if (r['start'], r['labels']) == (start, labels))
     return {row['seed']: row for row in rows}
-
-
-def _figures(runs: dict[int, dict], kind: str) -> str:
-    values = [np.mean([run[kind][figure] for run in runs.values()]) for figure in ('AP', 'AP50')]
-    return ' / '.join(f'{100 * value:.1f}' for value in values)
 
 
 def _gains(runs: dict[int, dict], base: dict[int, dict], kind: str) -> list[float]:
@@ -178,7 +174,7 @@ def _half(values: Sequence[float]) -> float:
 def first_table(page: str) -> str:
     """Rows of box AP for a first page."""
     words = WORDS[page]
-    rows = [f'| {" | ".join(words["header"])} |', '|---|---|---|---|---|']
+    rows = [_row(words['header']), '|---|---|---|---|---|']
     for name, labels, starts in FIRST:
         found = read(name)
         cells = [words[name]]
@@ -189,8 +185,9 @@ def first_table(page: str) -> str:
         ]
         for runs, value in zip(each, values, strict=True):
             text = f'{100 * value:.1f} ({len(runs)})' if runs else ''
-            cells.append(f'**{text}**' if runs and value == max(values) else text)
-        rows.append(f'| {" | ".join(cells)} |')
+            ahead = value >= sorted(values)[-2] + _AHEAD
+            cells.append(f'**{text}**' if ahead else text)
+        rows.append(_row(cells))
     return '\n'.join(rows)
 
 

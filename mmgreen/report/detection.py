@@ -75,7 +75,8 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     title = 'Detection report' if len(runs) == 1 else 'Comparison of detectors'
     subtitle = (
         f'{", ".join(run.name for run in runs)}: {len(comparison.truth.imgs):,} images, '
-        f'{comparison.objects:,} objects of {len(comparison.categories):,} categories'
+        f'{comparison.objects:,} objects of {len(comparison.categories):,} '
+        f'categor{"y" if len(comparison.categories) == 1 else "ies"}'
     )
     return Report(title, subtitle, [s for s in sections if s.text or s.blocks], data)
 

@@ -208,7 +208,8 @@ def _device() -> str:
         with open('/proc/cpuinfo') as file:
             found = [line.split(':')[1].strip() for line in file if line.startswith('model name')]
         name = found[0] if found else name
-    return f'{name}, {torch.get_num_threads()} threads'
+    threads = torch.get_num_threads()
+    return f'{name}, {threads} thread{"s" * (threads > 1)}'
 
 
 def _versions() -> dict[str, str]:
