@@ -120,6 +120,8 @@ class PreemptionHook(Hook):
             f'Asked to stop by {"Ctrl-C" if self._by_hand else "a signal"}: {saved} after step '
             f'{runner.iter + 1}; --resume goes on from there (exit status {status})'
         )
+        # What is left is leaving, which Ctrl-C may end; in a notebook the process stays.
+        signal.signal(signal.SIGINT, self._previous.pop(signal.SIGINT))
         if self._by_hand and self._group is None:
             raise KeyboardInterrupt
         raise SystemExit(status)

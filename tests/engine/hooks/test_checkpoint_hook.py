@@ -79,9 +79,11 @@ def test_preempted_anywhere_it_goes_on_with_the_next_step(tmp_path, by_epoch, un
     cfg = toy_config(tmp_path, **config)
     # Before the hook that acts on the signal, at the end of the same step.
     cfg.custom_hooks = [dict(type='Interrupt', step=step, by_signal=True)]
+    ctrl_c = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as stopped:
         train(cfg)
     assert stopped.value.code == REQUEUE == 75
+    assert signal.getsignal(signal.SIGINT) == ctrl_c
     assert (tmp_path / 'last_checkpoint').read_text().endswith(f'iter_{step}.pth')
 
     cfg = toy_config(tmp_path, **config)
