@@ -91,7 +91,11 @@ def table(name: str) -> str:
         return _features(found)
     several = sorted({row['labels'] for row in found['detectors']})
     head = ['labels'] if len(several) > 1 else []
-    head += ['start', 'seeds', 'steps', 'minutes', 'box AP', 'won', 'mask AP', 'won']
+    head += ['start', 'seeds', 'steps', 'minutes']
+    # Of boxes alone, where some detectors have no masks.
+    kinds = [kind for kind in ('bbox', 'segm') if all(kind in r for r in found['detectors'])]
+    for kind in kinds:
+        head += [dict(bbox='box AP', segm='mask AP')[kind], 'won']
     rows = [_row(head), '|---' * len(head) + '|']
     for labels in several:
         base = _of(found, found['starts'][0], labels)
@@ -106,7 +110,7 @@ def table(name: str) -> str:
             minutes = [r['before'] + r['minutes'] for r in known]
             cells.append(f'{np.mean(minutes):.0f}' if minutes else '')
             won = base and start != found['starts'][0]
-            for kind in ('bbox', 'segm'):
+            for kind in kinds:
                 cells.append(f'{100 * np.mean([run[kind]["AP"] for run in runs.values()]):.1f}')
                 cells.append(_won(_gains(runs, base, kind)) if won else '')
             rows.append(_row(cells))

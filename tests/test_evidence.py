@@ -66,3 +66,13 @@ def test_what_is_certain_is_bold_and_one_seed_has_no_interval(written):
     *_, a, b = evidence.table('x').splitlines()
     assert '| **+10.0** (+9.9 to +10.1) | 20.0 |' in a
     assert '| +20.0, one seed |' in b
+
+
+def test_detectors_of_boxes_alone_have_a_table(written):
+    rows = [row('none', 0, 0.1), row('a', 0, 0.2)]
+    for each in rows:
+        del each['segm']
+    evidence.add(written(['none', 'a'], rows), 'x')
+    head, _, _, a = evidence.table('x').splitlines()
+    assert head == '| start | seeds | steps | minutes | box AP | won |'
+    assert a == '| a | 1 | 100 | 3 | 20.0 | +10.0, one seed |'
