@@ -12,6 +12,7 @@ from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
+from mmengine.registry import VISUALIZERS as ROOT_VISUALIZERS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
@@ -46,6 +47,12 @@ HOOKS = Registry(
     parent=ROOT_HOOKS,
     scope='mmgreen',
     locations=['mmgreen.engine', 'mmgreen.engine.hooks.det_visualization_hook'],
+)
+VISUALIZERS = Registry(
+    'visualizer',
+    parent=ROOT_VISUALIZERS,
+    scope='mmgreen',
+    locations=['mmgreen.engine.hooks.det_visualizer'],
 )
 LOOPS = Registry('loop', parent=ROOT_LOOPS, scope='mmgreen', locations=['mmgreen.engine'])
 METRICS = Registry(

@@ -31,7 +31,7 @@ def test_imports_run_one_way():
 
 def test_tools_are_commands_of_arguments_only():
     for path in (ROOT / 'tools').rglob('*.py'):
-        assert len(path.read_text().splitlines()) <= 115, path
+        assert len(path.read_text().splitlines()) <= 130, path
 
 
 def files_imported(path):

@@ -8,7 +8,7 @@ is a :class:`~mmgreen.errors.UserError` of one sentence.
 """
 
 from .conversion import convert_checkpoint
-from .detections import detect_folder, to_coco
+from .detections import coco_categories, detect_folder, to_coco
 from .detector import Detector, detect
 from .exporting import export_backbone, export_detector, time_exported
 from .inference import reconstruct
@@ -22,6 +22,7 @@ __all__ = [
     'Evaluation',
     'Neighbours',
     'classify_by_neighbours',
+    'coco_categories',
     'convert_checkpoint',
     'detect',
     'detect_folder',

@@ -1,16 +1,19 @@
 """Detections of a folder of images, as a COCO file and as pictures."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from pycocotools import mask as coco_mask
 from rich.progress import track
 
 from mmgreen.errors import UserError
 from mmgreen.images import read_image
+from mmgreen.visualization import category_colour, draw_detections, drawable
 
 from .detector import Detector
 from .images import images_below
@@ -57,32 +60,36 @@ def detect_folder(
         if pictures:
             ending = '' if path.suffix.lower() == '.jpg' else '.jpg'
             _draw(sample, path, Path(pictures, name + ending))
-    categories = [dict(id=i, name=name) for i, name in enumerate(detector.classes, start=1)]
-    return dict(images=entries, annotations=annotations, categories=categories)
+    return dict(
+        images=entries, annotations=annotations, categories=coco_categories(detector.classes)
+    )
+
+
+def coco_categories(classes: Iterable[str]) -> list[dict[str, Any]]:
+    """COCO's ``categories``, counted from 1, each with its ``color`` in pictures as ``#rrggbb``."""
+    return [
+        dict(id=i, name=name, color='#{:02x}{:02x}{:02x}'.format(*category_colour(i - 1)))
+        for i, name in enumerate(classes, start=1)
+    ]
 
 
 def _draw(sample: 'DetDataSample', path: Path, out: Path) -> None:
-    from mmdet.visualization import DetLocalVisualizer  # slow to import
-
-    from mmgreen.visualization.lettering import drawable
-
-    sample = sample.cpu()
-    instances = sample.pred_instances
-    if isinstance(instances.get('masks'), list):  # run lengths, of tiles
-        masks = [coco_mask.decode(rle).astype(bool) for rle in instances.masks]
-        del instances.masks
-        if masks:
-            instances.masks = torch.from_numpy(np.stack(masks))
-    visualizer = DetLocalVisualizer()
-    visualizer.dataset_meta = dict(classes=drawable(sample.metainfo['classes']))
-    visualizer.add_datasample(
-        path.name,
-        read_image(path),
-        sample,
-        draw_gt=False,
-        out_file=str(out),
-        pred_score_thr=0.0,
+    instances = sample.pred_instances.cpu()
+    masks = instances.get('masks')
+    if isinstance(masks, list):  # run lengths, of tiles
+        masks = [coco_mask.decode(rle).astype(bool) for rle in masks]
+    elif masks is not None:
+        masks = masks.numpy()
+    names, labels = drawable(sample.metainfo['classes']), instances.labels.tolist()
+    texts = [
+        f'{names[label]} {score:.2f}'
+        for label, score in zip(labels, instances.scores.tolist(), strict=True)
+    ]
+    picture = draw_detections(
+        read_image(path), instances.bboxes.numpy().reshape(-1, 4), labels, texts, masks
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(out, quality=90)
 
 
 def to_coco(sample: 'DetDataSample', image_id: int) -> list[dict]:

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
+from mmgreen.checkpoints import DEFAULT_THRESHOLD
 from mmgreen.config import load_config
 from mmgreen.engine import own_scope
 from mmgreen.tiles import Tiling, as_loaded, detect_in_tiles
@@ -28,7 +29,8 @@ class Detector:
         checkpoint: Its checkpoint, which says the number of categories, or an ONNX file exported from
             it.
         device: By default the GPU, or else the CPU.
-        threshold: Detections of a lower score are left out.
+        threshold: Detections of a lower score are left out; 0 keeps all. By default the checkpoint's own
+            (:func:`mmgreen.checkpoints.threshold_of`), or 0.3 where it has none.
         tile: Cut images into tiles of this side in pixels, for images too large, or objects too
             small, to be seen whole.
         overlap: Share of a tile that neighbours have in common.
@@ -38,6 +40,8 @@ class Detector:
 
     Attributes:
         classes: Names of the categories.
+        threshold: The score from which detections are given.
+        best_threshold: What it is by default.
         model: A model of mmdet, or of an ONNX file.
 
     Raises:
@@ -49,7 +53,7 @@ class Detector:
         config: str | os.PathLike | Config,
         checkpoint: str | os.PathLike,
         device: str | None = None,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         tile: int | None = None,
         overlap: float = 0.2,
         batch_size: int = 1,
@@ -66,7 +70,9 @@ class Detector:
         self._cfg = cfg
         self._tiling = Tiling(tile, overlap) if tile else None
         self._batch_size = batch_size
-        self.threshold = threshold
+        own: Any = self.model.threshold
+        self.best_threshold: float = own or DEFAULT_THRESHOLD
+        self.threshold = self.best_threshold if threshold is None else threshold
         self.classes: tuple[str, ...] = tuple(self.model.dataset_meta.get('classes') or ())
 
     def __call__(self, images: Image | Sequence[Image]) -> list['DetDataSample']:
@@ -127,6 +133,7 @@ def detect(
     cfg_options: dict | None = None,
     tile: int | None = None,
     overlap: float = 0.2,
+    threshold: float | None = None,
 ) -> list['DetDataSample']:
     """Detect objects once; where there are several calls, a :class:`Detector` loads once.
 
@@ -137,6 +144,7 @@ def detect(
         cfg_options: See :class:`Detector`.
         tile: See :class:`Detector`.
         overlap: See :class:`Detector`.
+        threshold: See :class:`Detector`.
 
     Returns:
         One sample for each image, in their order.
@@ -144,5 +152,5 @@ def detect(
     Raises:
         UserError: If an image cannot be read, or the checkpoint does not fit.
     """
-    detector = Detector(config, checkpoint, tile=tile, overlap=overlap, cfg_options=cfg_options)
+    detector = Detector(config, checkpoint, None, threshold, tile, overlap, cfg_options=cfg_options)
     return detector(images)

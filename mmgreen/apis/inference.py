@@ -10,7 +10,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 import mmgreen  # noqa: F401
-from mmgreen.checkpoints import check_fit, find_checkpoint, read_checkpoint
+from mmgreen.checkpoints import check_fit, find_checkpoint, read_checkpoint, threshold_of
 from mmgreen.config import around_backbone, load_config, set_num_classes
 from mmgreen.datasets.load_image import LoadImage
 from mmgreen.engine import build_model
@@ -85,7 +85,8 @@ def read(image: Image, load: LoadImage | None = None) -> np.ndarray:
 def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = None) -> nn.Module:
     """A config's model with all weights of a checkpoint, by default on the GPU if there is one.
 
-    A detector of an ONNX file is a model, too.
+    A detector of an ONNX file is a model, too. The model's ``threshold`` is the checkpoint's
+    (:func:`mmgreen.checkpoints.threshold_of`), or None.
     """
     if str(checkpoint).endswith('.onnx'):
         from mmgreen.deploy import ExportedDetector  # slow to import
@@ -108,4 +109,5 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = 
     model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     model.cfg, model.dataset_meta = cfg, meta
+    model.threshold = threshold_of(loaded)
     return model

@@ -12,9 +12,11 @@ from .finding import find_checkpoint
 from .fit import check_fit, is_derived
 from .names import STYLES
 from .reading import ALLOW_PICKLE, read_checkpoint
+from .threshold import DEFAULT_THRESHOLD, keep_threshold, threshold_of
 
 __all__ = [
     'ALLOW_PICKLE',
+    'DEFAULT_THRESHOLD',
     'STYLES',
     'AtomicBackend',
     'Converted',
@@ -26,9 +28,11 @@ __all__ = [
     'find_checkpoint',
     'holds_average',
     'is_derived',
+    'keep_threshold',
     'load_backbone',
     'read_backbone',
     'read_checkpoint',
     'revert',
+    'threshold_of',
     'unwrap',
 ]

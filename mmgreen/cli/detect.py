@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('images', type=Path, help='folder, or one image')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(
-        '--threshold', type=float, default=0.3, help='lowest score to keep; default 0.3'
+        '--threshold',
+        type=float,
+        help="lowest score to keep; by default the checkpoint's, the best by its validation",
     )
     parser.add_argument(
         '--tile', type=int, metavar='PIXELS', help='cut images into tiles of this side'
@@ -64,7 +66,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         pictures = None if args.no_pictures else args.out
         found = detect_folder(detector, args.images, pictures)
         kept = write_keeping(result, json.dumps(found))
-    print(f'{len(found["annotations"])} objects in {len(found["images"])} images: {result}')
+    print(
+        f'{len(found["annotations"])} objects of a score of {detector.threshold:.2f} and above in '
+        f'{len(found["images"])} images: {result}'
+    )
     if kept:
         print(f'{result} was there with another content, which is kept as {kept}')
 

@@ -27,6 +27,7 @@ class ExportedDetector(BaseModel):
 
     Attributes:
         dataset_meta: It holds the names of the categories as ``classes``.
+        threshold: The score to take detections from; None where validation did not say one.
 
     Raises:
         UserError: If the file is not there, or not of this project, or of another format.
@@ -47,6 +48,7 @@ class ExportedDetector(BaseModel):
                 'export the checkpoint again'
             )
         self.dataset_meta = dict(classes=tuple(self.about['classes']))
+        self.threshold: float | None = self.about.get('threshold')
         # It pastes masks, and has no weights.
         self._paste = FCNMaskHead(num_convs=0, num_classes=1, class_agnostic=True)
 

@@ -50,7 +50,8 @@ def export_onnx(
     (N, 4) as x1, y1, x2, y2 in its pixels, ``scores`` (N,), best first, ``labels`` (N,) and, of Mask
     R-CNN, ``masks`` (N, 28, 28), the probability that a point of the box is the object's. Its
     metadata say in JSON under ``mmgreen`` how an image is resized before (``prepare``), from which
-    probability on a mask is an object (``mask_threshold``), and the ``classes``.
+    probability on a mask is an object (``mask_threshold``), the ``classes``, and the score to take
+    detections from (``threshold``, or null).
 
     Args:
         model: A model of mmdet, on the CPU. Its shifted windows become symbolic.
@@ -71,6 +72,7 @@ def export_onnx(
         classes=list(classes),
         prepare=steps,
         mask_threshold=_mask_threshold(model),
+        threshold=getattr(model, 'threshold', None),
     )
     program = exportable(model).eval().requires_grad_(False)
     rng = np.random.default_rng(0)

@@ -16,7 +16,15 @@ from .coco_figures import (
     coco_figures,
 )
 from .confusion import confusion_matrix
-from .counting import SCORES, Counts, count_matches, mean_counts
+from .counting import (
+    SCORES,
+    SURE,
+    Counts,
+    ImageCounts,
+    count_by_image,
+    count_matches,
+    mean_counts,
+)
 from .health import effective_rank, share_within_images
 from .knn import knn_predict
 from .linear_probe import linear_predict
@@ -28,17 +36,20 @@ __all__ = [
     'FIGURES',
     'KINDS',
     'SCORES',
+    'SURE',
     'Calibration',
     'CocoFigures',
     'CocoTruth',
     'Counts',
     'Errors',
+    'ImageCounts',
     'Matches',
     'calibrate',
     'coco_evaluator',
     'coco_figures',
     'confidence_interval',
     'confusion_matrix',
+    'count_by_image',
     'count_matches',
     'draw_resamples',
     'effective_rank',

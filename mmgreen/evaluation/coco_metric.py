@@ -14,6 +14,8 @@ from mmgreen.datasets.coco_api import OrderedCOCO
 from mmgreen.registry import METRICS
 
 from .coco_figures import CATEGORY_FIGURES, CocoFigures, CocoTruth, coco_evaluator, coco_figures
+from .counting import count_matches
+from .matching import match_detections
 
 #: The names that mmdet gives to the first six figures.
 _NAMES = dict(
@@ -34,7 +36,9 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
     the report, and -1 where there is nothing to evaluate. A run without a
     single detection has an AP of 0. Up to 100 detections of a category and
     image count, as COCO has it; mmdet counts up to 1000 for some of its
-    figures.
+    figures. Beside them stands the score to take detections from,
+    ``bbox_threshold``: where F1 at IoU 0.50 is best
+    (:attr:`~mmgreen.evaluation.Counts.threshold`).
 
     Args:
         ann_file: COCO annotation file; by default annotations come from the
@@ -95,9 +99,8 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
             for part in self.metrics:
                 logger.info(f'Evaluating {part}...')
                 detections = load(files[part]) if part in files else []
-                figures = coco_figures(
-                    coco_evaluator(truth, detections, part, self.cat_ids, tested)
-                )
+                evaluator = coco_evaluator(truth, detections, part, self.cat_ids, tested)
+                figures = coco_figures(evaluator)
                 logger.info('\n' + figures.summary)
                 if self.classwise:
                     names = [truth.cats[i]['name'] for i in sorted(self.cat_ids)]
@@ -106,6 +109,8 @@ class CocoMetric(MMDetCocoMetric):  # type: ignore[misc]
                 for name, figure in _NAMES.items():
                     value = figures.figures[figure]
                     metrics[f'{part}_{name}'] = -1.0 if np.isnan(value) else value
+                threshold = count_matches(match_detections(evaluator)).threshold
+                metrics[f'{part}_threshold'] = -1.0 if threshold is None else threshold
         return metrics
 
 

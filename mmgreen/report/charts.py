@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -56,9 +56,11 @@ def _draw(label: str, size: tuple[float, float], paint: Callable[[Axes], None]) 
     return Chart(svg, label)
 
 
-def _legend(axes: Axes, names: Collection[str]) -> None:
-    if len(names) > 1:
-        axes.legend(loc='upper left', bbox_to_anchor=(0, -0.16), borderaxespad=0.2)
+def _legend(axes: Axes, count: int) -> None:
+    """A legend of several entries below the axes, clear of their labels."""
+    if count > 1:
+        below = -38 / (axes.bbox.height * 72 / axes.figure.dpi)  # 38 points
+        axes.legend(loc='upper left', bbox_to_anchor=(0, below), borderaxespad=0)
 
 
 def shorten(name: str, width: int = 28) -> str:
@@ -105,7 +107,7 @@ def bars(
         axes.margins(y=0.12)
         axes.grid(axis='x', visible=False)
         axes.set_ylabel(axis)
-        _legend(axes, values)
+        _legend(axes, len(values))
 
     return _draw(label, (5.2, 3.0), paint)
 
@@ -138,8 +140,7 @@ def category_bars(
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(0, None)
         axes.grid(axis='y', visible=False)
-        if len(values) > 1:
-            axes.legend(loc='lower right')
+        _legend(axes, len(values))
 
     inches = 0.9 + max(len(order), 1) * max(0.2, 0.13 * len(values))
     return _draw(label, (4.6, inches), paint)
@@ -164,7 +165,7 @@ def precision_recall(label: str, curves: Mapping[str, np.ndarray]) -> Chart:
             ):
                 axes.plot(recall, curve, style, color=COLOURS[i % 6], label=prefix + words)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='recall', ylabel='precision')
-        axes.legend(loc='upper left', bbox_to_anchor=(0, -0.18), borderaxespad=0.2)
+        _legend(axes, 3 * len(curves))
 
     return _draw(label, (4.6, 3.6), paint)
 
@@ -182,13 +183,17 @@ def calibration(label: str, runs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -
         for i, (name, (score, precision)) in enumerate(runs.items()):
             axes.plot(score, precision, 'o-', color=COLOURS[i % 6], label=shorten(name))
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='score', ylabel='share that is right')
-        _legend(axes, runs)
+        _legend(axes, len(runs))
 
     return _draw(label, (4.6, 3.6), paint)
 
 
 def lines(
-    label: str, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], x_label: str, y_label: str
+    label: str,
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    x_label: str,
+    y_label: str,
+    marks: Mapping[str, float] | None = None,
 ) -> Chart:
     """Curves over the same axis.
 
@@ -197,14 +202,25 @@ def lines(
         curves: For each name x and y.
         x_label: What x is.
         y_label: What y is.
+        marks: For some of the names an x that is marked, its value beside it.
     """
 
     def paint(axes: Axes) -> None:
         for i, (name, (x, y)) in enumerate(curves.items()):
             axes.plot(x, y, '-', color=COLOURS[i % 6], label=shorten(name))
+            if marks and name in marks:
+                at = np.interp(marks[name], x, y)
+                axes.plot(marks[name], at, 'o', color=COLOURS[i % 6])
+                axes.annotate(
+                    f'{marks[name]:.2f}',
+                    (marks[name], at),
+                    (0, 6),
+                    textcoords='offset points',
+                    ha='center',
+                )
         axes.set(xlabel=x_label, ylabel=y_label)
-        axes.margins(x=0.02)
-        _legend(axes, curves)
+        axes.margins(x=0.02, y=0.12 if marks else 0.05)
+        _legend(axes, len(curves))
 
     return _draw(label, (5.2, 3.0), paint)
 
@@ -238,6 +254,6 @@ def points(
                 axes.annotate(text, at, (5, -3), textcoords='offset points', fontsize=8)
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.margins(x=0.1)
-        _legend(axes, places)
+        _legend(axes, len(places))
 
     return _draw(label, (5.2, 3.0), paint)

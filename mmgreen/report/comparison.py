@@ -8,18 +8,21 @@ import numpy as np
 from faster_coco_eval import COCO
 from mmengine.logging import print_log
 
+from mmgreen.checkpoints import DEFAULT_THRESHOLD
 from mmgreen.errors import UserError
 from mmgreen.evaluation import (
     Calibration,
     CocoFigures,
     Counts,
     Errors,
+    ImageCounts,
     Matches,
     calibrate,
     coco_evaluator,
     coco_figures,
     confidence_interval,
     confusion_matrix,
+    count_by_image,
     count_matches,
     draw_resamples,
     find_errors,
@@ -35,8 +38,6 @@ from .run import Run, check_results, read_truth
 
 #: Boxes and masks, in words.
 PARTS = dict(bbox='boxes', segm='masks')
-#: Score from which a detection is drawn, and counts for an image's F1.
-SCORE = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ class Part:
         errors: How many errors there are of each kind, and what AP50 they cost.
         calibration: Scores against precision.
         counts: Objects found, and false alarms, by score.
+        threshold: Score from which detections are drawn and count below; of a group the mean.
+        by_image: What is missed and wrong in each image; of a group in those of its first run.
         image_f1: (I,) float64, F1 of every image by itself; NaN where there is
             neither object nor detection.
         objects: (K,) int64, objects of each category.
-        confusion: (K + 1, K + 1), what is taken for what, of scores from ``SCORE`` on.
+        confusion: (K + 1, K + 1), what is taken for what.
         runs: Those of a group, in order; none of a single run.
     """
 
@@ -61,6 +64,8 @@ class Part:
     errors: Errors
     calibration: Calibration
     counts: Counts
+    threshold: float
+    by_image: ImageCounts
     image_f1: np.ndarray
     objects: np.ndarray
     confusion: np.ndarray
@@ -113,6 +118,8 @@ def mean_part(parts: Sequence[Part]) -> Part:
         ),
         calibration=pool_calibrations([part.calibration for part in parts]),
         counts=mean_counts([part.counts for part in parts]),
+        threshold=_mean([part.threshold for part in parts]),
+        by_image=first.by_image,
         image_f1=_mean([part.image_f1 for part in parts]),
         objects=first.objects,
         confusion=_mean([part.confusion for part in parts]),
@@ -221,20 +228,24 @@ def _evaluate(
         figures, matches = coco_figures(evaluator), match_detections(evaluator)
         del evaluator
         counted = matches.gt_category[~matches.gt_ignored[0]]
+        counts = count_matches(matches)
+        threshold = run.record.get('threshold') or counts.threshold or DEFAULT_THRESHOLD
         parts[kind] = Part(
             figures=figures,
             resamples=resampled_figures(matches, weights),
             errors=find_errors(matches),
             calibration=calibrate(matches),
-            counts=count_matches(matches),
-            image_f1=_image_f1(matches),
+            counts=counts,
+            threshold=threshold,
+            by_image=count_by_image(matches, threshold),
+            image_f1=_image_f1(matches, threshold),
             objects=np.bincount(counted, minlength=matches.num_categories),
-            confusion=confusion_matrix(matches, SCORE),
+            confusion=confusion_matrix(matches, threshold),
         )
     return parts
 
 
-def _image_f1(matches: Matches, score: float = SCORE) -> np.ndarray:
+def _image_f1(matches: Matches, score: float) -> np.ndarray:
     """F1 of every image's detections from a score on, mean over IoU 0.50:0.95.
 
     F1 = 2 found / (detections + objects), crowds and what matches them left out.

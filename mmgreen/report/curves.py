@@ -40,7 +40,7 @@ def describe_training_curves(training: Training, name: str = '') -> tuple[Sectio
             else f'The loss on validation images is lowest after {begins:,} steps and rises from '
             'there: overfitting begins. More images, more augmentation or fewer steps help.'
         )
-    title = f'Training of {name}' if name else 'Training'
+    title = f'Training: {name}' if name else 'Training'
     data = dict(
         losses={
             key: [dict(step=s, loss=v) for s, v in zip(x.tolist(), y.tolist(), strict=True)]

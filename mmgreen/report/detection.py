@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmgreen.evaluation import FIGURES, SCORES
+from mmgreen.evaluation import FIGURES
 
 from .comparison import Comparison, Part, compare
 from .curves import describe_training_curves
@@ -19,6 +19,7 @@ from .provenance import (
 )
 from .run import Run
 from .sections import (
+    at_threshold,
     describe_calibration,
     describe_categories,
     describe_confusion,
@@ -44,8 +45,11 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     """
     comparison = compare(runs, resamples)
     runs = comparison.runs
+    images = describe_images(comparison)
+    alone = len(runs) == 1
     sections = [
         describe_short(comparison),
+        *([images] if alone else []),
         describe_figures(comparison),
         describe_efficiency(runs),
         describe_categories(comparison),
@@ -54,7 +58,7 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
         describe_calibration(comparison),
         describe_errors(comparison),
         describe_confusion(comparison),
-        describe_images(comparison),
+        *([] if alone else [images]),
     ]
     data = _data(comparison)
     for run in runs:
@@ -68,7 +72,7 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
         more, found = describe_pretraining(training)
         if len(runs) > 1:
             for section in more:
-                section.title += f' of {" and ".join(those)}'
+                section.title += f': {" and ".join(those)}'
         sections += more
         data.setdefault('pretraining', {}).update(dict.fromkeys(those, found))
     sections.append(describe_making(runs))
@@ -121,11 +125,9 @@ def _run_data(run: Run, parts: dict[str, Part], names: Sequence[str]) -> dict:
             errors=dict(ap50=errors.ap50, lost=errors.lost, count=errors.count),
             confusion=_confusion_data(part.confusion, names),
             calibration=vars(part.calibration),
-            best=dict(
-                score=float(SCORES[(best := part.counts.best)]),
-                found=part.counts.found[best],
-                missed=part.counts.objects - part.counts.found[best],
-                false_alarms=part.counts.false[best],
+            at_threshold=dict(
+                zip(('found', 'missed', 'false_alarms'), at_threshold(part), strict=True),
+                score=part.threshold,
             ),
         )
     return data

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from pycocotools import mask as coco_mask
 
-from mmgreen.apis import Detector, to_coco
+from mmgreen.apis import Detector, coco_categories, to_coco
 from mmgreen.datasets.images import EXTENSIONS
 from mmgreen.errors import UserError
 
@@ -33,6 +33,7 @@ def create_app(detector: Detector) -> FastAPI:
     """
     app = FastAPI(title='mmgreen', docs_url=None, redoc_url=None)
     page = Path(__file__).with_name('page.html').read_text()
+    page = page.replace('THRESHOLD', f'{detector.best_threshold:.2f}')
     one_at_a_time = Lock()
 
     @app.get('/', response_class=HTMLResponse)
@@ -78,7 +79,7 @@ def as_coco(sample: Any, name: str, classes: Iterable[str]) -> dict[str, Any]:
     return dict(
         images=[dict(id=1, file_name=name, width=width, height=height)],
         annotations=annotations,
-        categories=[dict(id=i, name=label) for i, label in enumerate(classes, start=1)],
+        categories=coco_categories(classes),
     )
 
 

@@ -23,12 +23,12 @@ def drawable(names: Sequence[str]) -> tuple[str, ...]:
     """
     rcParams['text.parse_math'] = False  # a name may hold a dollar
     letters = frozenset(c for name in names for c in name if not c.isspace())
-    family = _font_with(letters)
-    if family:
-        rcParams[_FAMILY] = [family, *(f for f in rcParams[_FAMILY] if f != family)]
+    found = _font_with(letters)
+    if found:
+        rcParams[_FAMILY] = [found, *(f for f in rcParams[_FAMILY] if f != found)]
         return tuple(names)
     drawn = tuple(
-        name if _font_with(frozenset(name) - {' '}) == _default() else f'#{number}'
+        name if _font_with(frozenset(name) - {' '}) == family() else f'#{number}'
         for number, name in enumerate(names)
     )
     _say(tuple(zip(drawn, names, strict=True)))
@@ -46,14 +46,15 @@ def _say(pairs: tuple[tuple[str, str], ...]) -> None:
     )
 
 
-def _default() -> str:
+def family() -> str:
+    """The name of the font that :func:`drawable` has chosen last, or matplotlib's own."""
     return str(rcParams[_FAMILY][0])
 
 
 @lru_cache(maxsize=256)
 def _font_with(letters: frozenset[str]) -> str | None:
     """The family of a font that has all of some letters, the one that is used already first."""
-    first = _default()
+    first = family()
     fonts = sorted(
         (font for font in fontManager.ttflist if font.style == 'normal' and font.weight == 400),
         key=lambda font: (font.name != first, 'sans' not in font.name.lower(), font.name),

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmgreen.apis import Detector, detect, detect_folder, evaluate, finetune, pretrain, reconstruct
+from mmgreen.checkpoints import threshold_of
 from mmgreen.cli.detect import main as detect_command
 from mmgreen.errors import UserError
 
@@ -87,7 +88,7 @@ def test_detection_needs_no_dataset_and_boxes_are_in_pixels_of_the_image(demo, m
     large = cv2.resize(image, None, fx=3, fy=3)
     checkpoint = shutil.copy(made[1], tmp_path / 'detector.pth')
     nowhere = NARROW | {'data_root': 'nowhere/', 'model.test_cfg.rcnn.score_thr': 0.0}
-    small_found, large_found = detect(DETECT, checkpoint, [image, large], nowhere)
+    small_found, large_found = detect(DETECT, checkpoint, [image, large], nowhere, threshold=0)
     instances = large_found.pred_instances
     assert instances.masks.shape[1:] == large.shape[:2]
     assert instances.bboxes.max() > image.shape[1]
@@ -97,7 +98,8 @@ def test_detection_needs_no_dataset_and_boxes_are_in_pixels_of_the_image(demo, m
 
 @pytest.fixture(scope='module')
 def detector(made):
-    return Detector(DETECT, made[1], cfg_options=NARROW | {'model.test_cfg.rcnn.score_thr': 0.0})
+    options = NARROW | {'model.test_cfg.rcnn.score_thr': 0.0}
+    return Detector(DETECT, made[1], threshold=0.0, cfg_options=options)
 
 
 def test_a_detector_is_loaded_once_and_says_the_same(demo, made, detector):
@@ -111,6 +113,7 @@ def test_a_detector_is_loaded_once_and_says_the_same(demo, made, detector):
     together = Detector(
         DETECT,
         made[1],
+        threshold=0.0,
         batch_size=4,
         cfg_options=NARROW | {'model.test_cfg.rcnn.score_thr': 0.0},
     )
@@ -125,6 +128,19 @@ def test_a_detector_is_loaded_once_and_says_the_same(demo, made, detector):
         torch.testing.assert_close(kept, scores[scores >= detector.threshold])
     finally:
         detector.threshold = 0.0
+
+
+def test_detections_are_taken_from_the_score_that_validation_found_best(made, tmp_path):
+    checkpoint = torch.load(made[1], weights_only=True)
+    validated = checkpoint['message_hub']['log_scalars']['val/coco/segm_threshold']
+    (last,) = validated['history_buffer'][0][-1:].tolist()
+    assert threshold_of(checkpoint) == (last if last >= 0 else None)
+    for known, taken in ((0.65, 0.65), (None, 0.3)):
+        checkpoint['meta']['threshold'] = known
+        torch.save(checkpoint, tmp_path / 'known.pth')
+        assert Detector(DETECT, tmp_path / 'known.pth', cfg_options=NARROW).threshold == taken
+    given = Detector(DETECT, tmp_path / 'known.pth', threshold=0.1, cfg_options=NARROW)
+    assert given.threshold == 0.1
 
 
 def test_a_folder_is_detected_in_as_coco_has_it(demo, detector, tmp_path):
@@ -174,7 +190,10 @@ def test_the_tool_detects(demo, made, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / 'found/detections.json').read_text())
-    assert f'{len(content["annotations"])} objects in 6 images' in done.stdout
+    assert (
+        f'{len(content["annotations"])} objects of a score of 0.00 and above in 6 images'
+        in done.stdout
+    )
     assert len(list((tmp_path / 'found').glob('*.jpg'))) == 6
     missing = run_tool('tools/detect.py', DETECT, made[1], 'nowhere', '--out', tmp_path / 'no')
     assert missing.returncode == 1

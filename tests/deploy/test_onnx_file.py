@@ -21,6 +21,7 @@ from mmgreen.deploy import ExportedDetector, open_session, preparation
 from mmgreen.deploy.onnx_file import exportable
 from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
+from mmgreen.visualization import category_colour
 
 CONFIG = ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
 OPTIONS = {
@@ -157,6 +158,9 @@ def test_runs_where_only_onnxruntime_numpy_and_pillow_are(exported, demo, tmp_pa
     assert done.returncode == 0, done.stderr
     objects = int(done.stdout.split(': ')[1].split()[0])
     assert objects > 0
+    (said,) = json.loads((out / 'detections.json').read_text()).values()
+    assert len(said) == objects
+    assert all(found['name'] in CLASSES and found['score'] >= 0.2 for found in said)
     before, after = (np.asarray(Image.open(p).convert('RGB')) for p in (image, out / image.name))
     assert before.shape == after.shape
     assert (np.abs(before.astype(int) - after) > 60).any()
@@ -176,6 +180,7 @@ def test_it_finds_what_the_detector_finds_on_photographs_of_a_phone(
     example = module_from_spec(spec)
     spec.loader.exec_module(example)
     session, about = example.load(exported)
+    assert [example.colour_of(k) for k in range(90)] == [category_colour(k) for k in range(90)]
     for path, sample in zip(sorted(tmp_path.glob('*.jpg')), detector(tmp_path), strict=True):
         boxes, scores, _, _ = example.detect(session, about, example.read(path), 0.3)
         found = sample.pred_instances

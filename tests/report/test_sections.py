@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 
 import numpy as np
@@ -10,9 +11,59 @@ from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as mask_api
 from PIL import Image
 from synthetic import make_coco
-from written import report_of
+from written import report_of, work_dir_of
 
+from mmgreen.report import write_report
 from mmgreen.report.examples import draw_example
+
+
+def test_the_threshold_of_the_checkpoint_counts(tmp_path):
+    truth, detections = make_coco(6, 40, 2, crowds=0)
+    run = work_dir_of(tmp_path / 'run', truth, detections, threshold=0.62)
+    path = write_report([run], tmp_path / 'report')
+    part = json.loads(path.with_suffix('.json').read_text())['runs'][0]['segm']
+    assert part['at_threshold']['score'] == 0.62
+    taken = sum(d['score'] >= 0.62 for d in detections)
+    counted = part['at_threshold']
+    assert counted['found'] + counted['false_alarms'] == taken
+    assert sum(pair['count'] for pair in part['confusion'] if pair['found']) == taken
+    assert (
+        '0.62 or higher, where the balance of both faults (F1) was best in validation'
+        in path.read_text()
+    )
+
+
+def test_images_whose_labels_are_in_doubt_come_first(tmp_path):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    truth, _ = make_coco(6, 30, 2, crowds=0, size=(150, 200))
+    detections = [
+        dict(
+            image_id=a['image_id'],
+            category_id=a['category_id'],
+            segmentation=mask_api.merge(mask_api.frPyObjects(a['segmentation'], 150, 200)),
+            score=0.9,
+        )
+        for a in truth['annotations']
+    ]
+    for detection in detections:
+        counts = detection['segmentation']['counts']
+        detection['segmentation'] = dict(size=[150, 200], counts=counts.decode())
+    for image in truth['images']:
+        Image.new('RGB', (200, 150)).save(folder / image['file_name'])
+    # Labels of the third image are lost; of the fourth the detector finds nothing.
+    lost, blind = (truth['images'][k]['id'] for k in (2, 3))
+    truth['annotations'] = [a for a in truth['annotations'] if a['image_id'] != lost]
+    seen = [d for d in detections if d['image_id'] != blind]
+    html, _ = report_of(tmp_path, truth, seen, images=folder)
+    number = sum(d['image_id'] == lost for d in detections)
+    s = 's' if number > 1 else ''
+    labels = html.index(
+        f'Labels? ({number} sure detection{s} without a label): {truth["images"][2]["file_name"]}'
+    )
+    missed = sum(a['image_id'] == blind for a in truth['annotations'])
+    detector = html.index(f'Detector ({missed} missed): {truth["images"][3]["file_name"]}')
+    assert labels < detector < html.index('Best (F1 1.00)')
 
 
 def test_no_detections_at_all(tmp_path):
@@ -45,7 +96,7 @@ def test_it_begins_with_what_is_found_and_missed(tmp_path, seed):
     """At the named score, against matching by hand: best score first, each object once."""
     truth, detections = make_coco(12, 80, 3, crowds=0, seed=seed)
     html, data = report_of(tmp_path, truth, detections)
-    best = data['runs'][0]['segm']['best']
+    best = data['runs'][0]['segm']['at_threshold']
     shapes = {a['id']: a for a in truth['annotations']}
     overlaps = {
         (i, a['id']): mask_api.iou([rle(d['segmentation'])], [rle(a['segmentation'])], [0])[0, 0]
@@ -142,7 +193,7 @@ def test_one_run_has_all_its_parts(tmp_path):
         assert [c['name'] for c in run[part]['categories']] == [f'category {k}' for k in range(4)]
         assert set(run[part]['errors']['lost']) == set(run[part]['errors']['count'])
         assert f'{run[part]["figures"]["AP"]:.3f}' in html
-    assert html.count('<svg') == 10  # categories, curves, sizes, calibration, errors; twice
+    assert html.count('<svg') == 11  # scores; categories, curves, sizes, calibration, errors, twice
     # Opens from disk, without network
     assert not re.search(r'(src|href)="(?!data:|#)', html)
     assert not re.search(r'url\((?!#)', html)

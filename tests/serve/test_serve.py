@@ -27,6 +27,7 @@ class Found:
     """A detector that finds a bolt and a nut in every image."""
 
     classes = CLASSES
+    best_threshold = 0.35
 
     def __call__(self, path):
         height, width = read_image(path).shape[:2]

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
+from mmgreen.checkpoints import keep_threshold
 from mmgreen.engine.optimizers import merge_checkpoint
 from mmgreen.engine.runner.ignored import ignored_settings
 from mmgreen.engine.runner.randomness import random_state, set_random_state
@@ -97,6 +98,7 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        keep_threshold(checkpoint, runner.message_hub)
         if self._gathered is not None:  # not so in the best checkpoint, which nobody resumes
             checkpoint['random_states'] = self._gathered
             checkpoint['position'] = dict(
@@ -196,6 +198,7 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
                 kept = saved
             elif is_main_process():
                 os.replace(saved, kept)
+                print_log(f'It is kept as {kept}.', logger='current')
             found[key] = kept
             runner.message_hub.update_info(f'best_ckpt_{key}' if key else 'best_ckpt', kept)
             if earlier and earlier != kept:

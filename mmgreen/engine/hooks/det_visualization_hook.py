@@ -6,6 +6,8 @@ from typing import Any
 from mmdet.engine import DetVisualizationHook as MMDetVisualizationHook
 from mmengine.runner import Runner
 
+from mmgreen.checkpoints import DEFAULT_THRESHOLD
+from mmgreen.engine.runner.model import unwrapped
 from mmgreen.registry import HOOKS
 from mmgreen.visualization.lettering import drawable
 
@@ -15,9 +17,22 @@ class DetVisualizationHook(MMDetVisualizationHook):
     """mmdet's hook, which keeps the folders of images, so that no name is taken twice.
 
     It has the same settings. ``mmgreen test --show-dir`` uses it in its place.
+
+    Args:
+        score_thr: Score from which detections are drawn; by default the checkpoint's own
+            (:func:`mmgreen.checkpoints.threshold_of`).
+        **kwargs: See :class:`mmdet.engine.hooks.DetVisualizationHook`.
     """
 
     _root: str | None = None
+
+    def __init__(self, score_thr: float | None = None, **kwargs: Any) -> None:
+        super().__init__(score_thr=DEFAULT_THRESHOLD if score_thr is None else score_thr, **kwargs)
+        self._is_set = score_thr is not None
+
+    def before_test(self, runner: Runner) -> None:
+        if not self._is_set:
+            self.score_thr = getattr(unwrapped(runner.model), 'threshold', None) or self.score_thr
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any) -> None:
         self._letter()

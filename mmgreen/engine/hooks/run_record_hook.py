@@ -17,6 +17,7 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 
+from mmgreen.checkpoints import threshold_of
 from mmgreen.config import around_backbone, parts
 from mmgreen.datasets.annotations import read_annotations
 from mmgreen.engine.runner.model import unwrapped
@@ -85,8 +86,12 @@ class RunRecordHook(Hook):
     def after_train(self, runner: Runner) -> None:
         self._write(runner)
 
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        unwrapped(runner.model).threshold = threshold_of(checkpoint)
+
     def before_test(self, runner: Runner) -> None:
         self._begin(runner, 'test')
+        self._record['threshold'] = getattr(unwrapped(runner.model), 'threshold', None)
         dataset = runner.cfg.test_dataloader.dataset
         prefix = dataset.get('data_prefix')
         if dataset.get('ann_file') and isinstance(prefix, dict):  # COCO, for reports

@@ -24,6 +24,8 @@ IN_PLACE_OF = {
     'DetDataPreprocessor': 'mmgreen.DetDataPreprocessor',
     # Pictures keep the folders of their images, so that no name is taken twice.
     'DetVisualizationHook': 'mmgreen.DetVisualizationHook',
+    # A category has one colour in all pictures.
+    'DetLocalVisualizer': 'mmgreen.DetVisualizer',
 }
 _SCOPES = ('', 'mmengine', 'mmdet', 'mmpretrain', 'mmgreen')
 #: Hooks that every run has, and why.
@@ -178,6 +180,8 @@ def _complete_hooks(cfg: Config, mode: str) -> None:
     for name in replaced:
         if hooks.get(name):
             _replace(hooks[name])
+    if 'type' in (cfg.get('visualizer') or {}):
+        _replace(cfg.visualizer)
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
     if mode == 'test':  # it would load the training data, to look at their loop
         cfg.custom_hooks = [h for h in cfg.custom_hooks if h.get('type') != 'EarlyStoppingHook']

@@ -7,10 +7,11 @@ from .curves import describe_curves
 from .errors import describe_errors
 from .figures import describe_figures
 from .images import describe_images
-from .short import describe_short
+from .short import at_threshold, describe_short
 from .sizes import describe_sizes
 
 __all__ = [
+    'at_threshold',
     'describe_calibration',
     'describe_categories',
     'describe_confusion',

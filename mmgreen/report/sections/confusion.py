@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmgreen.report.comparison import PARTS, SCORE, Comparison, Part
+from mmgreen.report.comparison import PARTS, Comparison, Part
 from mmgreen.report.document import Cell, Section, Table, number
 
 #: Categories up to which the whole matrix is shown; of more, the most frequent confusions.
@@ -16,7 +16,7 @@ def describe_confusion(comparison: Comparison) -> Section:
     shape = _matrix if len(names) <= _WHOLE else _list
     tables = [shape(name, part, names) for name, part in comparison.of_kind(kind).items()]
     text = (
-        f'{PARTS[kind].capitalize()} with a score of {SCORE} and above, and an IoU of 0.5 and above '
+        f'{PARTS[kind].capitalize()} of the scores named in the section In short, and an IoU of 0.5 and above '
         'with an object of any category: rows are what is there, columns what was found. "Missed" '
         'are objects that nothing was found for, "nothing there" are detections of no object. Crowds '
         'are left out.'
