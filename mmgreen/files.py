@@ -8,6 +8,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from mmengine.logging import print_log
+
 from .errors import UserError
 
 _ADVICE = {
@@ -52,7 +54,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
 
 
 def write_keeping(path: str | os.PathLike, content: str) -> Path | None:
-    """Write a file, and keep what was there if it was another content, as ``PATH.1``, ``.2`` and so on.
+    """Write a file, and keep what was there if it was another content (:func:`keep_copy`).
 
     Returns:
         Where the earlier content is now; None where there was none, or the same.
@@ -61,15 +63,25 @@ def write_keeping(path: str | os.PathLike, content: str) -> Path | None:
         UserError: If something cannot be written.
     """
     path = Path(path)
-    kept = None
+    there = path.is_file() and path.read_bytes() != content.encode()
+    kept = keep_copy(path) if there else None
+    write_whole(path, content)
+    return kept
+
+
+def keep_copy(path: Path) -> Path:
+    """Copy a file that will be written anew to ``PATH.1``, ``.2`` and so on, and say so.
+
+    Raises:
+        UserError: If it cannot be copied.
+    """
+    copies = (path.with_name(f'{path.name}.{number}') for number in count(1))
+    kept = next(copy for copy in copies if not copy.exists())
     try:
-        if path.is_file() and path.read_bytes() != content.encode():
-            copies = (path.with_name(f'{path.name}.{number}') for number in count(1))
-            kept = next(copy for copy in copies if not copy.exists())
-            shutil.copy2(path, kept)
+        shutil.copy2(path, kept)
     except OSError as error:
         raise UserError(f'cannot keep a copy of {path}: {explain(error)}') from error
-    write_whole(path, content)
+    print_log(f'{path} was there with another content, which is kept as {kept}', logger='current')
     return kept
 
 

@@ -65,13 +65,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         pictures = None if args.no_pictures else args.out
         found = detect_folder(detector, args.images, pictures)
-        kept = write_keeping(result, json.dumps(found))
+        write_keeping(result, json.dumps(found))
     print(
         f'{len(found["annotations"])} objects of a score of {detector.threshold:.2f} and above in '
         f'{len(found["images"])} images: {result}'
     )
-    if kept:
-        print(f'{result} was there with another content, which is kept as {kept}')
 
 
 def _holds_something(folder: Path) -> bool:

@@ -32,10 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from mmgreen.apis import export_backbone, export_detector
     from mmgreen.checkpoints import find_checkpoint
+    from mmgreen.files import keep_copy
 
     with one_sentence():
         checkpoint = Path(find_checkpoint(args.checkpoint))
         out = Path(args.out or checkpoint.with_suffix('.pt2' if args.backbone else '.onnx'))
+        if out.is_file() and b'mmgreen' not in out.read_bytes():  # which an exported file names
+            keep_copy(out)
         write = export_backbone if args.backbone else export_detector
         write(args.config, checkpoint, out, args.cfg_options)
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')

@@ -97,8 +97,6 @@ then:
         print(f'  {split}: {len(images)} images{objects}')
     for line in (*data.account(), *data.notes):
         print(f'  {printable(line)}')
-    for copy in made.kept:
-        print(f'  {copy.with_suffix("")} was there with another content, which is kept as {copy}')
     for config, work_dir in zip(made.configs, made.work_dirs, strict=True):
         print(f'mmgreen train {shlex.quote(str(config))}   # writes to {work_dir}')
     if made.better:

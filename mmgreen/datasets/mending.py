@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgreen.errors import UserError
-from mmgreen.files import write_whole
+from mmgreen.files import write_keeping
 
 from .sizes import look
 
@@ -45,7 +45,7 @@ def mend_annotations(ann_file: Path, out: Path, images: Path) -> list[str]:
         'width and height swapped back': _swap_sizes(content, images),
         'area added': sum(_add_area(a, sizes.get(a.get('image_id'))) for a in annotations),
     }
-    write_whole(out, json.dumps(content))
+    write_keeping(out, json.dumps(content))
     return [f'{count} {what}' for what, count in done.items() if count]
 
 

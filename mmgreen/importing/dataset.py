@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmgreen.datasets.faults import listed
-from mmgreen.files import write_whole
+from mmgreen.files import write_keeping
 
 #: The label of what is to be ignored, whatever its category (LabelMe's examples write it so).
 IGNORE = '__ignore__'
@@ -131,5 +131,5 @@ def write_coco(
         annotations=annotations,
         categories=[dict(id=number, name=name) for name, number in numbers.items()],
     )
-    write_whole(path, json.dumps(content))
+    write_keeping(path, json.dumps(content))
     return len(entries), len(annotations)

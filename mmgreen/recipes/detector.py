@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .machine import Machine
 from .traits import Traits
 
@@ -9,6 +11,10 @@ from .traits import Traits
 _GPU_SIDES, _CPU_SIDES = (1333, 1333), (256, 512)
 #: An object should cover as many pixels a side, where the image allows.
 _SMALL = 16
+#: Sides of the smallest anchors in strides; the strides of a narrow net's maps, and of a wide one's.
+_ANCHORS, _NARROW, _WIDE = (8, 6, 4, 3, 2), (4, 8, 16, 32), (4, 8, 16, 32, 64)
+#: Mean overlap that smaller anchors must gain to be taken.
+_GAIN = 0.01
 #: GiB that an image of a million pixels takes in mixed precision, beside the model's own; estimates.
 _GIB = {'nano': 0.8, 'efficientnet-lite0': 0.8, 'tiny': 2.6, 'small': 3.4, 'base': 4.6}
 
@@ -22,6 +28,8 @@ class DetectorRecipe:
         zoom: How many times as large a median image then is.
         crop: Side of the crops that are trained on; None for whole images.
         anchor: Side of the smallest anchors, in strides.
+        anchors: Sides of the smallest and largest anchors in pixels of the scale.
+        overlap: Mean IoU of an object, as a square, with the nearest anchor; each category counts alike.
         most: Objects that an image may have.
         batch: Images a step.
         rate: Learning rate.
@@ -36,6 +44,8 @@ class DetectorRecipe:
     zoom: float
     crop: int | None
     anchor: float
+    anchors: tuple[float, float]
+    overlap: float
     most: int
     batch: int
     rate: float
@@ -66,7 +76,8 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
     scale = (_to_stride(traits.long * zoom), _to_stride(traits.short * zoom))
     crop = trained if scale[0] > trained else None
     seen = crop**2 if crop else scale[0] * scale[1]
-    anchor = min((2, 3, 4, 6, 8), key=lambda s: abs(4 * s - traits.small * zoom))
+    strides = _NARROW if size in ('nano', 'efficientnet-lite0') else _WIDE
+    anchor, overlap = _choose_anchors(traits, zoom, strides)
     batch = 8
     if machine.gpu_memory:
         fits = (0.85 * machine.gpu_memory - 2.5) / (_GIB[size] * seen / 1e6)
@@ -82,6 +93,8 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
         zoom=zoom,
         crop=crop,
         anchor=anchor,
+        anchors=(anchor * strides[0], anchor * strides[-1]),
+        overlap=overlap,
         most=max(100, -(-13 * traits.crowded // 100) * 10),
         batch=batch,
         # A narrow net from scratch learns at ten times the rate of a wide one.
@@ -94,6 +107,18 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
         patience=4 if gpu else 2,
         workers=min(4, max(1, machine.cores - 1)) if gpu else 1,
     )
+
+
+def _choose_anchors(traits: Traits, zoom: float, strides: tuple[int, ...]) -> tuple[int, float]:
+    """The anchors nearest to the sizes of objects, in strides, and their mean overlap with them."""
+    sides = zoom * np.array(traits.sides or (traits.small, traits.middle))
+    best, reached = _ANCHORS[0], -1.0
+    for anchor in _ANCHORS:
+        ratios = sides[:, None] / (anchor * np.array(strides))
+        overlap = float((np.minimum(ratios, 1 / ratios) ** 2).max(1).mean())
+        if overlap > reached + _GAIN:
+            best, reached = anchor, overlap
+    return best, reached
 
 
 def _to_stride(side: float) -> int:

@@ -1,7 +1,6 @@
 """A dataset base and configs that inherit from it, with a reason for each choice."""
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,14 +59,12 @@ class MadeConfigs:
         work_dirs: What each of them writes to.
         better: A model that was not asked for, and that comes further in the same time; None where none is
             known.
-        kept: Copies of files that were there with another content, perhaps edited.
     """
 
     dataset: Dataset
     configs: list[Path]
     work_dirs: list[Path]
     better: str | None = None
-    kept: Sequence[Path] = ()
 
 
 def make_configs(
@@ -169,14 +166,8 @@ def make_configs(
         )
         for labels, placed in places.items()
     }
-    kept: list[Path] = []
-
-    def write(path: Path, text: str) -> None:
-        if copy := write_keeping(path, text):
-            kept.append(copy)
-
     if True in files:
-        write(out / 'dataset.py', _render('dataset.py', common | files[True]))
+        write_keeping(out / 'dataset.py', _render('dataset.py', common | files[True]))
     configs, work_dirs = [], []
     for model in models:
         kind, backbone = model.split('_')
@@ -191,7 +182,7 @@ def make_configs(
             rest['recipe'] = detector.choose(traits, machine, size)
             net = _LITE if size == _LITE else f'green-swin-{_FILES[size]}'
             rest['base'] = f'_base_/models/{kind}_{net}_fpn.py'
-        write(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
+        write_keeping(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
         configs.append(path)
         work_dirs.append(work_dir)
         if others and kind != 'greenmim':
@@ -200,13 +191,13 @@ def make_configs(
             write_whole(listed, ''.join(f'{name}\n' for name in others.names))
             rest |= dict(work_dir=work_dir, path=path, unlabelled=others)
             rest |= dict(list=_named(listed, folder, out), batch=max(2, rest['recipe'].batch))
-            write(path, _render('semi.py', common | rest))
+            write_keeping(path, _render('semi.py', common | rest))
             configs.append(path)
             work_dirs.append(work_dir)
     better = None
     if chosen and detectors and channels == 3 and machine.gpu_memory is None and start is None:
         better = f'{detectors[0].split("_")[0]}_{_LITE}'
-    return MadeConfigs(dataset, configs, work_dirs, better, kept)
+    return MadeConfigs(dataset, configs, work_dirs, better)
 
 
 def _levels(dataset: Dataset) -> Statistics | None:

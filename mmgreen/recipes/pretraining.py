@@ -1,5 +1,6 @@
 """What a pre-training's config says: crops, unit, batch, length."""
 
+import math
 from dataclasses import dataclass
 
 from .detector import choose as choose_detector
@@ -15,6 +16,10 @@ _KNOWN = dict(
 )
 #: GiB that an image of 160 pixels takes in mixed precision; estimates.
 _GIB = dict(nano=0.01, tiny=0.05, small=0.08, base=0.11)
+#: Share of an image that a small net's crop shows at least, as in configs/own_data.
+_SHOWN = 0.115
+#: Images from which on a pre-training was seen to help, in docs/evidence.md.
+_ENOUGH = 500
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class PretrainingRecipe:
         rate: Learning rate.
         steps: Length.
         epochs: How often each image is then seen.
+        few: Whether there are so few images that little is to be expected.
         workers: Processes that read images.
     """
 
@@ -39,7 +45,13 @@ class PretrainingRecipe:
     rate: float
     steps: int
     epochs: float
+    few: bool
     workers: int
+
+    def shown(self, traits: Traits) -> tuple[float, float]:
+        """Sides in pixels of a square of the least and of the largest share of an image."""
+        least, most = (math.sqrt(ratio * traits.long * traits.short) for ratio in self.ratios)
+        return least, most
 
 
 def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
@@ -64,8 +76,9 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
         least, most = (min(1.0, round((crop / zoom) ** 2 / area, 4)) for zoom in zooms)
         ratios = (least, most)
     elif size == 'nano':
+        # As large as the detector will see it, and a whole object of median size at least.
         zoom = choose_detector(traits, machine, size).zoom if traits.objects else 1.0
-        shown = (crop / zoom) ** 2 / area
+        shown = max(_SHOWN, max(crop / zoom, 1.3 * traits.middle) ** 2 / area)
         ratios = (min(0.5, round(0.7 * shown, 4)), min(1.0, round(1.4 * shown, 4)))
     workers = min(8, max(1, machine.cores - 1)) if machine.gpu_memory else 1
     return PretrainingRecipe(
@@ -76,5 +89,6 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
         rate=rate * batch / _KNOWN[size][1],
         steps=steps,
         epochs=steps * batch / traits.images,
+        few=traits.images < _ENOUGH,
         workers=workers,
     )

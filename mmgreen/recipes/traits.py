@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmgreen.arrays import Floats
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.sizes import look
 from mmgreen.errors import UserError
@@ -11,6 +12,8 @@ from mmgreen.importing import Dataset
 
 #: So many images are opened where annotations do not say their sizes.
 _MOST_OPENED = 200
+#: Sides that stand for those of all objects.
+_SIDES = 100
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Traits:
         objects: How many, crowds left out.
         small: Side of a square of an object's area, that of the smallest tenth.
         middle: The median of these sides.
+        sides: Such sides from small to large, at equal steps of their number; each category counts alike.
         crowded: Objects in an image, in the fullest hundredth.
         crowds: Regions that are to be ignored.
     """
@@ -36,6 +40,7 @@ class Traits:
     middle: float = 0.0
     crowded: int = 0
     crowds: int = 0
+    sides: tuple[float, ...] = ()
 
 
 def measure(dataset: Dataset) -> Traits:
@@ -58,11 +63,29 @@ def measure(dataset: Dataset) -> Traits:
         return Traits(len(images), long, short)
     real = [[o for o in image.objects if not o['iscrowd']] for image in images]
     areas = [thing['area'] for things in real for thing in things]
+    names = [thing['label'] for things in real for thing in things]
     if not areas:
         raise UserError(f'no training image of {dataset.folder} has an object')
     small, middle = np.sqrt(np.percentile(areas, [10, 50]))
     crowded = int(np.percentile([len(things) for things in real], 99))
     crowds = sum(len(image.objects) for image in images) - len(areas)
     return Traits(
-        len(images), long, short, len(areas), float(small), float(middle), crowded, crowds
+        len(images),
+        long,
+        short,
+        len(areas),
+        float(small),
+        float(middle),
+        crowded,
+        crowds,
+        _quantiles(np.sqrt(areas), names),
     )
+
+
+def _quantiles(sides: Floats, names: list[str]) -> tuple[float, ...]:
+    """``_SIDES`` of the sides, evenly spaced, where all objects of a category weigh as much as those of another."""
+    _, category, counts = np.unique(names, return_inverse=True, return_counts=True)
+    order = np.argsort(sides, kind='stable')
+    below = np.cumsum((1 / counts)[category][order])
+    middles = (np.arange(_SIDES) + 0.5) / _SIDES * below[-1]
+    return tuple(sides[order][np.searchsorted(below, middles).clip(max=len(sides) - 1)].tolist())

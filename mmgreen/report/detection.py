@@ -78,7 +78,8 @@ def detection_report(runs: Sequence[Run], resamples: int = 1000) -> Report:
     sections.append(describe_making(runs))
     title = 'Detection report' if len(runs) == 1 else 'Comparison of detectors'
     subtitle = (
-        f'{", ".join(run.name for run in runs)}: {len(comparison.truth.imgs):,} images, '
+        f'{", ".join(run.name for run in runs)}: {len(comparison.truth.imgs):,} images of '
+        f'{runs[0].annotations.name}, '
         f'{comparison.objects:,} objects of {len(comparison.categories):,} '
         f'categor{"y" if len(comparison.categories) == 1 else "ies"}'
     )

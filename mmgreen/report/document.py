@@ -11,7 +11,10 @@ from typing import ClassVar
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from mmgreen.files import write_whole
+from mmgreen.files import write_keeping, write_whole
+
+#: What every report has in its head.
+_MARK = '<meta name="generator" content="mmgreen">'
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,9 @@ class Report:
     data: dict
 
     def write(self, folder: Path) -> Path:
-        """Write ``report.html``, ``report.md`` and ``report.json``.
+        """Write ``report.html``, ``report.md`` and ``report.json``; an earlier report is replaced.
+
+        Files of these names that are of no report are kept (:func:`mmgreen.files.write_keeping`).
 
         Args:
             folder: Made where it is not there.
@@ -125,6 +130,9 @@ class Report:
             The HTML file. It needs no other file and no network.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        page = folder / 'report.html'
+        ours = page.is_file() and _MARK in page.read_text(encoding='utf-8', errors='replace')
+        write = write_whole if ours else write_keeping
         environment = Environment(
             loader=PackageLoader('mmgreen.report'),
             autoescape=lambda name: name is not None and '.html' in name,
@@ -139,12 +147,12 @@ class Report:
         }
         for name in ('report.html', 'report.md'):
             text = environment.get_template(f'{name}.j2').render(report=self, **inlined)
-            write_whole(folder / name, text)
-        write_whole(
+            write(folder / name, text)
+        write(
             folder / 'report.json',
             json.dumps(_plain(self.data), indent=1, allow_nan=False, ensure_ascii=False),
         )
-        return folder / 'report.html'
+        return page
 
 
 def _markdown_cell(cell: Cell | str) -> str:

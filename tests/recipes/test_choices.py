@@ -1,11 +1,13 @@
 """What a recipe chooses follows from images and machine, within what either can take."""
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mmgreen.recipes import detector, pretraining
 from mmgreen.recipes.machine import Machine
-from mmgreen.recipes.traits import Traits
+from mmgreen.recipes.traits import Traits, _quantiles
 
 
 @st.composite
@@ -20,6 +22,7 @@ def traits(draw):
         small=small,
         middle=draw(st.floats(small, short)),
         crowded=draw(st.integers(1, 2000)),
+        sides=tuple(sorted(draw(st.lists(st.floats(2, short), min_size=1, max_size=20)))),
     )
 
 
@@ -45,6 +48,34 @@ def test_small_objects_are_enlarged_and_large_ones_are_not(images, machine, size
     zoom = detector.choose(images, machine, size).zoom
     assert zoom <= max(1, 16 / images.small) + 1e-9
     assert zoom * images.long <= (1333 if machine.gpu_memory else 512) + 1e-6
+
+
+@given(traits(), MACHINES, SIZES)
+def test_anchors_fit_the_objects_as_well_as_any(images, machine, size):
+    recipe = detector.choose(images, machine, size)
+
+    def overlap(smallest):
+        """By drawing squares at one place: of two the smaller lies in the larger."""
+        most = recipe.anchors[1] / recipe.anchors[0]
+        sides = [smallest * 2**k for k in range(7) if 2**k <= most]
+        return np.mean(
+            [
+                max(
+                    min(a, recipe.zoom * side) ** 2 / max(a, recipe.zoom * side) ** 2 for a in sides
+                )
+                for side in images.sides
+            ]
+        )
+
+    assert recipe.overlap == pytest.approx(overlap(recipe.anchors[0]), abs=1e-6)
+    assert all(recipe.overlap > overlap(4 * anchor) - 0.05 for anchor in (2, 3, 4, 6, 8))
+
+
+def test_a_rare_category_weighs_as_much_as_a_common_one():
+    names = ['nut'] * 900 + ['plate'] * 10
+    sides = np.array([10.0] * 900 + [200.0] * 10)
+    found = _quantiles(sides, names)
+    assert (found.count(10.0), found.count(200.0)) == (50, 50)
 
 
 @given(traits(), MACHINES, SIZES)

@@ -129,10 +129,16 @@ def test_an_image_that_cannot_be_read_is_not_drawn(tmp_path, caplog):
         visualizer=SimpleNamespace(add_image=lambda name, picture, step: drawn.append(picture)),
         train_dataloader=SimpleNamespace(dataset=()),
     )
-    ReconstructionHook(images=str(tmp_path)).before_train(runner)
+    hook = ReconstructionHook(images=str(tmp_path))
+    hook.before_train(runner)
     (picture,) = drawn
     assert picture.shape == (3 * 224 + 8, 2 * 224 + 4, 3)
     assert f'Not drawn: image {tmp_path}/1.png cannot be read' in caplog.text
+    # The end has a picture, once.
+    runner.iter, runner.epoch = 7, 1
+    hook.after_train_epoch(SimpleNamespace(**vars(runner) | dict(epoch=0)))
+    hook.after_train(runner)
+    assert len(drawn) == 2
     (tmp_path / '0.png').unlink()
     (tmp_path / '2.png').unlink()
     ReconstructionHook(images=str(tmp_path)).before_train(runner)  # trains all the same

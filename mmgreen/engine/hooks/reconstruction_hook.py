@@ -17,7 +17,7 @@ PICTURE = 'reconstruction'
 
 @HOOKS.register_module()
 class ReconstructionHook(Hook):
-    """Give the visualizer a picture of reconstructions, before training and every so often.
+    """Give the visualizer a picture of reconstructions, before training, every so often and at the end.
 
     The local backend writes it to ``vis_data/vis_image/reconstruction_EPOCH.png``, or STEP;
     TensorBoard and Weights & Biases show it where they are on.
@@ -45,6 +45,7 @@ class ReconstructionHook(Hook):
         from mmgreen.datasets.held_out import held_out_images, load_held_out
 
         self._loaded = []
+        self._drawn = -1
         head = unwrapped(runner.model).head
         if not head.draws:
             runner.logger.info(f'Not drawn: what {type(head).__name__} predicts is no picture')
@@ -69,9 +70,14 @@ class ReconstructionHook(Hook):
         ):
             self._draw(runner, runner.iter + 1)
 
+    def after_train(self, runner: Runner) -> None:
+        if is_main_process():
+            self._draw(runner, runner.epoch if self.by_epoch else runner.iter)
+
     def _draw(self, runner: Runner, done: int) -> None:
-        if not self._loaded:
+        if not self._loaded or done == self._drawn:
             return
+        self._drawn = done
         model = unwrapped(runner.model)
         size = runner.cfg.model.backbone.get('img_size', 224)
         picture = draw_reconstructions(model, self._loaded, size)
