@@ -64,6 +64,7 @@ format: $(DEV)
 docs: $(DEV)
 	@$(BIN)/python docs/rooms.py docs/images/rooms.svg
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo 'site/index.html opens in a browser; with its search by: python -m http.server --directory site'
 
 # Other projects' exporters write the files of known truth that our readers are held to, in an
 # environment of their own.

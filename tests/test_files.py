@@ -22,7 +22,9 @@ def test_content_is_replaced(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_another_content_is_kept(tmp_path):
+def test_another_content_is_kept_and_it_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmgreen.files.print_log', lambda message, logger: said.append(message))
     path = tmp_path / 'detector.py'
     assert write_keeping(path, 'one') is None
     assert write_keeping(path, 'one') is None
@@ -31,6 +33,9 @@ def test_another_content_is_kept(tmp_path):
     assert write_keeping(path, 'two') == tmp_path / 'detector.py.2'
     found = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert found == {'detector.py': 'two', 'detector.py.1': 'one', 'detector.py.2': 'mine'}
+    assert said == [
+        f'{path} was there with another content, which is kept as {path}.{n}' for n in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize('step', ['fsync', 'replace'])

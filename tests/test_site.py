@@ -3,6 +3,8 @@
 import functools
 import http.server
 import threading
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
 from helpers import ROOT
@@ -54,3 +56,30 @@ def test_every_page_opens_and_no_link_is_broken(address, browser):
     assert not faults
     assert len(seen) >= 12
     assert all(url.startswith((address, 'data:', 'blob:')) for url in asked)
+
+
+def test_it_opens_from_a_folder(browser):
+    if not (SITE / 'index.html').is_file():
+        pytest.skip('the site is not built yet: make docs')
+    page = browser.new_page(viewport=dict(width=1400, height=900))
+    page.goto((SITE / 'index.html').as_uri())
+    links = page.eval_on_selector_all('a[href]', 'all => all.map(a => a.href.split(/[?#]/)[0])')
+    local = {unquote(urlparse(link).path) for link in links if link.startswith('file:')}
+    assert len(local) > 30
+    assert all(Path(path).is_file() for path in local)
+    page.goto((SITE / 'journeys.html').as_uri())  # no code or comment is cut off
+    assert page.locator('pre code').count() > 5
+    assert not page.evaluate(
+        "[...document.querySelectorAll('pre code')].some(e => e.scrollWidth > e.clientWidth + 1)"
+    )
+    page.close()
+
+
+def test_settings_are_found_by_name(address, browser):
+    page = browser.new_page(viewport=dict(width=1400, height=900))
+    page.goto(address)
+    page.locator('input.md-search__input').fill('max_iters')
+    found = page.locator('.md-search-result__item').first
+    found.wait_for()
+    assert 'Every setting' in found.inner_text()
+    page.close()

@@ -81,7 +81,7 @@ def test_what_the_detector_is_judged_by_is_left_out_whatever_it_is_called(labell
     assert f'left out: {len(held)} images that are of validation or test, too (copy_0.png' in text
 
 
-def test_an_edited_config_is_kept(labelled, tmp_path, capfd):
+def test_an_edited_config_is_kept(labelled, tmp_path):
     out = tmp_path / 'out'
     make_configs(labelled, out, CPU, unlabelled=others(tmp_path / 'more'))
     make_configs(labelled, out, CPU, unlabelled=tmp_path / 'more')
@@ -89,11 +89,8 @@ def test_an_edited_config_is_kept(labelled, tmp_path, capfd):
     for name in ('detector.py', 'semi.py'):
         with (out / name).open('a') as file:
             file.write('# mine\n')
-    capfd.readouterr()
     make_configs(labelled, out, CPU, unlabelled=tmp_path / 'more')
     assert sorted(path.name for path in out.rglob('*.1')) == ['detector.py.1', 'semi.py.1']
-    said = capfd.readouterr().out
-    assert f'{out}/detector.py was there with another content, which is kept as' in said
     assert (out / 'detector.py.1').read_text().endswith('# mine\n')
     assert '# mine' not in (out / 'detector.py').read_text()
 
