@@ -122,3 +122,17 @@ def test_the_contract_of_a_backbone_is_whole():
     asked = set(re.findall(r'(?:self\.backbone|encoder)\.(\w+)', algorithm))
     assert asked <= told
     assert all(hasattr(GreenSwinTransformer, name) for name in told - {'init_cfg', 'out_indices'})
+
+
+def test_a_thing_has_one_word():
+    """The list of CONTRIBUTING.md, where a word cannot be meant otherwise."""
+    discarded = ('from nothing', 'by heart', 'pre-training bought', 'a brother')
+    texts = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'), *(ROOT / 'configs').rglob('*.py')]
+    texts += [p for p in (ROOT / 'mmgreen').rglob('*') if p.suffix in ('.py', '.j2', '.html')]
+    found = [
+        (path.name, word)
+        for path in texts
+        for word in discarded
+        if word in ' '.join(path.read_text().split()) and path.name != 'CONTRIBUTING.md'
+    ]
+    assert not found

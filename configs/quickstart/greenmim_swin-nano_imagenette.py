@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 model = dict(
-    # A thousand images are soon known by heart: a mask for each of them makes every step new.
+    # A thousand images are soon remembered: a mask for each of them makes every step new.
     mask_sharing='sample',
     backbone=dict(
         _delete_=True,

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine
   %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
-      --start work_dirs/mine_pretrain/iter_10000.pth
+      --start work_dirs/mine_pretrain
   %(prog)s data/mine --out configs/mine --model mask-rcnn_efficientnet-lite0
   %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small

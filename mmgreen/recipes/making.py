@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mmgreen.checkpoints import find_checkpoint
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.names import printable
 from mmgreen.datasets.statistics import Statistics, measure_images
@@ -103,6 +104,10 @@ def make_configs(
     Raises:
         UserError: If the folder cannot be used, or a model or the teacher does not fit it.
     """
+    for file in filter(None, (start, teacher_weights)):
+        if not Path(file).exists():
+            raise UserError(f'checkpoint {file} does not exist')
+    start, teacher_weights = (file and find_checkpoint(file) for file in (start, teacher_weights))
     more = str(unlabelled) if unlabelled else None
     for name in filter(None, (str(out.absolute()), start, teacher, teacher_weights, more)):
         if not is_nameable(name) or '"""' in name or '\\' in name:
@@ -117,9 +122,6 @@ def make_configs(
     models = models or _fitting(dataset, machine, teacher is not None)
     for model in models:
         _check_fit(dataset, model)
-    for file in filter(None, (start, teacher_weights)):
-        if not Path(file).is_file():
-            raise UserError(f'checkpoint {file} does not exist')
     if teacher is not None:
         _check_teacher(teacher, models)
     divide(dataset, seed=seed, by=split)

@@ -12,6 +12,8 @@ from helpers import ROOT, run_command, run_tool
 from worlds import LAYOUTS
 
 from mmgreen.apis import detect, reconstruct
+from mmgreen.checkpoints import threshold_of
+from mmgreen.visualization import category_colour
 
 PAGE = (ROOT / 'docs/journeys.md').read_text()
 BLOCKS = re.findall(r'```bash\n(.*?)```', PAGE, re.S)
@@ -66,7 +68,6 @@ def run(line, cwd):
     program, command, *words = shlex.split(line)
     assert program == 'mmgreen'
     words = [str(next(cwd.glob(word))) if '*' in word else word for word in words]
-    words = [word.replace('iter_4000', 'iter_2') for word in words]
     short = []
     if command == 'train':
         config = words[0].rsplit('/', 1)[-1]
@@ -95,6 +96,46 @@ def test_every_line_works(lines, folders, tmp_path):
     assert f'Report: {report.with_name("report.html")}' in done.stdout
 
 
+def test_an_afternoon_on_boxes_of_pascal_voc(tmp_path):
+    """Checked, trained, tested, pre-trained on, compared, detected in: by lines that pages show."""
+    export('voc', tmp_path / 'data/mine')
+    make, train, test = lines_of(BLOCKS[0])
+    assert 'sound' in run('mmgreen check data/mine', tmp_path).stdout
+    run(make, tmp_path)
+    trained = run(train, tmp_path).stdout
+    # What will be done is said first, the length in steps, and no library's complaint.
+    assert 'of 2 steps' in trained or '2 steps' in trained
+    assert 'Deprecat' not in trained
+    assert 'annotations/val.json' not in run(test, tmp_path).stderr
+    report = next((tmp_path / 'work_dirs/mine_detector').rglob('report.json'))
+    assert 'images of val.json' in report.with_suffix('.html').read_text()
+
+    run('mmgreen make-config data/mine --out configs/more --model greenmim_swin-nano', tmp_path)
+    assert 'So few images teach little' in (tmp_path / 'configs/more/pretrain.py').read_text()
+    run('mmgreen train configs/more/pretrain.py', tmp_path)
+    assert list(tmp_path.rglob('reconstruction_2.png')), 'the last step has a picture'
+    run(f'{make} --start work_dirs/more_pretrain', tmp_path)
+    run(f'{train} --work-dir work_dirs/more', tmp_path)
+    run(f'{test.rsplit(" ", 1)[0]} work_dirs/more --work-dir work_dirs/more', tmp_path)
+    names = ['from scratch', 'pre-trained']
+    run(
+        'mmgreen report work_dirs/mine_detector work_dirs/more --out compared '
+        f'--names {shlex.join(names)}',
+        tmp_path,
+    )
+    compared = json.loads((tmp_path / 'compared/report.json').read_text())
+    assert [run['name'] for run in compared['runs']] == names
+
+    done = run(f'{test.replace("mmgreen test", "mmgreen detect")} data/mine --out found', tmp_path)
+    checkpoint = torch.load(tmp_path / 'work_dirs/mine_detector/best_coco_bbox_mAP.pth')
+    threshold = threshold_of(checkpoint) or 0.3
+    assert f'objects of a score of {threshold:.2f} and above' in done.stdout
+    found = json.loads((tmp_path / 'found/detections.json').read_text())
+    colours = ['#{:02x}{:02x}{:02x}'.format(*category_colour(k)) for k in range(2)]
+    assert [category['color'] for category in found['categories']] == colours
+    assert all(a['score'] >= threshold for a in found['annotations'])
+
+
 def test_all_formats_have_a_journey():
     assert [name for name, _ in TABLE] == list(FORMATS)
 
@@ -115,7 +156,7 @@ def test_five_channels_from_pre_training_to_the_report(tmp_path):
     path = tmp_path / 'data/five/p00.npy'
     config, best = tmp_path / 'configs/five/detector.py', next(tmp_path.rglob('best_*.pth'))
     options = {'model.test_cfg.rcnn.score_thr': 0.0}
-    (of_file, of_array) = detect(config, best, [path, np.load(path)], options)
+    (of_file, of_array) = detect(config, best, [path, np.load(path)], options, threshold=0)
     assert len(of_file.pred_instances)
     assert torch.equal(of_file.pred_instances.bboxes, of_array.pred_instances.bboxes)
     start = tmp_path / 'work_dirs/five_pretrain/iter_2.pth'

@@ -20,8 +20,8 @@ class ValidationLossHook(Hook):
     """Compute the loss on validation images, as they are validated.
 
     Their sum is the scalar ``val_loss``, beside training's ``loss`` in the log, in TensorBoard and in
-    the report. Where it rises while the other falls, a detector learns its training images by
-    heart. The model is not in training mode, so that without drop path the loss on equal images
+    the report. Where it rises while the other falls, overfitting begins.
+    The model is not in training mode, so that without drop path the loss on equal images
     is a little lower than in training. What a detector draws at random, such as the regions that
     it is trained on, it draws alike each time.
 

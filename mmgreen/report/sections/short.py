@@ -36,7 +36,7 @@ def describe_short(comparison: Comparison) -> Section:
         f'named right, and {missed:,.0f} are missed, with {false:,.0f} false alarms: of detections whose score is '
         f'{first.threshold:.2f} or higher, where the balance of both faults (F1) '
         + (
-            'was best in validation. It is what mmgreen detect takes by itself. '
+            'was best in validation. mmgreen detect takes it by default. '
             if validated
             else f'is best on these images (--threshold {first.threshold:.2f}). '
         )

@@ -100,7 +100,7 @@ def _warn_of_shared(images: dict[str, set[str]]) -> None:
         if shared:
             print_log(
                 f'{len(shared)} of {len(images[split])} images of {split} are those of training: its '
-                'figures say how well they are known by heart',
+                'figures say how well they are remembered, and nothing of new images',
                 logger='current',
                 level=logging.WARNING,
             )
