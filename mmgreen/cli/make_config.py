@@ -40,7 +40,9 @@ then:
         '{mask-rcnn,faster-rcnn}_efficientnet-lite0, which ImageNet trained; by default what fits '
         'annotations and machine',
     )
-    parser.add_argument('--start', metavar='FILE.pth', help='checkpoint to start from')
+    parser.add_argument(
+        '--start', metavar='CHECKPOINT', help="checkpoint to start from, or a run's folder"
+    )
     parser.add_argument(
         '--teacher',
         metavar='NET',
