@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from mmgreen.engine import complete_optimizer, own_scope
 
@@ -25,13 +26,17 @@ _NO_KERNEL = (
 class Launches(TorchDispatchMode):
     """Counts operators that compute something: on a GPU each is a kernel, or more.
 
+    Args:
+        device: Type of the device whose operators are counted; others are the host's own work.
+
     Attributes:
         count: Operators so far.
         bytes: What they read and wrote, each operand and each result once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()
+        self.device = device
         self.count = self.bytes = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -39,9 +44,10 @@ class Launches(TorchDispatchMode):
         is_view = any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns)
         if not is_view and func._schema.name.split('::')[-1] not in _NO_KERNEL:
             tensors = [t for t in tree_leaves((args, kwargs, out)) if isinstance(t, Tensor)]
-            moved = sum(t.numel() * t.element_size() for t in tensors)
-            self.bytes += moved
-            self.count += moved > 0
+            if any(t.device.type == self.device for t in tensors):
+                moved = sum(t.numel() * t.element_size() for t in tensors)
+                self.bytes += moved
+                self.count += moved > 0
         return out
 
 
@@ -59,22 +65,84 @@ class _FusedAttention(TorchFunctionMode):
         return fused(*args, **(kwargs or {}))
 
 
+class _MixedPrecision(TorchFunctionMode):
+    """Autocast on tensors without memory, for which PyTorch has none: casts where CUDA's has them.
+
+    Args:
+        dtype: float16 or bfloat16.
+    """
+
+    #: Computed in half precision, and in float32; other operators take what they get.
+    HALF = frozenset(
+        {F.linear, F.conv2d, torch.matmul, torch.bmm, torch.mm, torch.addmm, Tensor.__matmul__}
+    )
+    FULL = frozenset(
+        {F.layer_norm, torch.softmax, F.softmax, F.mse_loss, F.l1_loss, F.smooth_l1_loss}
+    )
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        # As autocast does, a parameter is cast once a step.
+        self._cast: dict[int, Tensor] = {}
+
+    def __enter__(self):
+        # What code reads that decides by autocast's state.
+        self._patches = ExitStack()
+        for name, answer in (
+            ('torch.amp.is_autocast_available', True),
+            ('torch.is_autocast_enabled', True),
+            ('torch.get_autocast_dtype', self.dtype),
+        ):
+            self._patches.enter_context(patch(name, return_value=answer))
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
+        self._patches.close()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        fused = func is torch.ops.aten._scaled_dot_product_efficient_attention
+        if func in self.HALF or fused or func is F.scaled_dot_product_attention:
+            args, kwargs = tree_map(self._half, (args, kwargs))
+        elif func in self.FULL:
+            args, kwargs = tree_map(_full, (args, kwargs))
+        return func(*args, **(kwargs or {}))
+
+    def _half(self, value: object) -> object:
+        if not isinstance(value, Tensor) or value.dtype != torch.float32:
+            return value
+        if not (value.is_leaf and value.requires_grad):
+            return value.to(self.dtype)
+        if id(value) not in self._cast:
+            with torch.enable_grad():  # inside a custom function, too
+                self._cast[id(value)] = value.to(self.dtype)
+        return self._cast[id(value)]
+
+
+def _full(value: object) -> object:
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
 @contextmanager
-def _counting(found: dict[str, dict[str, int]], phase: str) -> Iterator[None]:
-    with Launches() as launches:
+def _counting(found: dict[str, dict[str, int]], phase: str, device: str = 'meta') -> Iterator[None]:
+    with Launches(device) as launches:
         yield
     found[phase] = dict(kernels=launches.count, bytes=launches.bytes)
 
 
-def count_launches(cfg: Config, model: nn.Module, batch: dict) -> dict[str, dict[str, int]]:
+def count_launches(
+    cfg: Config, model: nn.Module, batch: dict, dtype: torch.dtype | None = None
+) -> dict[str, dict[str, int]]:
     """Kernels of a training step, and bytes that they move, by its phases.
 
-    The model runs in float32 on tensors without memory, the way it does on a GPU.
+    The model runs on tensors without memory, the way it does on a GPU.
 
     Args:
         cfg: Its config.
         model: A model on the CPU.
         batch: After the preprocessor.
+        dtype: Half precision of the forward pass, under autocast; float32 by default.
 
     Returns:
         ``kernels`` and ``bytes`` of ``forward``, ``backward`` and ``optimizer``.
@@ -91,14 +159,15 @@ def count_launches(cfg: Config, model: nn.Module, batch: dict) -> dict[str, dict
             parameter.grad = torch.zeros_like(parameter)
     found: dict[str, dict[str, int]] = {}
     optimizer.step()  # which makes its state
-    with _counting(found, 'optimizer'):
+    with _counting(found, 'optimizer', 'cpu'):
         optimizer.step()
 
     model = model.to('meta')
     model.zero_grad()
     inputs = batch['inputs'].to('meta')
     model.loss(inputs, batch['data_samples'])  # what is made once is made
-    with _FusedAttention(), _counting(found, 'forward'):
+    precision = _MixedPrecision(dtype) if dtype else nullcontext()
+    with precision, _FusedAttention(), _counting(found, 'forward'):
         loss = model.parse_losses(model.loss(inputs, batch['data_samples']))[0]
     with _counting(found, 'backward'):
         loss.backward()

@@ -214,7 +214,7 @@ def _measure(subject: Subject, settings: Settings, first: bool) -> dict:
             result['shares'] = shares(step, device)
         if settings.launches and hasattr(model, 'build_layout'):
             data = dict(inputs=inputs.cpu(), data_samples=samples)
-            result['launches'] = count_launches(cfg, model.cpu(), data)
+            result['launches'] = count_launches(cfg, model.cpu(), data, AMP[settings.amp])
     return result
 
 

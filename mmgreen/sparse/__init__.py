@@ -10,6 +10,7 @@ from .grouping import GROUPINGS, attention_cost, optimal_grouping, tile_cost, ti
 from .layout import Layout
 from .masking import block_mask, grid_mask, num_visible, random_mask
 from .places import Places, fill_places
+from .precision import autocast_dtype
 from .window_map import Window
 from .windows import Windows
 
@@ -21,6 +22,7 @@ __all__ = [
     'Windows',
     'attend_in_groups',
     'attention_cost',
+    'autocast_dtype',
     'block_mask',
     'fill_places',
     'grid_mask',

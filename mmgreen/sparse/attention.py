@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .precision import autocast_dtype
 from .windows import Windows
 
 # What varies from mask to mask, the number of groups and their size, stays inside
@@ -103,11 +104,9 @@ class _PairBias(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, windows: Windows, *tables: Tensor) -> tuple[Tensor, ...]:
-        device, dtype = tables[0].device.type, tables[0].dtype
-        ctx.windows, ctx.dtype = windows, dtype
+        dtype = autocast_dtype(tables[0]) or tables[0].dtype
+        ctx.windows, ctx.dtype = windows, tables[0].dtype
         ctx.heads = [table.shape[1] for table in tables]
-        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
         # Pairs of different windows look up the added last column. Every slot shares a
         # window with itself, so no row of the bias is all minus infinity.
         columns = F.pad(torch.cat(tables, 1).t(), (0, 1), value=float('-inf')).to(dtype)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmgreen.errors import UserError
-from mmgreen.models.layers import WindowAttention, linear_after, norm_and_mlp
+from mmgreen.models.layers import WindowAttention, linear, linear_after, norm_and_mlp
 from mmgreen.registry import MODELS
 from mmgreen.sparse import (
     Layout,
@@ -158,7 +158,7 @@ def _forward_block(
             dropout=msa.attn_drop.p if block.training else 0.0,
             beyond=msa.qkv.bias,
         )
-        x = x + _drop_path(block.attn.drop, msa.proj_drop(msa.proj(attended)), tokens)
+        x = x + _drop_path(block.attn.drop, msa.proj_drop(linear(attended, msa.proj)), tokens)
         return x + _drop_path(
             block.ffn.dropout_layer, norm_and_mlp(block.norm2, block.ffn, x), tokens
         )
@@ -181,6 +181,6 @@ def _merge_fours(merging: PatchMerging, x: Tensor) -> Tensor:
     batch, tokens, channels = x.shape
     # Four neighbours in memory; mmcv's weights want channel-major order.
     x = x.view(batch, tokens // 4, 4, channels).transpose(2, 3).flatten(2)
-    if merging.norm is not None:
-        x = merging.norm(x)
-    return merging.reduction(x)
+    if merging.norm is None:
+        return linear(x, merging.reduction)
+    return linear_after(merging.norm, x, merging.reduction)

@@ -14,7 +14,7 @@ from mmpretrain.models.utils import ConditionalPositionEncoding
 from torch import Tensor, nn
 
 from mmgreen.errors import UserError
-from mmgreen.models.layers import linear_after, norm_and_mlp
+from mmgreen.models.layers import linear, linear_after, norm_and_mlp
 from mmgreen.registry import MODELS
 from mmgreen.sparse import Layout, Window, Windows, group_window_attention, pair_bias
 
@@ -144,7 +144,7 @@ def _forward_local(block: LSAEncoderLayer, x: Tensor, windows: Windows, bias: Te
         dropout=attn.attn_drop.p if block.training else 0.0,
         beyond=attn.qkv.bias,
     )
-    x = x + block.drop_path(attn.proj_drop(attn.proj(attended)))
+    x = x + block.drop_path(attn.proj_drop(linear(attended, attn.proj)))
     return _add_mlp(block, x)
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from mmgreen.models.layers import linear as linear_alone
 from mmgreen.models.layers import linear_after
 
 BEFORE = [nn.LayerNorm(12), nn.GELU(), nn.GELU('tanh'), nn.ReLU(), nn.LayerNorm(12, bias=False)]
@@ -56,3 +57,31 @@ def test_frozen_layers_still_pass_gradients_on():
     linear_after(nn.GELU(), x, linear).sum().backward()
     assert x.grad.abs().sum() > 0
     assert linear.weight.grad is None
+
+
+@pytest.mark.parametrize('bias', [True, False])
+def test_alone_it_is_the_layer(bias):
+    """To the bit without autocast; under it with gradients of the parameters' type, close to the layer's."""
+    layer, x = nn.Linear(12, 5, bias=bias), torch.randn(3, 7, 12, requires_grad=True)
+    assert torch.equal(linear_alone(x, layer), layer(x))
+    weight, inputs = torch.randn(3, 7, 5), [x, *layer.parameters()]
+    with torch.autocast('cpu', torch.bfloat16):
+        plain, ours = (
+            torch.autograd.grad((out * weight).sum(), inputs)
+            for out in (layer(x), linear_alone(x, layer))
+        )
+    for expected, found in zip(plain, ours, strict=True):
+        assert found.dtype == expected.dtype == torch.float32
+        torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize('before', BEFORE[:2], ids=str)
+def test_sums_of_half_precision_are_more_exact_than_usual(before):
+    """Of many rows: the gradient of the bias is a sum in float32."""
+    torch.manual_seed(0)
+    linear, x = nn.Linear(12, 5), torch.randn(4096, 12)
+    weight = torch.rand(4096, 5).bfloat16()
+    with torch.autocast('cpu', torch.bfloat16):
+        out = linear_after(before, x, linear)
+    (found,) = torch.autograd.grad(out, linear.bias, weight)
+    torch.testing.assert_close(found, weight.double().sum(0).float())
