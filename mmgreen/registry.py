@@ -11,11 +11,16 @@ from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISUALIZERS as ROOT_VISUALIZERS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
+#: What gives boxes to objects, and samples them.
+TASK_UTILS = Registry(
+    'task util', parent=ROOT_TASK_UTILS, scope='mmgreen', locations=['mmgreen.models.detectors']
+)
 DATASETS = Registry(
     'dataset',
     parent=ROOT_DATASETS,

@@ -11,7 +11,7 @@ from mmengine.dataset import Compose, default_collate
 from torch import nn
 
 from mmgreen.config import load_config
-from mmgreen.engine import build_model, own_scope
+from mmgreen.engine import build_model, complete_preprocessor, own_scope
 from mmgreen.errors import UserError
 
 
@@ -56,6 +56,7 @@ def build_subject(
         for part, key in ((cfg.model.backbone, 'img_size'), (cfg.model, 'input_size')):
             if key in part:
                 part[key] = size
+    complete_preprocessor(cfg)  # as in training
     torch.manual_seed(0)
     model = build_model(cfg)
     model.init_weights()

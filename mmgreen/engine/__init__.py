@@ -14,7 +14,7 @@ from .hooks import (
 )
 from .optimizers import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
 from .runner.build import build_runner
-from .runner.complete import complete_optimizer
+from .runner.complete import complete_optimizer, complete_preprocessor
 from .runner.loops import ResumableEpochLoop, ResumableIterLoop
 from .runner.model import build_model, own_scope
 from .runner.pace import seconds_of_a_step
@@ -43,6 +43,7 @@ __all__ = [
     'build_model',
     'build_runner',
     'complete_optimizer',
+    'complete_preprocessor',
     'leaving_at_once',
     'own_scope',
     'prepare_run',

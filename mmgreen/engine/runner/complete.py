@@ -22,11 +22,16 @@ IN_PLACE_OF = {
     # Nothing in them waits for the device.
     'SelfSupDataPreprocessor': 'mmgreen.SelfSupDataPreprocessor',
     'DetDataPreprocessor': 'mmgreen.DetDataPreprocessor',
+    # Nor do these, for each object and sample.
+    'MaxIoUAssigner': 'mmgreen.MaxIoUAssigner',
+    'RandomSampler': 'mmgreen.RandomSampler',
     # Pictures keep the folders of their images, so that no name is taken twice.
     'DetVisualizationHook': 'mmgreen.DetVisualizationHook',
     # A category has one colour in all pictures.
     'DetLocalVisualizer': 'mmgreen.DetVisualizer',
 }
+#: Those that stand anywhere in a model's settings of training.
+_OF_TRAINING = ('MaxIoUAssigner', 'RandomSampler')
 _SCOPES = ('', 'mmengine', 'mmdet', 'mmpretrain', 'mmgreen')
 #: Hooks that every run has, and why.
 ALWAYS = (
@@ -60,15 +65,13 @@ def complete(cfg: Config, mode: str, found: Findings) -> None:
     """
     _complete_data(cfg, found)
     if mode == 'train':
-        for _, node in walk(cfg.model):
-            if 'checkpoint' in (node.get('init_cfg') or {}):  # the one thing that it can mean
-                node.init_cfg.setdefault('type', 'Pretrained')
+        complete_model(cfg.model)
         _complete_loop(cfg)
         _repeat_images(cfg.train_dataloader)
         if 'source_ratio' in (cfg.train_dataloader.get('sampler') or {}):  # of several datasets
             cfg.train_dataloader.sampler.batch_size = cfg.train_dataloader.batch_size
         complete_optimizer(cfg)
-        _complete_preprocessor(cfg)
+        complete_preprocessor(cfg)
     for name in ('train', 'val', 'test'):
         loader = cfg.get(f'{name}_dataloader')
         if loader and loader.get('num_workers') == 0:  # PyTorch refuses these without workers
@@ -89,6 +92,19 @@ def _complete_data(cfg: Config, found: Findings) -> None:
     if found.classes:
         dataset = cfg.test_dataloader.dataset
         dataset.metainfo = dict(dataset.get('metainfo') or {}, classes=found.classes)
+
+
+def complete_model(model: ConfigDict) -> None:
+    """Complete what a model is trained with: checkpoints to start from, and who gives boxes to objects.
+
+    Args:
+        model: Changed in place.
+    """
+    for _, node in walk(model):
+        if 'checkpoint' in (node.get('init_cfg') or {}):  # the one thing that it can mean
+            node.init_cfg.setdefault('type', 'Pretrained')
+        if str(node.get('type')).rpartition('.')[2] in _OF_TRAINING:
+            _replace(node)
 
 
 def _replace(node: ConfigDict) -> bool:
@@ -130,7 +146,12 @@ def complete_optimizer(cfg: Config) -> None:
             wrapper.optimizer.setdefault('fused', True)
 
 
-def _complete_preprocessor(cfg: Config) -> None:
+def complete_preprocessor(cfg: Config) -> None:
+    """Let nothing in a preprocessor wait for the device.
+
+    Args:
+        cfg: Changed in place: ``data_preprocessor`` and that of the model, and ``train_dataloader``.
+    """
     for part in (cfg.get('data_preprocessor'), cfg.model.get('data_preprocessor')):
         # Others, as mmpretrain's of classifiers, do not take `non_blocking`.
         if part and 'type' in part and _replace(part) and torch.cuda.is_available():

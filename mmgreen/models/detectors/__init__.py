@@ -1,3 +1,5 @@
+from .assigning import MaxIoUAssigner
 from .mean_teacher import MeanTeacher
+from .sampling import RandomSampler
 
-__all__ = ['MeanTeacher']
+__all__ = ['MaxIoUAssigner', 'MeanTeacher', 'RandomSampler']
