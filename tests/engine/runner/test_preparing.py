@@ -308,6 +308,9 @@ def test_a_model_that_is_split_over_processes_is_refused(demo):
     options = dict(runner_type='FlexibleRunner', strategy=dict(type='FSDPStrategy'))
     with pytest.raises(UserError, match=r'strategy.type FSDPStrategy.* set strategy.type to DDP'):
         prepared(PRETRAIN, data_root=f'{demo}/', **options)
+    wrapper = dict(type='MMFullyShardedDataParallel')
+    with pytest.raises(UserError, match='set model_wrapper_cfg.type to MMDistributedDataParallel'):
+        prepared(PRETRAIN, data_root=f'{demo}/', model_wrapper_cfg=wrapper)
 
 
 def test_a_checkpoint_to_start_from_needs_no_type(demo, tmp_path):

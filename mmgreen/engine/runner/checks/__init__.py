@@ -31,6 +31,10 @@ class Findings:
     classes: tuple[str, ...] | None = None
 
 
+#: Strategies that leave the model whole in each process.
+_WHOLE = ('DDPStrategy', 'SingleDeviceStrategy')
+
+
 def check_run(cfg: Config, mode: str, known: tuple[tuple[str, ...], str] | None = None) -> Findings:
     """Check a config; nothing is changed.
 
@@ -48,11 +52,16 @@ def check_run(cfg: Config, mode: str, known: tuple[tuple[str, ...], str] | None 
     if mode == 'test' and not cfg.get('test_dataloader'):
         raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
     strategy = (cfg.get('strategy') or {}).get('type', 'DDPStrategy')
-    if strategy not in ('DDPStrategy', 'SingleDeviceStrategy'):
-        raise UserError(
-            f'{cfg.filename} splits the model over processes (strategy.type {strategy}), which the '
-            'checks and checkpoints of this project do not know: set strategy.type to DDPStrategy'
-        )
+    wrapper = str((cfg.get('model_wrapper_cfg') or {}).get('type'))
+    for key, value, splits, whole in (
+        ('strategy', strategy, strategy not in _WHOLE, _WHOLE[0]),
+        ('model_wrapper_cfg', wrapper, 'FullySharded' in wrapper, 'MMDistributedDataParallel'),
+    ):
+        if splits:
+            raise UserError(
+                f'{cfg.filename} splits the model over processes ({key}.type {value}), which the '
+                f'checks and checkpoints of this project do not know: set {key}.type to {whole}'
+            )
     check_settings(cfg)
     warn_of_slips(cfg)
     splits = ('train', 'val') if mode == 'train' else ('test',)
