@@ -153,7 +153,7 @@ def test_the_report_is_made_by_itself_and_says_what_was_printed(tested, pretrain
     (loss,) = [run['loss'] for run in data['pretraining'].values()]
     assert [row['step'] for row in loss] == [2, 4, 6, 8]
     html = (log_dir / 'report.html').read_text()
-    for words in ('Pre-training loss', 'After epoch 2', 'Best and worst images', 'images/s'):
+    for words in ('Pre-training loss', 'After epoch 2', 'Images to look at first', 'images/s'):
         assert words in html
 
 

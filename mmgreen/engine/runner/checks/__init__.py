@@ -53,11 +53,11 @@ def check_run(cfg: Config, mode: str, known: tuple[tuple[str, ...], str] | None 
         raise UserError(f'{cfg.filename} has no test_dataloader: there is nothing to test')
     strategy = (cfg.get('strategy') or {}).get('type', 'DDPStrategy')
     wrapper = str((cfg.get('model_wrapper_cfg') or {}).get('type'))
-    for key, value, splits, whole in (
+    for key, value, is_split, whole in (
         ('strategy', strategy, strategy not in _WHOLE, _WHOLE[0]),
         ('model_wrapper_cfg', wrapper, 'FullySharded' in wrapper, 'MMDistributedDataParallel'),
     ):
-        if splits:
+        if is_split:
             raise UserError(
                 f'{cfg.filename} splits the model over processes ({key}.type {value}), which the '
                 f'checks and checkpoints of this project do not know: set {key}.type to {whole}'
