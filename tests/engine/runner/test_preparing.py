@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import ROOT, small_swin
-from mmengine.registry import HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import (
+    HOOKS,
+    LOOPS,
+    MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    TASK_UTILS,
+    VISUALIZERS,
+)
 
 from mmgreen.cli.arguments import add_cfg_options
 from mmgreen.config import load_config
@@ -411,7 +418,7 @@ def test_a_check_changes_nothing(demo, config, mode):
 
 def test_what_stands_in_for_upstream_takes_its_settings():
     """A name in the table is that of a module upstream, which ours can take the place of."""
-    registries = (HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS)
+    registries = (HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, TASK_UTILS, VISUALIZERS)
     for name, ours in IN_PLACE_OF.items():
         registry = next(each for each in registries if each.get(ours))
         scopes = ('mmengine', 'mmdet', 'mmpretrain')

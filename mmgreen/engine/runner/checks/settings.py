@@ -7,13 +7,22 @@ from importlib.util import find_spec
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
+from mmengine.registry import (
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    TASK_UTILS,
+    TRANSFORMS,
+    VISUALIZERS,
+)
 from mmengine.runner import Runner
 
 from mmgreen.config import walk
 from mmgreen.errors import UserError
 
-_REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS, TRANSFORMS)
+_REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS, TRANSFORMS, TASK_UTILS, VISUALIZERS)
 
 #: Top-level keys that a run reads: a runner's arguments, and what it looks up by itself.
 _READ = {
