@@ -13,7 +13,7 @@ import pytest
 import tifffile
 import torch
 from helpers import run_tool
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MMLogger
 
 import mmgreen.apis
 import mmgreen.report  # noqa: F401
@@ -87,7 +87,6 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _fresh_start() -> None:
     torch.manual_seed(0)
-    MessageHub.get_current_instance().pop_info('iter')  # left behind by a run in this process
 
 
 @pytest.fixture(scope='session')

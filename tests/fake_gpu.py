@@ -106,15 +106,20 @@ def to_gpu(module: nn.Module) -> nn.Module:
 
 def layouts_by_the_host(model: nn.Module) -> None:
     """Let a GreenMIM build its layouts from real masks, as the host does."""
-    build = model.build_layout
+    layouts_for = model.layouts.layouts_for
     model.backbone.grouping = 'tiles'  # as for a GPU
 
-    def build_for(step: int, images: Tensor):
+    def by_the_host(images: Tensor) -> Callable:
         with _disable_current_modes():
-            layout = build(step, torch.empty(images.shape))
-        return layout.to(images.device)
+            build = layouts_for(torch.empty(images.shape))
 
-    model.build_layout = build_for
+        def layout_of(step: int):
+            with _disable_current_modes():
+                return build(step)
+
+        return layout_of
+
+    model.layouts.layouts_for = by_the_host
 
 
 class _Context:

@@ -83,6 +83,17 @@ def small_greenmim(**kwargs) -> nn.Module:
     return model
 
 
+def finer_greenmim(unit: int, **kwargs) -> nn.Module:
+    """A small GreenMIM for units of any size, and images of any."""
+    config = greenmim_config(unit_size=unit, **kwargs)
+    del config['head']['patch_size']
+    config['backbone']['pad_small_map'] = True
+    model = MODELS.build(config)
+    randomise(model)
+    model.eval()
+    return model
+
+
 def timm_swin(**kwargs) -> nn.Module:
     """timm's Swin of the size of :func:`small_swin`, in evaluation mode."""
     from timm.models.swin_transformer import SwinTransformer

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from helpers import TINY, greenmim_config, mask_with, randomise, small_greenmim
-from mmengine.logging import MessageHub
+from helpers import TINY, finer_greenmim, greenmim_config, mask_with, small_greenmim
 from mmengine.registry import MODELS as ROOT
 from mmpretrain.models import BaseSelfSupervisor
 
@@ -16,17 +15,6 @@ from mmgreen.sparse import Window, num_visible
 def test_is_a_self_supervisor_reached_from_every_scope():
     config = greenmim_config(type='mmgreen.GreenMIM')
     assert isinstance(ROOT.build(config), BaseSelfSupervisor)
-
-
-def finer_greenmim(unit, **kwargs):
-    """A small GreenMIM for units of any size, and images of any."""
-    config = greenmim_config(unit_size=unit, **kwargs)
-    del config['head']['patch_size']
-    config['backbone']['pad_small_map'] = True
-    model = MODELS.build(config)
-    randomise(model)
-    model.eval()
-    return model
 
 
 @pytest.mark.parametrize('size', [(224, 224), (224, 448)])
@@ -252,13 +240,13 @@ def test_a_mask_for_each_sample():
     losses = []
     for i in range(3):
         alone.draw_mask = lambda *_, i=i: mask_with(7, 7, visible[i])
-        alone._ahead = None
+        alone.layouts.step += 1  # what was built ahead is of no use
         losses.append(alone.loss(images[i : i + 1])['loss'])
     torch.testing.assert_close(together, torch.stack(losses).mean())
 
 
 def visible_units(model, images, steps):
-    return [model.take_layout(images).visible.tolist() for _ in range(steps)]
+    return [model.layouts.take(images).visible.tolist() for _ in range(steps)]
 
 
 def test_masks_follow_from_seed_and_step():
@@ -268,10 +256,9 @@ def test_masks_follow_from_seed_and_step():
     torch.rand(17)  # what else is drawn does not matter
     assert visible_units(small_greenmim(), images, 6) == first
     # A run that is resumed after three steps
-    hub = MessageHub.get_current_instance()
-    hub.update_info('iter', 3)
-    assert visible_units(small_greenmim(), images, 3) == first[3:]
-    hub.update_info('iter', 0)
+    resumed = small_greenmim()
+    resumed.layouts.step = 3
+    assert visible_units(resumed, images, 3) == first[3:]
     torch.manual_seed(1)
     assert visible_units(small_greenmim(), images, 6) != first
 
@@ -284,7 +271,8 @@ def test_the_next_layout_is_built_after_the_forward_pass():
     def record(name, function):
         return lambda *args: (events.append(name), function(*args))[1]
 
-    model.build_layout = record('layout', model.build_layout)
+    layouts_for = model.layouts_for
+    model.layouts.layouts_for = lambda images: record('layout', layouts_for(images))
     model.head.judge = record('loss', model.head.judge)
     model.loss(images)
     model.loss(images)
@@ -299,22 +287,9 @@ def test_layouts_built_ahead_are_those_of_their_step():
     images = torch.randn(2, 3, 224, 224)
     model, other = small_greenmim(), small_greenmim()
     other.load_state_dict(model.state_dict())
-    other.build_ahead = lambda *_: None
+    other.layouts.prepare = lambda *_: None
     for _ in range(3):
         assert torch.equal(model.loss(images)['loss'], other.loss(images)['loss'])
-
-
-@pytest.mark.parametrize('workers', [1, 2])
-def test_layouts_from_other_processes_are_those_of_their_step(workers):
-    def layouts(**settings):
-        model = finer_greenmim(16, mask_sharing='sample', **settings)
-        MessageHub.get_current_instance().update_info('iter', 5)  # a run that is resumed
-        for width in (128, 128, 128, 64):  # the last batch is of other images
-            yield model.take_layout(torch.randn(3, 3, 96, width))
-
-    for ours, theirs in zip(layouts(layout_workers=workers), layouts(), strict=True):
-        assert torch.equal(ours.pack(), theirs.pack())
-    MessageHub.get_current_instance().update_info('iter', 0)
 
 
 @pytest.mark.parametrize('unit', [32, 8])

@@ -329,7 +329,7 @@ def test_a_stage_is_decoded_at_its_own_places():
     with torch.no_grad():
         for _ in range(2):
             layout = model.build_layout(0, images)
-            model.take_layout, model.build_ahead = (lambda _, at=layout: at), (lambda _: None)
+            model.layouts.take, model.layouts.prepare = (lambda _, at=layout: at), (lambda _: None)
             *_, tokens, _ = model.backbone.forward_sparse(images, layout)
             model.loss(images)
     assert torch.equal(seen[-1], tokens.view(1, -1, 4 * 64))

@@ -375,7 +375,7 @@ def test_visible_units_may_be_predicted_too():
             randomise(model)
             images = torch.randn(2, 3, 224, 224)
             layout = model.build_layout(0, images)
-            model.take_layout, model.build_ahead = (lambda _, at=layout: at), (lambda _: None)
+            model.layouts.take, model.layouts.prepare = (lambda _, at=layout: at), (lambda _: None)
             losses[visible] = model.loss(images)['loss']
             mask = torch.zeros((224 // unit) ** 2, dtype=torch.bool)
             mask[layout.masked.long().flatten()] = True

@@ -39,7 +39,7 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path, monkeypatch, shar
     assert not torch.equal(drawn[0].masked, drawn[1].masked)
     loss = 0
     for rank, layout in drawn.items():
-        monkeypatch.setattr(model, 'take_layout', lambda images, layout=layout: layout)
+        monkeypatch.setattr(model.layouts, 'take', lambda images, layout=layout: layout)
         loss = loss + model.loss(images[rank::2])['loss'] / 2
     loss.backward()
     assert loss.item() == pytest.approx(two['loss'].item(), abs=1e-5)
@@ -54,7 +54,7 @@ def test_a_batch_of_masks_is_that_of_its_parts(monkeypatch):
 
     def loss(part, masks):
         layout = model.backbone.build_layout((224, 224), masks)
-        monkeypatch.setattr(model, 'take_layout', lambda images: layout)
+        monkeypatch.setattr(model.layouts, 'take', lambda images: layout)
         model.zero_grad()
         loss = model.loss(part)['loss']
         loss.backward()

@@ -20,7 +20,7 @@ def model_and_images(sharing):
     torch.manual_seed(0)
     model = small_greenmim(mask_sharing=sharing)
     model.train()
-    model._step = STEP
+    model.layouts.step = STEP
     return model, torch.randn(4, 3, 224, 224)
 
 

@@ -3,6 +3,7 @@
 from .checkpoint_hook import CheckpointHook
 from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
 from .kept_features_hook import SECONDS, KeptFeaturesHook
+from .layout_hook import LayoutHook
 from .mean_teacher_hook import MeanTeacherHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
@@ -27,6 +28,7 @@ __all__ = [
     'CheckpointHook',
     'FeatureHealthHook',
     'KeptFeaturesHook',
+    'LayoutHook',
     'MeanTeacherHook',
     'PlainCheckpointHook',
     'PreemptionHook',

@@ -43,6 +43,7 @@ ALWAYS = (
 #: Hooks that training has before them.
 IN_TRAINING = (
     'mmgreen.SummaryHook',  # what is trained, and how long it will take
+    'mmgreen.LayoutHook',  # masks go on at the step at which a run does
     'mmgreen.WatchHook',  # a loss that is not finite, a collapse
     'mmgreen.KeptFeaturesHook',  # a teacher's features are there before the first step
     'mmgreen.PreemptionHook',  # saves when a scheduler takes the machine away

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import get_rank
-from mmengine.logging import MessageHub
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torch import Tensor, nn
@@ -17,8 +16,8 @@ from mmgreen.sparse import Layout
 
 from ..heads import GreenMIMHead
 from ..necks.stage_decoders import StageDecoders
-from .layout_stream import LayoutStream
 from .masking import Masking, build_masking
+from .step_layouts import StepLayouts
 
 
 @MODELS.register_module()
@@ -28,8 +27,8 @@ class GreenMIM(BaseSelfSupervisor):
     `Green Hierarchical Vision Transformer for Masked Image Modeling
     <https://arxiv.org/abs/2205.13515>`_. Masks are drawn on the CPU, and all
     index tensors follow from them there; those of the next step are built while
-    the device works on this one. The masks of a step depend on seed, step and
-    rank of the process alone.
+    the device works on this one (:class:`~mmgreen.models.selfsup.step_layouts.StepLayouts`, ``layouts``).
+    The masks of a step depend on seed, step and rank of the process alone.
 
     Args:
         backbone: A :class:`GreenBackbone` whose last ``out_indices`` is
@@ -137,10 +136,8 @@ class GreenMIM(BaseSelfSupervisor):
         self.mask_ratio = mask_ratio
         self.unit_size = unit_size
         self.mask_sharing = mask_sharing
-        self.layout_workers = layout_workers
-        self._stream: tuple[tuple, LayoutStream] | None = None
-        self._step: int | None = None
-        self._ahead: tuple[tuple, Layout] | None = None
+        #: The layouts of the steps of training.
+        self.layouts = StepLayouts(self.layouts_for, layout_workers)
 
     def draw_mask(
         self,
@@ -188,11 +185,14 @@ class GreenMIM(BaseSelfSupervisor):
             step: Number of the training step.
             images: (B, 3, H, W); their shape and device matter.
         """
-        return self._layouts_for(images)(step).to(images.device)
+        return self.layouts_for(images)(step).to(images.device)
 
-    def _layouts_for(self, images: Tensor) -> Callable[[int], Layout]:
-        """Give the function that makes the layout of a step on the CPU, from its number; it is the
-        same in any process."""
+    def layouts_for(self, images: Tensor) -> Callable[[int], Layout]:
+        """What makes the layout of a step on the CPU from its number, the same in any process.
+
+        Args:
+            images: (B, 3, H, W); their shape and device matter.
+        """
         seed, rank, device = torch.initial_seed(), get_rank(), images.device
         num_masks = len(images) if self.mask_sharing == 'sample' else 1
         image_size = (images.shape[2], images.shape[3])
@@ -205,37 +205,6 @@ class GreenMIM(BaseSelfSupervisor):
 
         return build
 
-    @torch.compiler.disable
-    def take_layout(self, images: Tensor) -> Layout:
-        """The layout of this step, built ahead where the images are as they were."""
-        if self._step is None:  # a run that is resumed goes on with the masks of its next step
-            self._step = MessageHub.get_current_instance().get_info('iter', 0)
-        step, ahead = self._step, self._ahead
-        key = self._key(images)
-        self._step, self._ahead = step + 1, None
-        if self.layout_workers:
-            if self._stream is None or self._stream[0] != key:
-                layouts = self._layouts_for(images)
-                self._stream = key, LayoutStream(layouts, step, self.layout_workers)
-            stream = self._stream[1]
-            self._stream = self._key(images), stream
-            return stream.next().to(images.device)
-        if ahead is not None and ahead[0] == key:
-            return ahead[1]
-        return self.build_layout(step, images)
-
-    @torch.compiler.disable
-    def build_ahead(self, images: Tensor) -> None:
-        """Build the layout of the next step. The device is busy with this one meanwhile."""
-        assert self._step is not None  # this step's layout was taken
-        if self.layout_workers:
-            return
-        self._ahead = self._key(images), self.build_layout(self._step, images)
-
-    def _key(self, images: Tensor) -> tuple:
-        """All that the layout of the next step depends on."""
-        return self._step, torch.initial_seed(), images.shape, images.device
-
     def loss(self, inputs: Tensor, data_samples: list | None = None, **kwargs) -> dict[str, Tensor]:
         """Reconstruction loss of a batch of images under fresh masks.
 
@@ -247,7 +216,7 @@ class GreenMIM(BaseSelfSupervisor):
             ``dict(loss=...)``, a scalar; with ``stage_weights`` also what each of these stages adds to
             it, ``stage_1`` and so on, for the log.
         """
-        layout = self.take_layout(inputs)
+        layout = self.layouts.take(inputs)
         *earlier, latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)
         units = layout.masked
         if self.head.visible:
@@ -264,7 +233,7 @@ class GreenMIM(BaseSelfSupervisor):
             each = self.stage_decoders.losses(earlier, layout, decode, self.head.compare, target)
             losses['loss'] = losses['loss'] + sum(each.values())
             losses |= {name: loss.detach() for name, loss in each.items()}
-        self.build_ahead(inputs)
+        self.layouts.prepare(inputs)
         return losses
 
     @torch.no_grad()

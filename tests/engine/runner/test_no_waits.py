@@ -55,18 +55,24 @@ def run(demo, work_dir, watched):
         loop = runner.train_loop
         step = loop.run_iter
         # The host draws masks and builds layouts from values of its own.
-        build = runner.model.build_layout
+        layouts = runner.model.layouts
+        layouts_for = layouts.layouts_for
 
-        def build_by_the_host(*args):
-            with _disable_current_modes():
-                return build(*args)
+        def by_the_host(images):
+            build = layouts_for(images)
+
+            def layout_of(step):
+                with _disable_current_modes():
+                    return build(step)
+
+            return layout_of
 
         def run_iter(idx, batch):
             read = (idx + 1) % INTERVAL == 0 or idx + 1 == len(loop.dataloader)
             with mode if watched and not read else nullcontext():
                 step(idx, batch)
 
-        runner.model.build_layout, loop.run_iter = build_by_the_host, run_iter
+        layouts.layouts_for, loop.run_iter = by_the_host, run_iter
         runner.train()
     (scalars,) = work_dir.glob('*/vis_data/scalars.json')
     rows = [json.loads(line) for line in scalars.read_text().splitlines()]
