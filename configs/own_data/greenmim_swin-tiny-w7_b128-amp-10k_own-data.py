@@ -8,7 +8,6 @@ _base_ = [
 
 model = dict(
     mask_sharing='sample',
-    layout_workers=1,  # builds the layouts of 128 masks while the GPU works on others
     backbone=dict(arch='tiny', img_size=160, pad_small_map=True),
     neck=dict(embed_dim=768),
     init_cfg=None,

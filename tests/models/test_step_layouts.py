@@ -68,3 +68,22 @@ def test_a_process_that_dies_is_replaced(started, caplog):
     for ours, theirs in zip(taken(widths, 1, between=kill), taken(widths), strict=True):
         assert torch.equal(ours, theirs)
     assert len(started) == 2
+
+
+@pytest.mark.parametrize(
+    ('sharing', 'given', 'on_gpu', 'images', 'workers'),
+    [
+        ('sample', None, True, 128, 1),
+        ('sample', None, True, 31, 0),
+        ('sample', None, False, 128, 0),  # the cores are the model's
+        ('batch', None, True, 128, 0),
+        ('batch', 2, False, 1, 2),
+        ('sample', 0, True, 128, 0),
+    ],
+)
+def test_workers_follow_from_device_and_batch(sharing, given, on_gpu, images, workers):
+    class Batch(list):
+        is_cuda = on_gpu
+
+    model = finer_greenmim(32, mask_sharing=sharing, layout_workers=given)
+    assert model.layouts._workers_for(Batch(range(images))) == workers

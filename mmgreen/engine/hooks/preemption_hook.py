@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmgreen.engine.runner.processes import process_timeout
+from mmgreen.errors import UserError
 from mmgreen.registry import HOOKS
 
 from .checkpoint_hook import CheckpointHook
@@ -55,7 +56,14 @@ class PreemptionHook(Hook):
         # On the CPU, beside NCCL: nothing waits for the GPU.
         self._group = None
         if get_world_size() > 1:
-            self._group = dist.new_group(timeout=process_timeout(runner.cfg), backend='gloo')
+            try:
+                self._group = dist.new_group(timeout=process_timeout(runner.cfg), backend='gloo')
+            except RuntimeError as error:
+                raise UserError(
+                    'the processes cannot reach each other by gloo, most likely because the name of this '
+                    "machine stands for the loopback address: set GLOO_SOCKET_IFNAME to the network's "
+                    f'interface, such as eth0 ({str(error).splitlines()[0]})'
+                ) from error
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None

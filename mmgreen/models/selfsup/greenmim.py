@@ -48,8 +48,8 @@ class GreenMIM(BaseSelfSupervisor):
         mask_sharing: ``'batch'``, one mask for the batch of a process, as in
             the paper, or ``'sample'``, a mask for each image.
         layout_workers: Processes that build the layouts of the next steps; with 0 this
-            process does, while the device works on the step before. One pays where
-            dozens of images or more have a mask each.
+            process does, while the device works on the step before. By default one where a GPU
+            has a mask for each of 32 images or more, as otherwise it waits, and else 0.
         stage_weights: Lets stages before the last predict, too, each by a decoder of its own
             (:class:`StageDecoders`): what their losses are multiplied by, ``(0.5, 0.5)`` for the two
             before it. By default only the last stage does, as in the paper.
@@ -70,7 +70,7 @@ class GreenMIM(BaseSelfSupervisor):
         unit_size: int = 32,
         masking: str | dict | Masking = 'random',
         mask_sharing: str = 'batch',
-        layout_workers: int = 0,
+        layout_workers: int | None = None,
         stage_weights: Sequence[float] = (),
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -137,7 +137,10 @@ class GreenMIM(BaseSelfSupervisor):
         self.unit_size = unit_size
         self.mask_sharing = mask_sharing
         #: The layouts of the steps of training.
-        self.layouts = StepLayouts(self.layouts_for, layout_workers)
+        self.layouts = StepLayouts(
+            self.layouts_for,
+            0 if layout_workers is None and mask_sharing == 'batch' else layout_workers,
+        )
 
     def draw_mask(
         self,

@@ -13,6 +13,9 @@ from mmgreen.sparse import Layout
 #: What the layouts of a run depend on beside the step: seed, shape of the batch, device.
 Key = tuple[int, torch.Size, torch.device]
 
+#: Images with a mask each whose layouts take longer than a GPU's step.
+MANY = 32
+
 
 class StepLayouts:
     """Counts the steps, and has the layout of the next one built while the device works on this one.
@@ -24,14 +27,15 @@ class StepLayouts:
     Args:
         layouts_for: From a batch of images, whose shape and device matter, to what makes the layout of a step
             on the CPU from its number, the same in any process.
-        workers: Processes; none by default.
+        workers: Processes; None leaves the choice to device and batch: one for a GPU that has
+            :data:`MANY` images or more a step, else none.
 
     Attributes:
         step: Number of the next step, 0 at first. A run that is resumed sets it (``mmgreen.LayoutHook``).
     """
 
     def __init__(
-        self, layouts_for: Callable[[Tensor], Callable[[int], Layout]], workers: int = 0
+        self, layouts_for: Callable[[Tensor], Callable[[int], Layout]], workers: int | None = 0
     ) -> None:
         self.layouts_for, self.workers = layouts_for, workers
         self.step = 0
@@ -46,13 +50,14 @@ class StepLayouts:
         self.step, self._ahead = step + 1, None
         if ahead is not None and ahead[:2] == (step, key):
             return ahead[2]
-        layout = self._of_workers(step, key, images) if self.workers else None
+        workers = self._workers_for(images)
+        layout = self._of_workers(step, key, images, workers) if workers else None
         return (layout or self.layouts_for(images)(step)).to(images.device)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def prepare(self, images: Tensor) -> None:
         """Build the layout of the next step, for such images. The device is busy with this one meanwhile."""
-        if not self.workers:
+        if not self._workers_for(images):
             layout = self.layouts_for(images)(self.step).to(images.device)
             self._ahead = self.step, _key(images), layout
 
@@ -60,7 +65,12 @@ class StepLayouts:
         """End the processes."""
         self._stream = self._last = None
 
-    def _of_workers(self, step: int, key: Key, images: Tensor) -> Layout | None:
+    def _workers_for(self, images: Tensor) -> int:
+        if self.workers is not None:
+            return self.workers
+        return int(images.is_cuda and len(images) >= MANY)
+
+    def _of_workers(self, step: int, key: Key, images: Tensor, workers: int) -> Layout | None:
         """What the workers have of a step; None where they have none yet."""
         again, self._last = key == self._last, key
         if self._stream is not None and self._stream[0] == key and self._stream[1].at <= step:
@@ -74,7 +84,7 @@ class StepLayouts:
                 )
                 self._stream = None
         elif again or self._stream is None:  # of a size that stays
-            self._stream = key, _Stream(self.layouts_for(images), step + 1, self.workers)
+            self._stream = key, _Stream(self.layouts_for(images), step + 1, workers)
         return None
 
 
