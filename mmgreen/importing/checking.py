@@ -134,7 +134,9 @@ def _describe(dataset: Dataset, source: Source, report: _Report) -> None:
         number = f', {dataset.counts(split).total()} {masks}' if dataset.labelled else ''
         report.say(f'{dataset.format}, {split}: {len(images)} images{number}')
     if dataset.labelled:
-        report.say(f'{len(dataset.categories)} categories: {listed(dataset.categories)}')
+        count = len(dataset.categories)
+        kind = 'category' if count == 1 else 'categories'
+        report.say(f'{count} {kind}: {listed(dataset.categories)}')
     clicks = [
         image.name
         for image in dataset.images

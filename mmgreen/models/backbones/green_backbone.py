@@ -36,7 +36,7 @@ class GreenBackbone(BaseModule):
             programming: for fewest attention ``'pairs'``, as in the paper, for
             fewest ``'tiles'`` of a GPU's kernels, or ``'optimal'``: pairs on a CPU
             and tiles on a GPU. ``'fixed'``: tiles, in groups of one number and size
-            for 99 of 100 masks, so that steps have equal shapes.
+            for 99 of 100 masks, so that steps have equal shapes, with units of the stride or more.
         **kwargs: See mmpretrain's class.
 
     Raises:
