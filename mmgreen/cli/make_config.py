@@ -7,6 +7,7 @@ objects and the machine, each with its reason as a comment.
 """
 
 import shlex
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,14 +75,26 @@ then:
         help='hold out whole folders, the last images by time, or those that a file lists; by default '
         'images are drawn, near-duplicates together',
     )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        '--steps',
+        type=int,
+        help='length: warm-up, decay, validations and checkpoints go with it; also of mmgreen train',
+    )
+    length.add_argument(
+        '--minutes', type=float, help='as many steps as take so long on this machine'
+    )
     args = parser.parse_args(argv)
+    for name in ('steps', 'minutes'):
+        if getattr(args, name) is not None and getattr(args, name) <= 0:
+            parser.error(f'--{name} must be above 0')
     from mmgreen.datasets.names import printable
-    from mmgreen.recipes import make_configs, this_machine
+    from mmgreen.recipes import MadeConfigs, make_configs, this_machine
 
-    with one_sentence():
-        made = make_configs(
+    def make(out: Path, steps: int | None) -> MadeConfigs:
+        return make_configs(
             args.folder,
-            args.out,
+            out,
             this_machine(args.gpu_memory),
             args.model,
             args.start,
@@ -91,7 +104,18 @@ then:
             args.teacher,
             args.teacher_weights,
             args.unlabelled,
+            steps,
         )
+
+    with one_sentence():
+        if args.minutes:
+            from mmgreen.apis import steps_in
+            from mmgreen.config import load_config
+
+            with tempfile.TemporaryDirectory() as folder:
+                tried = make(Path(folder, args.out.resolve().name), None).configs[0]
+                args.steps = steps_in(load_config(tried), args.minutes)
+        made = make(args.out, args.steps)
     data = made.dataset
     print(f'{args.folder}: {data.format}')
     for split, images in data.splits.items():

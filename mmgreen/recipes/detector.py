@@ -61,7 +61,7 @@ class DetectorRecipe:
         return self.scale[0] * self.scale[1] / self.crop**2 if self.crop else 1.0
 
 
-def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
+def choose(traits: Traits, machine: Machine, size: str, steps: int | None = None) -> DetectorRecipe:
     """Settings of a detector.
 
     Args:
@@ -69,6 +69,7 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
         machine: Where it is trained.
         size: Size of the backbone: ``nano``, ``tiny``, ``small`` or ``base``, or
             ``efficientnet-lite0``, which is as narrow as the first.
+        steps: Length of the training; by default so that each image is seen some dozen times.
     """
     gpu = machine.gpu_memory is not None
     trained, tested = _GPU_SIDES if gpu else _CPU_SIDES
@@ -83,10 +84,12 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
         fits = (0.85 * machine.gpu_memory - 2.5) / (_GIB[size] * seen / 1e6)
         batch = max(1, min(16, int(fits)))
     epoch = max(1, traits.images // batch)
-    if gpu:
-        steps = max(2000, min(90_000, epoch * (36 if traits.images < 10_000 else 12)))
-    else:
-        steps = max(400, min(1200, epoch * 36))
+    usual = (
+        max(2000, min(90_000, epoch * (36 if traits.images < 10_000 else 12)))
+        if gpu
+        else max(400, min(1200, epoch * 36))
+    )
+    steps = steps or usual
     interval = max(1, steps // (12 if gpu else 4))
     return DetectorRecipe(
         scale=scale,
@@ -102,7 +105,7 @@ def choose(traits: Traits, machine: Machine, size: str) -> DetectorRecipe:
         if size in ('nano', 'efficientnet-lite0')
         else round(1e-4 * (batch / 16) ** 0.5, 6),
         steps=steps,
-        warm_up=min(500, steps // 10),
+        warm_up=max(1, min(500, steps // 10)),
         interval=interval,
         patience=4 if gpu else 2,
         workers=min(4, max(1, machine.cores - 1)) if gpu else 1,

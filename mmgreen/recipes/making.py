@@ -80,6 +80,7 @@ def make_configs(
     teacher: str | None = None,
     teacher_weights: str | None = None,
     unlabelled: Path | None = None,
+    steps: int | None = None,
 ) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
@@ -100,6 +101,7 @@ def make_configs(
         teacher_weights: File of its weights, where they are not those that come with its name.
         unlabelled: Folder of images that a detector is to learn from without labels. By default those
             of ``folder`` that are not annotated, where there are as many as are trained on.
+        steps: Length of the trainings; warm-up, decay, validations and checkpoints go with it.
 
     Raises:
         UserError: If the folder cannot be used, or a model or the teacher does not fit it.
@@ -178,10 +180,10 @@ def make_configs(
         path, work_dir = out / f'{file}.py', Path('work_dirs', f'{name}_{file}')
         rest: dict[str, Any] = dict(kind=kind, size=size, work_dir=work_dir, path=path)
         if kind == 'greenmim':
-            rest['recipe'] = pretraining.choose(traits, machine, size)
+            rest['recipe'] = pretraining.choose(traits, machine, size, steps)
             rest['base'] = f'own_data/{_PRETRAINING["nano" if size == "nano" else "tiny"]}'
         else:
-            rest['recipe'] = detector.choose(traits, machine, size)
+            rest['recipe'] = detector.choose(traits, machine, size, steps)
             net = _LITE if size == _LITE else f'green-swin-{_FILES[size]}'
             rest['base'] = f'_base_/models/{kind}_{net}_fpn.py'
         write_keeping(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))

@@ -33,6 +33,7 @@ class PretrainingRecipe:
         batch: Images a step.
         rate: Learning rate.
         steps: Length.
+        warm_up: Steps of rising rate, of another length than the recipe's own; else None.
         epochs: How often each image is then seen.
         few: Whether there are so few images that little is to be expected.
         workers: Processes that read images.
@@ -44,6 +45,7 @@ class PretrainingRecipe:
     batch: int
     rate: float
     steps: int
+    warm_up: int | None
     epochs: float
     few: bool
     workers: int
@@ -54,15 +56,19 @@ class PretrainingRecipe:
         return least, most
 
 
-def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
+def choose(
+    traits: Traits, machine: Machine, size: str, steps: int | None = None
+) -> PretrainingRecipe:
     """Settings of a pre-training.
 
     Args:
         traits: Traits of the images; where their objects are known, crops and units follow them.
         machine: Where it is trained.
         size: Size of the backbone: ``nano``, ``tiny``, ``small`` or ``base``.
+        steps: Length; by default that of the recipe in configs/own_data.
     """
-    crop, batch, steps, rate = _KNOWN[size]
+    crop, batch, usual, rate = _KNOWN[size]
+    is_usual, steps = steps is None, steps or usual
     if machine.gpu_memory:
         fits = (0.85 * machine.gpu_memory - 2.5) / _GIB[size]
         while batch > 16 and batch > fits:
@@ -88,6 +94,7 @@ def choose(traits: Traits, machine: Machine, size: str) -> PretrainingRecipe:
         batch=batch,
         rate=rate * batch / _KNOWN[size][1],
         steps=steps,
+        warm_up=None if is_usual else max(1, steps // 13),
         epochs=steps * batch / traits.images,
         few=traits.images < _ENOUGH,
         workers=workers,
