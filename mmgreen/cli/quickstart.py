@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     start = f'model.backbone.init_cfg.checkpoint={backbone}'
     threads = os.cpu_count() or 1
     tests = [scratch.result(), detect('pretrained', start, '--show-dir', pictures, threads=threads)]
-    report, names = args.work_dir / 'report', ('no pre-training', 'pre-trained')
+    report, names = args.work_dir / 'report', ('from scratch', 'pre-trained')
     run('report', *tests, '--names', *names, '--out', report)
     reconstruction = args.work_dir / 'reconstruction.png'
     images = sorted((args.data / 'val').glob('*.jpg'))[:6]

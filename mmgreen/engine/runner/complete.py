@@ -1,5 +1,7 @@
 """A config is completed: the one place that changes one for a run."""
 
+from typing import Any
+
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -78,6 +80,8 @@ def complete(cfg: Config, mode: str, found: Findings) -> None:
         if loader and loader.get('num_workers') == 0:  # PyTorch refuses these without workers
             loader.pop('persistent_workers', None)
             loader.pop('prefetch_factor', None)
+    if cfg.get('launcher', 'none') != 'none':
+        _complete_wrapper(cfg)
     if not torch.cuda.is_available():
         _do_without_gpu(cfg)
     _complete_hooks(cfg, mode)
@@ -164,8 +168,6 @@ def complete_preprocessor(cfg: Config) -> None:
 def _do_without_gpu(cfg: Config) -> None:
     if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
         cfg.env_cfg.dist_cfg.backend = 'gloo'
-    if cfg.get('launcher', 'none') != 'none':
-        _wrap_on_cpu(cfg)
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
         cfg.optim_wrapper.type = 'OptimWrapper'
         for key in ('loss_scale', 'dtype'):
@@ -178,17 +180,22 @@ def _do_without_gpu(cfg: Config) -> None:
         print_log('No GPU: batch norm is not synchronised between processes.')
 
 
-def _wrap_on_cpu(cfg: Config) -> None:
-    """Let no wrapper of the model ask for a GPU, as mmengine's defaults do."""
+def _complete_wrapper(cfg: Config) -> None:
+    """Let the wrapper of several processes keep one copy of the gradients, and ask for a GPU only where there is one.
+
+    A wrapper that is set loses mmengine's default of ``broadcast_buffers``, so it is said again.
+    """
+    settings: dict[str, Any] = dict(broadcast_buffers=False, gradient_as_bucket_view=True)
+    own: dict[str, Any] = {} if torch.cuda.is_available() else dict(device_ids=None)
     if cfg.get('runner_type') == 'FlexibleRunner':
-        wrapper = dict(broadcast_buffers=False) | (cfg.strategy.get('model_wrapper') or {})
-        cfg.strategy.model_wrapper = wrapper | dict(device_ids=None)
+        if own:
+            cfg.strategy.model_wrapper = settings | (cfg.strategy.get('model_wrapper') or {}) | own
         return
-    unused = cfg.get('find_unused_parameters', False)
-    wrapper = dict(
-        type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=unused
-    )
-    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {}) | dict(device_ids=None)
+    given = dict(cfg.get('model_wrapper_cfg') or {})
+    if str(given.get('type', 'DistributedDataParallel')).endswith('DistributedDataParallel'):
+        unused = cfg.get('find_unused_parameters', False)
+        usual = dict(type='MMDistributedDataParallel', find_unused_parameters=unused)
+        cfg.model_wrapper_cfg = usual | settings | given | own
 
 
 def _complete_hooks(cfg: Config, mode: str) -> None:

@@ -311,6 +311,17 @@ def test_the_config_that_a_run_writes_can_be_run(demo, tmp_path, mode):
     assert {hook.type for hook in written.custom_hooks} == set(kinds)
 
 
+def test_several_processes_keep_the_gradients_once(demo):
+    cfg = prepared(PRETRAIN, data_root=f'{demo}/', launcher='pytorch')
+    wrapper = cfg.model_wrapper_cfg
+    assert (wrapper.gradient_as_bucket_view, wrapper.broadcast_buffers) == (True, False)
+    given = dict(find_unused_parameters=True, gradient_as_bucket_view=False)
+    cfg = prepared(PRETRAIN, data_root=f'{demo}/', launcher='pytorch', model_wrapper_cfg=given)
+    wrapper = cfg.model_wrapper_cfg
+    assert wrapper.find_unused_parameters
+    assert (wrapper.gradient_as_bucket_view, wrapper.broadcast_buffers) == (False, False)
+
+
 def test_a_model_that_is_split_over_processes_is_refused(demo):
     options = dict(runner_type='FlexibleRunner', strategy=dict(type='FSDPStrategy'))
     with pytest.raises(UserError, match=r'strategy.type FSDPStrategy.* set strategy.type to DDP'):
