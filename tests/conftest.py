@@ -14,6 +14,7 @@ import tifffile
 import torch
 from helpers import run_tool
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 
 import mmgreen.apis
 import mmgreen.report  # noqa: F401
@@ -87,6 +88,7 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _fresh_start() -> None:
     torch.manual_seed(0)
+    DefaultScope._instance_dict.clear()  # left behind by a runner in this process
 
 
 @pytest.fixture(scope='session')
