@@ -6,6 +6,7 @@
 set -uo pipefail
 if [ $# -lt 2 ]; then sed -n '2,/^set/s/^# \?//p' "$0"; exit 2; fi
 # The first process of a container passes no signal on by itself.
+run=
 trap 'kill -TERM "$run" 2>/dev/null' TERM
 NNODES=${WORLD_SIZE:-1} NODE_RANK=${RANK:-0} PORT=${MASTER_PORT:-29500} \
     "$(dirname "$0")/dist_train.sh" "$@" &

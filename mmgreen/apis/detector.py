@@ -71,7 +71,7 @@ class Detector:
         self._tiling = Tiling(tile, overlap) if tile else None
         self._batch_size = batch_size
         own: Any = self.model.threshold
-        self.best_threshold: float = own or DEFAULT_THRESHOLD
+        self.best_threshold: float = DEFAULT_THRESHOLD if own is None else own
         self.threshold = self.best_threshold if threshold is None else threshold
         self.classes: tuple[str, ...] = tuple(self.model.dataset_meta.get('classes') or ())
 

@@ -114,7 +114,7 @@ def choose(traits: Traits, machine: Machine, size: str, steps: int | None = None
 
 def _choose_anchors(traits: Traits, zoom: float, strides: tuple[int, ...]) -> tuple[int, float]:
     """The anchors nearest to the sizes of objects, in strides, and their mean overlap with them."""
-    sides = zoom * np.array(traits.sides or (traits.small, traits.middle))
+    sides = zoom * np.maximum(traits.sides or (traits.small, traits.middle), 1)
     best, reached = _ANCHORS[0], -1.0
     for anchor in _ANCHORS:
         ratios = sides[:, None] / (anchor * np.array(strides))

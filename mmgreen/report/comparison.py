@@ -229,7 +229,8 @@ def _evaluate(
         del evaluator
         counted = matches.gt_category[~matches.gt_ignored[0]]
         counts = count_matches(matches)
-        threshold = run.record.get('threshold') or counts.threshold or DEFAULT_THRESHOLD
+        known = (run.record.get('threshold'), counts.threshold, DEFAULT_THRESHOLD)
+        threshold = next(score for score in known if score is not None)
         parts[kind] = Part(
             figures=figures,
             resamples=resampled_figures(matches, weights),

@@ -35,7 +35,7 @@ def draw_detections(
 
     Args:
         image: RGB, uint8, (height, width, 3).
-        boxes: (N, 4) as x1, y1, x2, y2 in pixels; of no area where there are masks alone.
+        boxes: (N, 4) as x1, y1, x2, y2 in pixels.
         labels: N places of categories, which decide the colours.
         texts: N texts; names as :func:`~mmgreen.visualization.drawable` gives them.
         masks: N of (height, width).

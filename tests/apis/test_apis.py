@@ -135,7 +135,7 @@ def test_detections_are_taken_from_the_score_that_validation_found_best(made, tm
     validated = checkpoint['message_hub']['log_scalars']['val/coco/segm_threshold']
     (last,) = validated['history_buffer'][0][-1:].tolist()
     assert threshold_of(checkpoint) == (last if last >= 0 else None)
-    for known, taken in ((0.65, 0.65), (None, 0.3)):
+    for known, taken in ((0.65, 0.65), (0.0, 0.0), (None, 0.3)):
         checkpoint['meta']['threshold'] = known
         torch.save(checkpoint, tmp_path / 'known.pth')
         assert Detector(DETECT, tmp_path / 'known.pth', cfg_options=NARROW).threshold == taken

@@ -45,7 +45,7 @@ def test_two_epochs_start_processes_once(workers, started):
     assert len(started) == 1
 
 
-@settings(max_examples=5, deadline=None)  # processes are started
+@settings(max_examples=3, deadline=None)  # processes are started
 @given(st.lists(st.sampled_from([64, 128]), min_size=1, max_size=7))
 def test_batches_of_any_sizes(widths):
     for ours, theirs in zip(taken(widths, 1), taken(widths), strict=True):

@@ -59,3 +59,7 @@ def test_mmdets_visualizer_draws_alike():
     drawn = DetVisualizer()._draw_instances(GREY, found, ('bolt', 'nut'), None)
     mine = draw_detections(GREY, boxes.numpy().astype(float), [1], ['nut 0.88'], masks.numpy())
     assert (drawn == mine).all()
+    found.bboxes = torch.zeros(1, 4)  # of masks alone
+    drawn = DetVisualizer()._draw_instances(GREY, found, ('bolt', 'nut'), None)
+    mine = draw_detections(GREY, np.array([[60.0, 60, 90, 80]]), [1], ['nut 0.88'], masks.numpy())
+    assert (drawn == mine).all()

@@ -104,7 +104,8 @@ def main():
     parser.add_argument('--out', default='found', help='folder for pictures and detections.json')
     args = parser.parse_args()
     session, about = load(args.model)
-    threshold = (about.get('threshold') or 0.3) if args.threshold is None else args.threshold
+    known = (args.threshold, about.get('threshold'), 0.3)
+    threshold = next(score for score in known if score is not None)
     Path(args.out).mkdir(parents=True, exist_ok=True)
     said = {}
     for name in args.images:

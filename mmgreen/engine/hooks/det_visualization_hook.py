@@ -31,8 +31,9 @@ class DetVisualizationHook(MMDetVisualizationHook):
         self._is_set = score_thr is not None
 
     def before_test(self, runner: Runner) -> None:
-        if not self._is_set:
-            self.score_thr = getattr(unwrapped(runner.model), 'threshold', None) or self.score_thr
+        own = getattr(unwrapped(runner.model), 'threshold', None)
+        if not self._is_set and own is not None:
+            self.score_thr = own
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any) -> None:
         self._letter()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.structures.mask import mask2bbox
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import InstanceData
 
@@ -32,12 +33,15 @@ class DetVisualizer(DetLocalVisualizer):
         else:
             names = [classes[label] if classes else f'class {label}' for label in labels]
         scores = instances.scores.tolist() if 'scores' in instances else None
+        boxes, masks = instances.get('bboxes'), _arrays(instances.get('masks'))
+        if masks is not None and len(masks) and (boxes is None or not boxes.any()):
+            boxes = mask2bbox(torch.from_numpy(masks))  # of detectors of masks alone
         return draw_detections(
             image,
-            np.asarray(instances.bboxes, dtype=np.float64).reshape(-1, 4),
+            np.asarray(boxes, dtype=np.float64).reshape(-1, 4),
             labels,
             [f'{name} {scores[i]:.2f}' if scores else name for i, name in enumerate(names)],
-            _arrays(instances.get('masks')),
+            masks,
         )
 
 

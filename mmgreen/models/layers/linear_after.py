@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from mmgreen.sparse import autocast_dtype
 
+#: Whether CUDA's products of half precision are written as float32 (``torch.mm`` with ``out_dtype``): PyTorch 2.6 and
+#: ROCm cannot.
+_HAS_FLOAT_SUMS = hasattr(torch.ops.aten.mm, 'dtype_out') and not torch.version.hip
+
 
 def linear_after(before: nn.Module, x: Tensor, linear: nn.Linear) -> Tensor:
     """``linear(before(x))`` that does not keep ``before(x)`` for the backward pass.
@@ -144,8 +148,12 @@ def _linear_gradients(
     the type of what it belongs to, ``dtype`` that of the parameters.
     """
     rows = grad.flatten(0, -2)
-    # A GPU's kernels write float32 sums of half precision: no cast after them, and more exact.
-    at_once = grad.dtype != dtype and grad.device.type != 'cpu' and not torch.version.hip
+    # No cast after the sum, and more exact.
+    at_once = (
+        _HAS_FLOAT_SUMS
+        and grad.device.type in ('cuda', 'meta')
+        and (grad.dtype in (torch.float16, torch.bfloat16) and dtype == torch.float32)
+    )
     # It outlives everything else here: claimed first, it does not end up in the
     # middle of memory that is about to be free.
     grad_weight = torch.empty_like(weight, dtype=dtype if at_once else grad.dtype)

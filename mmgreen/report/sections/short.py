@@ -37,7 +37,7 @@ def describe_short(comparison: Comparison) -> Section:
         f'{first.threshold:.2f} or higher, where the balance of both faults (F1) '
         + (
             'was best in validation. mmgreen detect takes it by default. '
-            if validated
+            if validated is not None
             else f'is best on these images (--threshold {first.threshold:.2f}). '
         )
         + f'An object counts as found where {PARTS[kind]} overlap it by half (IoU 0.50).'
