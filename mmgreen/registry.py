@@ -9,6 +9,7 @@ from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
+from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
@@ -17,6 +18,9 @@ from mmengine.registry import VISUALIZERS as ROOT_VISUALIZERS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmgreen', locations=['mmgreen.models'])
+MODEL_WRAPPERS = Registry(
+    'model wrapper', parent=ROOT_MODEL_WRAPPERS, scope='mmgreen', locations=['mmgreen.engine']
+)
 #: What gives boxes to objects, and samples them.
 TASK_UTILS = Registry(
     'task util', parent=ROOT_TASK_UTILS, scope='mmgreen', locations=['mmgreen.models.detectors']

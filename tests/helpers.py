@@ -83,11 +83,11 @@ def small_greenmim(**kwargs) -> nn.Module:
     return model
 
 
-def finer_greenmim(unit: int, **kwargs) -> nn.Module:
+def finer_greenmim(unit: int, backbone_settings: dict | None = None, **kwargs) -> nn.Module:
     """A small GreenMIM for units of any size, and images of any."""
     config = greenmim_config(unit_size=unit, **kwargs)
     del config['head']['patch_size']
-    config['backbone']['pad_small_map'] = True
+    config['backbone'].update(pad_small_map=True, **(backbone_settings or {}))
     model = MODELS.build(config)
     randomise(model)
     model.eval()

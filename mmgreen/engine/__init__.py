@@ -15,6 +15,7 @@ from .hooks import (
 from .optimizers import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
 from .runner.build import build_runner
 from .runner.complete import complete_optimizer, complete_preprocessor
+from .runner.flat_data_parallel import FlatDataParallel
 from .runner.loops import ResumableEpochLoop, ResumableIterLoop
 from .runner.model import build_model, own_scope
 from .runner.pace import seconds_of_a_step
@@ -27,6 +28,7 @@ __all__ = [
     'RECORD',
     'REQUEUE',
     'CheckpointHook',
+    'FlatDataParallel',
     'LayerDecayOptimWrapperConstructor',
     'OptimWrapperConstructor',
     'PlainCheckpointHook',

@@ -123,8 +123,8 @@ class _PairBias(torch.autograd.Function):
         if windows.num_pairs is not None:
             # Without the pairs of different windows: on a GPU additions to one address wait
             # for each other, and theirs would all go to the last column and end up nowhere.
-            grad = grad.index_select(1, windows.within)
-            entries = entries.index_select(0, windows.within)
+            where, entries = windows.within
+            grad = grad.index_select(1, where)
         columns = grad.new_zeros(len(grad), rows + 1).index_add_(1, entries, grad)
         return None, *(part.t() for part in columns[:, :rows].to(ctx.dtype).split(ctx.heads))
 

@@ -10,6 +10,7 @@ answer says how many windows of each count a group holds; only then do windows g
 all at once.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from operator import mul
 from typing import NamedTuple
@@ -246,6 +247,11 @@ def fixed_shape(samples: Sequence[Sequence[int] | Ints]) -> tuple[int, int]:
             shape = most, tokens if most == 1 else side * TILE
         side += 1
     return shape[0], -(-shape[1] // ALIGNMENT) * ALIGNMENT
+
+
+def enough(needed: Sequence[int]) -> int:
+    """What all but one of thirty thousand masks need, as far as some samples of a sum over many windows can say."""
+    return math.ceil(np.mean(needed) + 4 * np.std(needed))
 
 
 def _all_but_the_worst(needed: list[int]) -> int:

@@ -7,7 +7,7 @@ every stage, and merging is a reshape. Where units are finer than a stage's toke
 token exists if any of its units is visible, and of the four some may be missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -16,15 +16,15 @@ from torch import Tensor
 
 from mmgreen.arrays import Bools, Ints, SmallInts
 
-from .grouping import ABLATIONS, GROUPINGS, fixed_grouping, fixed_shape
+from .grouping import ABLATIONS, GROUPINGS, enough, fixed_grouping, fixed_shape
 from .nested import nested_tokens
 from .places import Places
 from .window_map import Window, window_map
-from .windows import Packing, Windows, build_windows
+from .windows import Packing, Room, Windows, build_windows, pairs_within
 
 
 @lru_cache(maxsize=64)
-def shape_of_groups(
+def room_of_groups(
     units: tuple[int, int],
     unit_side: int,
     cell: int,
@@ -32,8 +32,8 @@ def shape_of_groups(
     pattern: Window,
     num_masks: int,
     num_visible: int,
-) -> tuple[int, int]:
-    """Number and size of groups that hold 99 of 100 random masks, by trying many.
+) -> Room:
+    """Groups that hold 99 of 100 random masks, by trying many.
 
     Args:
         units: Units per column and per row.
@@ -46,15 +46,19 @@ def shape_of_groups(
     """
     generator = np.random.default_rng(0)
     grid = units[0] * unit_side // cell, units[1] * unit_side // cell
-    samples = []
+    samples, beyond = [], []
     for _ in range(max(20, 1000 // num_masks)):  # of many masks together, sums vary less
         order = generator.random((num_masks, units[0] * units[1])).argsort(1).argsort(1)
         pieces, piece_side = _pieces(order < num_visible, unit_side, stage)
         where = window_map(grid, cell >> stage, piece_side, pattern)
         owner, own = where.windows_of_pieces(*np.nonzero(pieces))
-        slots = where.slots_of_windows(where.tokens_of_windows(owner, own, num_masks))
+        tokens = where.tokens_of_windows(owner, own, num_masks)
+        slots = where.slots_of_windows(tokens)
         samples.append(slots[slots > 0])
-    return fixed_shape(samples)
+        beyond.append(int(slots.sum() - tokens.sum()))
+    number, size = fixed_shape(samples)
+    pairs = [pairs_within(counts, number * size) for counts in samples]
+    return Room(number, size, enough(pairs), enough(beyond))
 
 
 def _pieces(seen: Bools, unit_side: int, stage: int) -> tuple[Bools, int]:
@@ -101,6 +105,9 @@ class Layout:
         hidden: (n,) int32, of the M * cells those with a masked unit, increasing.
         hidden_units: (M * (h*w - V),) int32, for each of ``masked`` its place among the
             units of the hidden cells, which are row-major inside a cell.
+        fits: Whether all tensors have the shapes of nearly every mask of as many units, as with
+            groups of ``'fixed'`` number and size. Never with units finer than a cell, which leave
+            different numbers of tokens.
 
     Raises:
         ValueError: If the mask is not bool or not of three dimensions, hides
@@ -115,6 +122,8 @@ class Layout:
     cols: Tensor
     hidden: Tensor
     hidden_units: Tensor
+    #: What they are views of, where they have been sent anywhere.
+    packed: Tensor | None = None
 
     #: The index tensors, in the order in which they are sent to a device.
     TENSORS = ('visible', 'masked', 'tokens', 'rows', 'cols', 'hidden', 'hidden_units')
@@ -160,6 +169,8 @@ class Layout:
 
         tokens = []
         self.windows: dict[tuple[int, Window], Windows] = {}
+        # Units finer than a token leave different numbers of tokens.
+        self.fits = grouping == 'fixed' and within == 1
         self.merges: list[Places | None] = []
         for stage, patterns in enumerate(windows):
             pieces, side = _pieces(seen, unit_side, stage)
@@ -168,15 +179,14 @@ class Layout:
             for pattern in sorted({Window(*pattern) for pattern in patterns}):
                 where = window_map(grid, cell >> stage, side, pattern)
                 if grouping == 'fixed':
-                    shape = shape_of_groups(
-                        *(units, unit_side, cell, stage, pattern, *visible.shape)
-                    )
-                    pack: Packing = partial(fixed_grouping, shape=shape)
+                    room = room_of_groups(*(units, unit_side, cell, stage, pattern, *visible.shape))
+                    pack: Packing = partial(fixed_grouping, shape=(room.number, room.size))
                 else:
                     pack = (GROUPINGS | ABLATIONS)[grouping]
-                self.windows[stage, pattern] = build_windows(
-                    image, piece, self.num_masks, where, pattern.side, pack
-                )
+                built = build_windows(image, piece, self.num_masks, where, pattern.side, pack)
+                if grouping == 'fixed':
+                    self.fits &= built.fill(room)
+                self.windows[stage, pattern] = built
             if stage + 1 < len(windows):
                 merge = None
                 if not unit_side >> stage + 1:  # units are finer than the next stage's tokens
@@ -202,27 +212,49 @@ class Layout:
         """Send every index tensor to ``device`` in one copy, without waiting for it."""
         if torch.device(device).type == 'cpu':
             return self
-        packed = self.pack()
+        packed = self.in_one()
         if torch.device(device).type == 'cuda':
             packed = packed.pin_memory()  # else the copy would wait
         self.unpack(packed.to(device, non_blocking=True))
         return self
 
+    def in_one(self) -> Tensor:
+        """All index tensors in one, int32, of which they are views from then on."""
+        packed = self.packed
+        if packed is None:
+            packed = self.pack()
+            self.unpack(packed)
+        return packed
+
     def pack(self) -> Tensor:
         """All index tensors in one, int32. Until :meth:`unpack` the layout knows their shapes only."""
         holders = self._holders()
         tensors: list[Tensor] = [getattr(holder, name) for holder, name in holders]
-        for (holder, name), tensor in zip(holders, tensors, strict=True):
-            setattr(holder, name, (tensor.shape, tensor.dtype))
+        self._shapes = [(tensor.shape, tensor.dtype) for tensor in tensors]
+        for holder, name in holders:
+            setattr(holder, name, None)
         return torch.cat([tensor.flatten().int() for tensor in tensors])
 
     def unpack(self, packed: Tensor) -> None:
         """Take the index tensors back from what :meth:`pack` gave, wherever that is now."""
-        holders = self._holders()
-        shapes = [getattr(holder, name) for holder, name in holders]
-        parts = torch.split(packed, [shape.numel() for shape, _ in shapes])
-        for (holder, name), (shape, dtype), part in zip(holders, shapes, parts, strict=True):
+        parts = torch.split(packed, [shape.numel() for shape, _ in self._shapes])
+        for (holder, name), (shape, dtype), part in zip(
+            self._holders(), self._shapes, parts, strict=True
+        ):
             setattr(holder, name, part.view(shape).to(dtype))
+        for windows in self.windows.values():
+            windows.forget()
+        self.packed = packed
+
+    def structure(self) -> Hashable:
+        """All that code which computes by this layout depends on, except the values in its tensors."""
+        windows = [
+            (at, w.num_groups, w.group_size, w.num_pairs, w.in_order)
+            for at, w in self.windows.items()
+        ]
+        tensors = [getattr(holder, name) for holder, name in self._holders()]
+        merges = tuple(merge is None for merge in self.merges)
+        return self.units, merges, tuple(windows), tuple(tensor.shape for tensor in tensors)
 
     def _holders(self) -> list[tuple[object, str]]:
         """Every index tensor, by what holds it and its name there."""

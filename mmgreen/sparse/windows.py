@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,32 @@ from .window_map import WindowMap
 
 #: From slots of windows to groups.
 Packing = Callable[[Ints], Groups]
+
+
+class Room(NamedTuple):
+    """Groups into which the windows of nearly every mask fit.
+
+    Attributes:
+        number: Groups.
+        size: Slots of each.
+        pairs: Pairs of slots within a window, those of a slot with itself too.
+        beyond: Slots of positions beyond the map's border.
+    """
+
+    number: int
+    size: int
+    pairs: int
+    beyond: int
+
+
+def pairs_within(counts: Ints, slots: int) -> int:
+    """Pairs of slots within a window, those of a slot with itself too.
+
+    Args:
+        counts: Slots of each window.
+        slots: Those of all groups, empty ones included.
+    """
+    return int((counts**2).sum()) + slots - int(counts.sum())
 
 
 @dataclass
@@ -31,14 +58,13 @@ class Windows:
             own, below zero, and so attends to itself alone.
         code: (G*S,) int32, position inside the window, ``row * (2w - 1) + col``.
         beyond: (E,) int64, slots of positions beyond the map's border, which
-            tokens attend to.
+            tokens attend to; one of them may stand there several times.
         num_groups: G.
         group_size: S.
         side: Window side w, the one of the bias table.
-        num_pairs: Pairs of slots within a window, those of a slot with itself too; None
-            where there is one mask, and all pairs are few.
-        in_order: Whether there is one group and its slot i holds token i, as where
-            one window holds all tokens: nothing need be gathered.
+        num_pairs: Pairs of slots within a window, those of a slot with itself too, or room
+            for more; None where there is one mask, and all pairs are few.
+        in_order: Whether one window holds all tokens and slot i token i: nothing need be gathered.
     """
 
     slots: Tensor
@@ -72,12 +98,39 @@ class Windows:
         return torch.where(same, index, (2 * self.side - 1) ** 2).flatten()
 
     @cached_property
-    def within(self) -> Tensor:
-        """(``num_pairs``,) int64: where in :attr:`relative` the pairs within windows are."""
+    def within(self) -> tuple[Tensor, Tensor]:
+        """(``num_pairs``,) int64 and int32: where in :attr:`relative` pairs within windows are, and its rows there.
+
+        Where there is room for more pairs, the rest has the row of pairs of different windows.
+        """
         assert self.num_pairs is not None
+        between = (2 * self.side - 1) ** 2
+        same = self.relative != between
         # Their number is known, so that a GPU is not waited for.
-        same = self.relative != (2 * self.side - 1) ** 2
-        return torch.nonzero_static(same, size=self.num_pairs).flatten()
+        where = torch.nonzero_static(same, size=self.num_pairs, fill_value=0).flatten()
+        spare = torch.arange(self.num_pairs, device=where.device) >= same.sum()
+        return where, self.relative.index_select(0, where).masked_fill(spare, between)
+
+    def forget(self) -> None:
+        """Compute :attr:`relative` and :attr:`within` anew: the index tensors hold another mask."""
+        for name in ('relative', 'within'):
+            vars(self).pop(name, None)
+
+    def fill(self, room: 'Room') -> bool:
+        """Take all the room that there is, so that all tensors have its shapes; whether there is enough."""
+        if (
+            (self.num_groups, self.group_size) != (room.number, room.size)
+            or (self.num_pairs or 0) > room.pairs
+            or len(self.beyond) > room.beyond
+            or (room.beyond and not len(self.beyond))
+        ):
+            return False
+        self.num_pairs = self.num_pairs and room.pairs
+        # The same slots again, into which the same is written.
+        self.beyond = torch.cat(
+            [self.beyond, self.beyond[:1].expand(room.beyond - len(self.beyond))]
+        )
+        return True
 
 
 def build_windows(
@@ -137,7 +190,6 @@ def build_windows(
         window[beyond] = torch.from_numpy((where.beyond_window + offset)[chosen])
         code[beyond] = torch.from_numpy(np.tile(where.beyond_code, (num_masks, 1))[chosen])
 
-    num_pairs = int((counts**2).sum()) + len(slots) - int(counts.sum())
     return Windows(
         slots=slots,
         inverse=place.int(),
@@ -147,6 +199,6 @@ def build_windows(
         num_groups=groups.number,
         group_size=groups.size,
         side=side,
-        num_pairs=num_pairs if num_masks > 1 else None,
-        in_order=groups.number == 1 and np.array_equal(inverse, np.arange(len(slots))),
+        num_pairs=pairs_within(counts, len(slots)) if num_masks > 1 else None,
+        in_order=len(held) == 1 and np.array_equal(inverse, np.arange(len(slots))),
     )

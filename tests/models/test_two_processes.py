@@ -40,11 +40,18 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path, monkeypatch, shar
     loss = 0
     for rank, layout in drawn.items():
         monkeypatch.setattr(model.layouts, 'take', lambda images, layout=layout: layout)
-        loss = loss + model.loss(images[rank::2])['loss'] / 2
-    loss.backward()
+        part = model.loss(images[rank::2])['loss'] / 2
+        part.backward()
+        loss = loss + part
     assert loss.item() == pytest.approx(two['loss'].item(), abs=1e-5)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(two['gradients'][name], parameter.grad, rtol=1e-5, atol=1e-5)
+
+    # Of both wrappers, and both processes.
+    (usual, other), (flat, also) = two['steps']
+    assert torch.equal(usual, other)
+    assert torch.equal(flat, also)
+    torch.testing.assert_close(flat, usual, rtol=1e-5, atol=1e-6)
 
 
 def test_a_batch_of_masks_is_that_of_its_parts(monkeypatch):

@@ -5,6 +5,7 @@ from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
 from .kept_features_hook import SECONDS, KeptFeaturesHook
 from .layout_hook import LayoutHook
 from .mean_teacher_hook import MeanTeacherHook
+from .patience_hook import PatienceHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .preemption_hook import REQUEUE, PreemptionHook
 from .progress_bar_hook import ProgressBarHook
@@ -30,6 +31,7 @@ __all__ = [
     'KeptFeaturesHook',
     'LayoutHook',
     'MeanTeacherHook',
+    'PatienceHook',
     'PlainCheckpointHook',
     'PreemptionHook',
     'ProgressBarHook',

@@ -11,12 +11,13 @@ import mmengine.hooks
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmgreen.checkpoints import keep_threshold
 from mmgreen.engine.optimizers import merge_checkpoint
 from mmgreen.engine.runner.ignored import ignored_settings
 from mmgreen.engine.runner.randomness import random_state, set_random_state
+from mmgreen.engine.runner.rescaling import rescale_steps
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 from mmgreen.registry import HOOKS
@@ -55,13 +56,6 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
             return
         if isinstance(runner.optim_wrapper, OptimWrapper):  # one optimizer
             merge_checkpoint(checkpoint, len(runner.optim_wrapper.optimizer.param_groups))
-        for message in ignored_settings(runner, checkpoint):
-            print_log(
-                f"Resumed with the saved settings: {message}, and the checkpoint's is used; for a new run "
-                'that starts from the weights, use load_from instead of resume',
-                logger='current',
-                level=logging.WARNING,
-            )
         states = checkpoint.pop('random_states', [])
         if len(states) == get_world_size():
             self._states = states[get_rank()]
@@ -74,8 +68,17 @@ class CheckpointHook(mmengine.hooks.CheckpointHook):
             )
         if position is not None:
             loop = runner.train_loop
-            samples = position['batches'] * position['total_batch_size']
-            loop.position = samples // self._total_batch_size(runner)
+            before, now = position['total_batch_size'], self._total_batch_size(runner)
+            loop.position = position['batches'] * before // now
+            if before != now and isinstance(loop, EpochBasedTrainLoop):
+                rescale_steps(runner, checkpoint, loop.position)
+        for message in ignored_settings(runner, checkpoint):
+            print_log(
+                f"Resumed with the saved settings: {message}, and the checkpoint's is used; for a new run "
+                'that starts from the weights, use load_from instead of resume',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)

@@ -48,6 +48,7 @@ IN_TRAINING = (
     'mmgreen.LayoutHook',  # masks go on at the step at which a run does
     'mmgreen.WatchHook',  # a loss that is not finite, a collapse
     'mmgreen.KeptFeaturesHook',  # a teacher's features are there before the first step
+    'mmgreen.PatienceHook',  # a silent process is given up sooner in steps than in an evaluation
     'mmgreen.PreemptionHook',  # saves when a scheduler takes the machine away
 )
 # Optimizers that do a step in one kernel, and skip one by themselves (WatchHook).
@@ -183,19 +184,32 @@ def _do_without_gpu(cfg: Config) -> None:
 def _complete_wrapper(cfg: Config) -> None:
     """Let the wrapper of several processes keep one copy of the gradients, and ask for a GPU only where there is one.
 
-    A wrapper that is set loses mmengine's default of ``broadcast_buffers``, so it is said again.
+    A wrapper that is set loses mmengine's default of ``broadcast_buffers``, so it is said again. Reductions are few, as
+    between GPUs each costs time of its own. The graph of a detector follows from its images, so that ``static_graph`` would
+    be wrong. Where a step is a CUDA graph, it gives all gradients at once.
     """
-    settings: dict[str, Any] = dict(broadcast_buffers=False, gradient_as_bucket_view=True)
+    settings: dict[str, Any] = dict(
+        broadcast_buffers=False, gradient_as_bucket_view=True, bucket_cap_mb=100
+    )
     own: dict[str, Any] = {} if torch.cuda.is_available() else dict(device_ids=None)
     if cfg.get('runner_type') == 'FlexibleRunner':
         if own:
             cfg.strategy.model_wrapper = settings | (cfg.strategy.get('model_wrapper') or {}) | own
         return
     given = dict(cfg.get('model_wrapper_cfg') or {})
+    if not given and _is_graphed(cfg.model):
+        cfg.model_wrapper_cfg = dict(type='mmgreen.FlatDataParallel')
+        return
     if str(given.get('type', 'DistributedDataParallel')).endswith('DistributedDataParallel'):
         unused = cfg.get('find_unused_parameters', False)
         usual = dict(type='MMDistributedDataParallel', find_unused_parameters=unused)
         cfg.model_wrapper_cfg = usual | settings | given | own
+
+
+def _is_graphed(model: ConfigDict) -> bool:
+    """Whether a step may be a CUDA graph, which gives all gradients at once."""
+    name = str(model.get('type')).rpartition('.')[2]
+    return name == 'GreenMIM' and model.get('cuda_graph') is not False and torch.cuda.is_available()
 
 
 def _complete_hooks(cfg: Config, mode: str) -> None:

@@ -142,7 +142,11 @@ class GreenBackbone(BaseModule):
         return self.plan_layout(image_size, mask, device).to(device)
 
     def plan_layout(
-        self, image_size: tuple[int, int], mask: Tensor, device: torch.device | str = 'cpu'
+        self,
+        image_size: tuple[int, int],
+        mask: Tensor,
+        device: torch.device | str = 'cpu',
+        grouping: str | None = None,
     ) -> Layout:
         """Index tensors for :meth:`forward_sparse`, from the mask alone, on the CPU.
 
@@ -151,6 +155,7 @@ class GreenBackbone(BaseModule):
             mask: Bool, (1 or B, H/unit, W/unit) for units of any of :attr:`unit_sizes`,
                 True = masked.
             device: Where the tokens will be, which decides how windows are grouped.
+            grouping: In the place of the backbone's.
 
         Raises:
             UserError: If the image is not divisible by the stride, the mask is
@@ -174,7 +179,7 @@ class GreenBackbone(BaseModule):
             [window for window in self.windows_of_blocks(size, i) if window is not None]
             for i, size in enumerate(self.map_sizes(image_size))
         ]
-        grouping = self.grouping
+        grouping = grouping or self.grouping
         if grouping == 'optimal':
             grouping = 'pairs' if torch.device(device).type == 'cpu' else 'tiles'
         try:

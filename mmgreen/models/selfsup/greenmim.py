@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import get_rank
+from mmengine.logging import print_log
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torch import Tensor, nn
@@ -17,7 +18,11 @@ from mmgreen.sparse import Layout
 from ..heads import GreenMIMHead
 from ..necks.stage_decoders import StageDecoders
 from .masking import Masking, build_masking
+from .step_graph import StepGraph
 from .step_layouts import StepLayouts
+
+#: How often a mask is drawn until it fits into groups of one shape; nearly all do at first.
+_ATTEMPTS = 20
 
 
 @MODELS.register_module()
@@ -50,6 +55,10 @@ class GreenMIM(BaseSelfSupervisor):
         layout_workers: Processes that build the layouts of the next steps; with 0 this
             process does, while the device works on the step before. By default one where a GPU
             has a mask for each of 32 images or more, as otherwise it waits, and else 0.
+        cuda_graph: Whether the forward and the backward pass of a training step are captured once as CUDA graphs and
+            replayed (:class:`~mmgreen.models.selfsup.step_graph.StepGraph`), so that a GPU does not wait for the host.
+            By default where the device is a GPU and steps are of one shape; the log says so, or why not. Masks whose
+            windows do not fit into groups of one number and size, one or two in a hundred, are then drawn anew.
         stage_weights: Lets stages before the last predict, too, each by a decoder of its own
             (:class:`StageDecoders`): what their losses are multiplied by, ``(0.5, 0.5)`` for the two
             before it. By default only the last stage does, as in the paper.
@@ -58,7 +67,8 @@ class GreenMIM(BaseSelfSupervisor):
 
     Raises:
         UserError: If the mask ratio, the unit size, the masking, the sharing of masks,
-            the decoder's patch size or the weights of stages do not fit.
+            the decoder's patch size or the weights of stages do not fit, or a graph is asked for
+            that cannot be.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class GreenMIM(BaseSelfSupervisor):
         masking: str | dict | Masking = 'random',
         mask_sharing: str = 'batch',
         layout_workers: int | None = None,
+        cuda_graph: bool | None = None,
         stage_weights: Sequence[float] = (),
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -136,6 +147,13 @@ class GreenMIM(BaseSelfSupervisor):
         self.mask_ratio = mask_ratio
         self.unit_size = unit_size
         self.mask_sharing = mask_sharing
+        self.cuda_graph = cuda_graph
+        why = self._why_no_graph() if cuda_graph else None
+        if why:
+            raise UserError(
+                f'there is no CUDA graph of the training step: {why}; remove cuda_graph'
+            )
+        self._graph = StepGraph(self, self.compute, required=bool(cuda_graph))
         #: The layouts of the steps of training.
         self.layouts = StepLayouts(
             self.layouts_for,
@@ -200,11 +218,19 @@ class GreenMIM(BaseSelfSupervisor):
         num_masks = len(images) if self.mask_sharing == 'sample' else 1
         image_size = (images.shape[2], images.shape[3])
 
+        grouping = 'fixed' if self._graphed(images) else None
+
         def build(step: int) -> Layout:
-            state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
-            generator = torch.Generator().manual_seed(int(state[0]))
-            mask = self.draw_mask(image_size, num_masks, generator)
-            return self.backbone.plan_layout(image_size, mask, device)
+            for attempt in range(_ATTEMPTS):
+                # Of an attempt of its own, so that no process waits for another to have a mask that fits.
+                drawn = np.random.SeedSequence((seed, step, rank), spawn_key=(attempt,)[:attempt])
+                state = drawn.generate_state(1, np.uint64)
+                generator = torch.Generator().manual_seed(int(state[0]))
+                mask = self.draw_mask(image_size, num_masks, generator)
+                layout = self.backbone.plan_layout(image_size, mask, device, grouping)
+                if grouping is None or layout.fits:
+                    break
+            return layout
 
         return build
 
@@ -220,24 +246,66 @@ class GreenMIM(BaseSelfSupervisor):
             it, ``stage_1`` and so on, for the log.
         """
         layout = self.layouts.take(inputs)
-        *earlier, latent = self.backbone.forward_sparse(inputs, layout, self.stand_ins)
-        units = layout.masked
-        if self.head.visible:
-            units = torch.arange(units.shape[1] + layout.visible.shape[1], device=units.device)
-            units = units.to(torch.int32)[None]
-        target = self.head.target(inputs, units, data_samples)
-        pred = self._predict(self.neck, latent, layout, inputs, self.head.split)
+        target = self.head.target(inputs, self._judged(layout), data_samples)
+        compute = self._graph if self._graphed(inputs) else self.compute
+        losses = compute(inputs, layout, target)
+        self.layouts.prepare(inputs)
+        return losses
+
+    def compute(self, images: Tensor, layout: Layout, target: Tensor) -> dict[str, Tensor]:
+        """The losses of :meth:`loss`, by what a device does alone.
+
+        Args:
+            images: (B, 3, H, W), preprocessed.
+            layout: On their device.
+            target: (B, U, values), of the units that are judged.
+        """
+        *earlier, latent = self.backbone.forward_sparse(images, layout, self.stand_ins)
+        pred = self._predict(self.neck, latent, layout, images, self.head.split)
         losses = dict(loss=self.head.judge(pred, target))
         if self.stage_decoders is not None:
 
             def decode(decoder: nn.Module, latent: Tensor) -> Tensor:
-                return self._predict(decoder, latent, layout, inputs)
+                return self._predict(decoder, latent, layout, images)
 
             each = self.stage_decoders.losses(earlier, layout, decode, self.head.compare, target)
             losses['loss'] = losses['loss'] + sum(each.values())
             losses |= {name: loss.detach() for name, loss in each.items()}
-        self.layouts.prepare(inputs)
         return losses
+
+    def _judged(self, layout: Layout) -> Tensor:
+        """The units whose predictions are judged, (1 or M, U) int32, row-major."""
+        if not self.head.visible:
+            return layout.masked
+        units = layout.masked.shape[1] + layout.visible.shape[1]
+        return torch.arange(units, dtype=torch.int32, device=layout.masked.device)[None]
+
+    def _graphed(self, images: Tensor) -> bool:
+        """Whether steps on such images are CUDA graphs; if they could be on a GPU, and are not, it is said once."""
+        if self.cuda_graph is None:
+            if not images.is_cuda:
+                return False
+            why = self._why_no_graph()
+            self.cuda_graph = why is None
+            if why:
+                print_log(f'The training step is no CUDA graph: {why}.', logger='current')
+        if torch.compiler.is_compiling():
+            return False
+        return self.cuda_graph and self.training and torch.is_grad_enabled()
+
+    def _why_no_graph(self) -> str | None:
+        """Why steps cannot all be of one shape, or captured."""
+        grouping = self.backbone.grouping
+        if self.unit_size < self.backbone.stride:
+            return (
+                f'mask units of {self.unit_size} pixels are finer than the stride of '
+                f'{self.backbone.stride}, so that the number of tokens varies from mask to mask'
+            )
+        if grouping not in ('optimal', 'fixed'):
+            return f"grouping '{grouping}' makes other groups of each mask"
+        if any(getattr(module, 'with_cp', False) for module in self.modules()):
+            return 'activation checkpointing (with_cp) keeps random states on the host'
+        return None
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:

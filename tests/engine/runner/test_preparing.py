@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -320,6 +321,14 @@ def test_several_processes_keep_the_gradients_once(demo):
     wrapper = cfg.model_wrapper_cfg
     assert wrapper.find_unused_parameters
     assert (wrapper.gradient_as_bucket_view, wrapper.broadcast_buffers) == (False, False)
+
+
+def test_gradients_of_a_graph_are_reduced_at_once(demo, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    wrapper = partial(prepared, PRETRAIN, data_root=f'{demo}/', launcher='pytorch')
+    assert wrapper().model_wrapper_cfg == dict(type='mmgreen.FlatDataParallel')
+    for options in ({'model.cuda_graph': False}, dict(model_wrapper_cfg=dict(bucket_cap_mb=50))):
+        assert wrapper(**options).model_wrapper_cfg.type == 'MMDistributedDataParallel'
 
 
 def test_a_model_that_is_split_over_processes_is_refused(demo):

@@ -6,6 +6,8 @@ import time
 
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from toy import said, toy_config, train
 
 from mmgreen.engine.runner import resumable_loader
@@ -193,3 +195,47 @@ def test_a_worker_may_die_as_a_broken_pipe(tmp_path, monkeypatch):
     assert Breaking.broken == 2
     assert runner.model.losses == whole
     assert 'A worker process of the dataloader has died before step' in said(tmp_path / 'broken')
+
+
+@pytest.mark.parametrize('batch_size', [1, 4, 8])
+@pytest.mark.parametrize('begin', [1, 2])
+def test_with_other_batches_a_schedule_ends_where_it_should(tmp_path, batch_size, begin):
+    """64 images, four epochs of warm-up and cosine; after one or two, a step has other images."""
+    schedule = [
+        dict(type='LinearLR', start_factor=0.1, end=2, by_epoch=True, convert_to_iter_based=True),
+        dict(type='CosineAnnealingLR', T_max=4, by_epoch=True, convert_to_iter_based=True),
+        dict(type='LinearLR', start_factor=0.5, end=5, by_epoch=False),  # over, in either count
+    ]
+
+    def run(work_dir, batch_size, epochs, **changes):
+        cfg = toy_config(work_dir, size=64)
+        cfg.merge_from_dict(
+            {'param_scheduler': schedule, 'train_dataloader.batch_size': batch_size, **changes}
+        )
+        cfg.train_cfg.max_epochs = 4
+        cfg.custom_hooks = [dict(type='StopAfter', epochs=epochs)]
+        runner = train(cfg)
+        return runner, runner.optim_wrapper.get_lr()['lr'][0]
+
+    _, whole = run(tmp_path / 'whole', batch_size, 3)
+    run(tmp_path / 'parts', 2, begin)
+    runner, found = run(tmp_path / 'parts', batch_size, 3, resume=True)
+    assert runner.iter == 3 * 64 // batch_size
+    assert found == pytest.approx(
+        whole, rel=1e-6 if begin == 2 else 0.05
+    )  # a warm-up of n steps has n - 1 rises
+    steps = begin * 64 // batch_size
+    assert f'its {begin * 32} steps are counted as {steps}' in said(tmp_path / 'parts')
+    assert 'param_scheduler' not in said(tmp_path / 'parts')
+
+
+@HOOKS.register_module()
+class StopAfter(Hook):
+    """Ends a run of so many epochs early, as a machine that is taken away."""
+
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def after_train_epoch(self, runner):
+        if runner.epoch + 1 == self.epochs:
+            runner.train_loop._max_epochs = self.epochs
