@@ -153,13 +153,16 @@ def _measure(subject: Subject, settings: Settings, first: bool) -> dict:
         dtype = AMP[settings.amp]
         return torch.autocast(device.type, dtype) if dtype else nullcontext()
 
-    run_loss: Any = model.loss
     if settings.compile:
-        run_loss = torch.compile(run_loss)
+        compiled: Any = model
+        if hasattr(model, 'compute'):
+            model.compile()
+        else:
+            compiled.loss = torch.compile(compiled.loss)
 
     def loss(inputs: Tensor, samples: list) -> Tensor:
         with autocast():
-            return model.parse_losses(run_loss(inputs, samples))[0]
+            return model.parse_losses(model.loss(inputs, samples))[0]
 
     if subject.floor:
         with autocast(), Floor() as floor:

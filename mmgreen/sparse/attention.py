@@ -7,14 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .operators import gather, look_up
 from .precision import autocast_dtype
 from .windows import Windows
 
-# What varies from mask to mask, the number of groups and their size, stays inside
-# the first two functions: compiled code around them has fixed shapes and is never made anew.
 
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def pair_bias(tables: Sequence[Tensor], windows: Windows) -> tuple[Tensor, ...]:
     """Relative position bias of each pair of slots, minus infinity between windows.
 
@@ -28,11 +25,18 @@ def pair_bias(tables: Sequence[Tensor], windows: Windows) -> tuple[Tensor, ...]:
         One for each block, (G, heads, S, S), of the type that autocast asks for where
         it is on.
     """
-    biases: tuple[Tensor, ...] = _PairBias.apply(windows, *tables)
-    return biases
+    trained = torch.is_grad_enabled() and any(table.requires_grad for table in tables)
+    where, rows = windows.within if trained and windows.num_pairs is not None else (None, None)
+    # Pairs of different windows look up the added last column. Every slot shares a
+    # window with itself, so no row of the bias is all minus infinity.
+    columns = F.pad(torch.cat(tuple(tables), 1).t(), (0, 1), value=float('-inf'))
+    dtype = autocast_dtype(columns) or columns.dtype
+    bias = look_up(columns, windows.relative, where, rows, dtype)
+    bias = bias.view(len(columns), -1, windows.group_size, windows.group_size)
+    parts = bias.split([table.shape[1] for table in tables])
+    return tuple(part.transpose(0, 1) for part in parts)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def group_window_attention(
     qkv: Tensor,
     bias: Tensor,
@@ -66,14 +70,20 @@ def group_window_attention(
     # [b, T, 3C]; b is the batch, or 1 where the masks differ
     rows = qkv.contiguous().view(-1, windows.num_tokens, 3 * channels)
     if not windows.in_order:
-        rows = _Group.apply(rows, windows)  # [b, G*S, 3C]
+        # Nothing that is done in a slot without a token reaches the result.
+        rows = gather(rows, windows.slots, windows.inverse, None)  # [b, G*S, 3C]
     if len(windows.beyond):
         fill = rows.new_zeros(3 * channels) if beyond is None else beyond.to(rows.dtype)
-        rows = rows.index_copy(1, windows.beyond, fill.expand(len(rows), len(windows.beyond), -1))
+        fill = fill.expand(len(windows.beyond), -1)
+        fill = torch.where(windows.again[:, None], fill.detach(), fill)
+        rows = rows.index_copy(1, windows.beyond, fill.expand(len(rows), -1, -1))
     scale = (channels // bias.shape[1]) ** -0.5 if scale is None else scale
     rows = attend_in_groups(rows, bias.to(rows.dtype), scale, dropout)
     if not windows.in_order:
-        rows = _Ungroup.apply(rows, windows)
+        # Backwards, empty slots get the gradient of some token. It ends there: each attends to itself
+        # alone, whose weight is one whatever the score.
+        beyond = windows.beyond if len(windows.beyond) else None
+        rows = gather(rows, windows.inverse, windows.slots, beyond)
     return rows.view(batch, tokens, channels)
 
 
@@ -93,77 +103,10 @@ def attend_in_groups(rows: Tensor, bias: Tensor, scale: float, dropout: float = 
     # CUDA's fused kernel has a gradient for the bias; the CPU's has none, and with
     # one asked for torch would keep every attention matrix.
     trained = torch.is_grad_enabled() and (rows.requires_grad or bias.requires_grad)
-    if rows.device.type == 'cpu' and trained and not dropout:
+    if rows.device.type == 'cpu' and trained and not dropout and not torch.compiler.is_compiling():
         recomputed: Tensor = _RecomputedAttention.apply(rows, bias, scale)
         return recomputed
     return _fused_attention(rows, bias, scale, dropout)
-
-
-class _PairBias(torch.autograd.Function):
-    """Tables to biases. The gradient of an entry sums over many pairs, in float32 at least."""
-
-    @staticmethod
-    def forward(ctx: Any, windows: Windows, *tables: Tensor) -> tuple[Tensor, ...]:
-        dtype = autocast_dtype(tables[0]) or tables[0].dtype
-        ctx.windows, ctx.dtype = windows, tables[0].dtype
-        ctx.heads = [table.shape[1] for table in tables]
-        # Pairs of different windows look up the added last column. Every slot shares a
-        # window with itself, so no row of the bias is all minus infinity.
-        columns = F.pad(torch.cat(tables, 1).t(), (0, 1), value=float('-inf')).to(dtype)
-        size = windows.group_size
-        bias = columns.index_select(1, windows.relative).view(len(columns), -1, size, size)
-        return tuple(part.transpose(0, 1) for part in bias.split(ctx.heads))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        windows, rows = ctx.windows, (2 * ctx.windows.side - 1) ** 2
-        grad = torch.cat([g.transpose(0, 1) for g in grads]).flatten(1)
-        grad = grad.to(torch.promote_types(ctx.dtype, torch.float32))
-        entries = windows.relative
-        if windows.num_pairs is not None:
-            # Without the pairs of different windows: on a GPU additions to one address wait
-            # for each other, and theirs would all go to the last column and end up nowhere.
-            where, entries = windows.within
-            grad = grad.index_select(1, where)
-        columns = grad.new_zeros(len(grad), rows + 1).index_add_(1, entries, grad)
-        return None, *(part.t() for part in columns[:, :rows].to(ctx.dtype).split(ctx.heads))
-
-
-class _Group(torch.autograd.Function):
-    """(b, tokens, C) to (b, slots, C). Backwards a gather too, not a scatter.
-
-    Every token has one slot, and nothing that is done in a slot without a token
-    reaches the result: its gradient is zero.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, windows: Windows) -> Tensor:
-        ctx.windows = windows
-        return x.index_select(1, windows.slots)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad.index_select(1, ctx.windows.inverse), None
-
-
-class _Ungroup(torch.autograd.Function):
-    """(b, slots, C) to (b, tokens, C).
-
-    Backwards, empty slots get the gradient of some token. It ends there: each attends to itself
-    alone, whose weight is one whatever the score. Positions beyond the border get zero.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, windows: Windows) -> Tensor:
-        ctx.windows = windows
-        return x.index_select(1, windows.inverse)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        grad = grad.index_select(1, ctx.windows.slots)
-        if len(ctx.windows.beyond):
-            grad.index_fill_(1, ctx.windows.beyond, 0)
-        return grad, None
 
 
 def _fused_attention(rows: Tensor, bias: Tensor, scale: float, dropout: float = 0.0) -> Tensor:

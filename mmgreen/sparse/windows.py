@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +77,11 @@ class Windows:
     num_pairs: int | None
     in_order: bool
 
+    # What follows from them, kept for all blocks. Not by functools, whose locks no compiler can follow.
+    _relative: Tensor | None = None
+    _within: tuple[Tensor, Tensor] | None = None
+    _again: Tensor | None = None
+
     #: The index tensors, in the order in which a layout is sent to a device.
     TENSORS = ('slots', 'inverse', 'window', 'code', 'beyond')
 
@@ -85,36 +89,49 @@ class Windows:
     def num_tokens(self) -> int:
         return len(self.inverse)
 
-    @cached_property
+    @property
     def relative(self) -> Tensor:
         """(G*S*S,) int32: row of the relative position bias table for each pair.
 
         Pairs of different windows get row ``(2w - 1)**2``, one past the table.
         """
-        window = self.window.view(self.num_groups, self.group_size)
-        code = self.code.view(self.num_groups, self.group_size)
-        index = code[:, :, None] - code[:, None, :] + 2 * self.side * (self.side - 1)
-        same = window[:, :, None] == window[:, None, :]
-        return torch.where(same, index, (2 * self.side - 1) ** 2).flatten()
+        if self._relative is None:
+            window = self.window.view(self.num_groups, self.group_size)
+            code = self.code.view(self.num_groups, self.group_size)
+            index = code[:, :, None] - code[:, None, :] + 2 * self.side * (self.side - 1)
+            same = window[:, :, None] == window[:, None, :]
+            self._relative = torch.where(same, index, (2 * self.side - 1) ** 2).flatten()
+        return self._relative
 
-    @cached_property
+    @property
     def within(self) -> tuple[Tensor, Tensor]:
         """(``num_pairs``,) int64 and int32: where in :attr:`relative` pairs within windows are, and its rows there.
 
         Where there is room for more pairs, the rest has the row of pairs of different windows.
         """
-        assert self.num_pairs is not None
-        between = (2 * self.side - 1) ** 2
-        same = self.relative != between
-        # Their number is known, so that a GPU is not waited for.
-        where = torch.nonzero_static(same, size=self.num_pairs, fill_value=0).flatten()
-        spare = torch.arange(self.num_pairs, device=where.device) >= same.sum()
-        return where, self.relative.index_select(0, where).masked_fill(spare, between)
+        if self._within is None:
+            assert self.num_pairs is not None
+            between = (2 * self.side - 1) ** 2
+            same = self.relative != between
+            # Their number is known, so that a GPU is not waited for.
+            where = torch.nonzero_static(same, size=self.num_pairs, fill_value=0).flatten()
+            spare = torch.arange(self.num_pairs, device=where.device) >= same.sum()
+            rows = self.relative.index_select(0, where).masked_fill(spare, between)
+            self._within = where, rows
+        return self._within
+
+    @property
+    def again(self) -> Tensor:
+        """(E,) bool: which of :attr:`beyond` stand there for another time."""
+        if self._again is None:
+            again = self.beyond == self.beyond[:1]
+            again[:1] = False
+            self._again = again
+        return self._again
 
     def forget(self) -> None:
-        """Compute :attr:`relative` and :attr:`within` anew: the index tensors hold another mask."""
-        for name in ('relative', 'within'):
-            vars(self).pop(name, None)
+        """Compute what follows from the index tensors anew: they hold another mask."""
+        self._relative = self._within = self._again = None
 
     def fill(self, room: 'Room') -> bool:
         """Take all the room that there is, so that all tensors have its shapes; whether there is enough."""

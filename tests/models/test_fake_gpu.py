@@ -14,16 +14,16 @@ import mmgreen.models  # noqa: F401
 from mmgreen.config import load_config
 from mmgreen.engine import build_model
 from mmgreen.registry import MODELS
-from mmgreen.sparse import attention
+from mmgreen.sparse import operators
 
 TYPES = {'fp32': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 _LINEAR_AFTER = sys.modules['mmgreen.models.layers.linear_after']  # a function has its name
 FUNCTIONS = [
     _LINEAR_AFTER._LinearAfterGelu,
     _LINEAR_AFTER._LinearAfterNorm,
-    attention._Group,
-    attention._Ungroup,
-    attention._PairBias,
+    operators.gather.function,
+    operators.look_up.function,
+    operators.fill.function,
 ]
 
 

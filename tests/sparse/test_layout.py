@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.models.utils import WindowMSA
 
-from mmgreen.sparse import Layout, Window
+from mmgreen.sparse import Layout, Window, group_window_attention, pair_bias
 from mmgreen.sparse.nested import nested_order
+from mmgreen.sparse.windows import Room
 
 STAGES = [[(7, 0), (7, 3)]] * 3 + [[(7, 0)]]
 
@@ -176,9 +177,9 @@ def test_laws_of_windows(mask, side, data):
     # The pairs within windows; an empty slot has one with itself.
     assert (windows.num_pairs is None) == (num_masks == 1)
     if num_masks > 1:
-        assert torch.equal(
-            windows.within, (windows.relative != (2 * side - 1) ** 2).nonzero().flatten()
-        )
+        where, rows_there = windows.within
+        assert torch.equal(where, (windows.relative != (2 * side - 1) ** 2).nonzero().flatten())
+        assert torch.equal(rows_there, windows.relative[where])
     assert windows.window[windows.window < 0].unique().numel() == (windows.window < 0).sum()
 
     # Each pair looks up the bias of its offset; other windows get the row past the table.
@@ -194,6 +195,41 @@ def test_laws_of_windows(mask, side, data):
                 assert entry == down * reach + right
             else:
                 assert entry == reach**2
+
+
+@given(masks(), st.integers(2, 9), st.integers(0, 30), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_room_that_is_left_changes_nothing(mask, side, pairs, beyond):
+    """Attention and its gradients with room for more pairs, and for more positions beyond the border."""
+    torch.manual_seed(0)
+    (tight, roomy) = (
+        Layout(mask, 4, [[(side, 1)], [], []]).windows[0, Window(side, 1)] for _ in range(2)
+    )
+    room = Room(
+        number=tight.num_groups,
+        size=tight.group_size,
+        pairs=(tight.num_pairs or 0) + pairs,
+        beyond=len(tight.beyond) and len(tight.beyond) + beyond,
+    )
+    assert roomy.fill(room)
+    assert roomy.num_pairs == (tight.num_pairs and room.pairs)
+    assert len(roomy.beyond) == room.beyond
+    qkv, outside = torch.randn(1, tight.num_tokens, 12), torch.randn(12)
+    table = torch.randn((2 * side - 1) ** 2, 2)
+
+    def gradients(windows):
+        inputs = [x.clone().requires_grad_() for x in (qkv, outside, table)]
+        (bias,) = pair_bias([inputs[2]], windows)
+        out = group_window_attention(inputs[0], bias, windows, beyond=inputs[1])
+        out.square().sum().backward()
+        return [out, *(x.grad for x in inputs if x.grad is not None)]
+
+    for found, expected in zip(gradients(roomy), gradients(tight), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    for less in ('number', 'size', 'pairs', 'beyond'):
+        needed = {'pairs': tight.num_pairs, 'beyond': len(tight.beyond)}.get(less, 1)
+        if needed:
+            assert not tight.fill(room._replace(**{less: needed - 1}))
 
 
 def test_bias_rows_equal_those_of_swin():

@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .model import unwrapped
 from .processes import join_processes
 from .resume import settle_start
 
@@ -24,7 +25,10 @@ _NAMES: set[str] = set()
 
 
 class _Runner(Runner):
-    """mmengine's, whose environment, config and hooks are in its log file alone."""
+    """mmengine's, whose environment, config and hooks are in its log file alone.
+
+    A model that says what of it is compiled (:meth:`GreenMIM.compile`) is compiled so, and not by its whole step.
+    """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
@@ -32,6 +36,14 @@ class _Runner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_is_for_people)
         return logger
+
+    def _maybe_compile(self, target: str) -> None:
+        settings = self.cfg.get('compile')
+        model = unwrapped(self.model)
+        if settings and hasattr(model, 'compute'):
+            model.compile(**({} if settings is True else settings))
+        else:
+            super()._maybe_compile(target)
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:

@@ -153,7 +153,7 @@ class GreenMIM(BaseSelfSupervisor):
             raise UserError(
                 f'there is no CUDA graph of the training step: {why}; remove cuda_graph'
             )
-        self._graph = StepGraph(self, self.compute, required=bool(cuda_graph))
+        self._graph = StepGraph(self, required=bool(cuda_graph))
         #: The layouts of the steps of training.
         self.layouts = StepLayouts(
             self.layouts_for,
@@ -234,6 +234,25 @@ class GreenMIM(BaseSelfSupervisor):
 
         return build
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile what a device does in a step (:meth:`compute`), and nothing of what the host does before it.
+
+        Steps are of one shape then, as for a CUDA graph, of which one is made, too, where there is a GPU.
+
+        Args:
+            *args: See :func:`torch.compile`.
+            **kwargs: See :func:`torch.compile`.
+
+        Raises:
+            UserError: If steps cannot be of one shape.
+        """
+        why = self._why_no_graph()
+        if why:
+            raise UserError(f'steps of different shapes would be compiled again and again: {why}')
+        self.cuda_graph = True
+        self.compute = torch.compile(self.compute, *args, **kwargs)  # type: ignore[method-assign]
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def loss(self, inputs: Tensor, data_samples: list | None = None, **kwargs) -> dict[str, Tensor]:
         """Reconstruction loss of a batch of images under fresh masks.
 
@@ -289,8 +308,6 @@ class GreenMIM(BaseSelfSupervisor):
             self.cuda_graph = why is None
             if why:
                 print_log(f'The training step is no CUDA graph: {why}.', logger='current')
-        if torch.compiler.is_compiling():
-            return False
         return self.cuda_graph and self.training and torch.is_grad_enabled()
 
     def _why_no_graph(self) -> str | None:

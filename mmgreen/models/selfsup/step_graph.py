@@ -31,8 +31,7 @@ class StepGraph:
     (:attr:`Layout.fits`).
 
     Args:
-        model: What has the parameters.
-        compute: The forward pass: a function of these parameters, in which nothing is random but on the device.
+        model: What has the parameters, and ``compute``: the forward pass, in which nothing is random but on the device.
         required: Whether images that change their size, or masks that hide other numbers of units, are an error.
             Otherwise they end the use of graphs, which is said.
 
@@ -41,8 +40,8 @@ class StepGraph:
         RuntimeError: If a step's backward pass comes after another forward pass, which has overwritten it.
     """
 
-    def __init__(self, model: nn.Module, compute: Compute, required: bool = False) -> None:
-        self._model, self._compute, self._required = model, compute, required
+    def __init__(self, model: Any, required: bool = False) -> None:
+        self._model, self._required = model, required
         self._step: _StaticStep | None = None
         self._is_off = False
 
@@ -51,27 +50,27 @@ class StepGraph:
 
     def __call__(self, images: Tensor, layout: Layout, target: Tensor) -> dict[str, Tensor]:
         """The losses of ``compute``."""
+        inputs, compute = (images, layout, target), self._model.compute
         if self._is_off:
-            return self._compute(images, layout, target)
-        inputs = images, layout, target
+            return compute(*inputs)
         parameters = [p for p in self._model.parameters() if p.requires_grad]
         if self._step is None or not self._step.is_of(parameters):
             self._step = None  # its memory is for the next one
             try:
-                self._step = _StaticStep(self._compute, parameters, *inputs)
+                self._step = _StaticStep(compute, parameters, *inputs)
             except RuntimeError as error:
                 if self._required:
                     raise
                 self._turn_off(f'CUDA cannot capture it ({str(error).strip().splitlines()[0]})')
-                return self._compute(*inputs)
-        if not self._step.has_shapes_of(*inputs):
-            change = self._step.change(images, layout)
-            if change and self._required:
-                raise UserError(f'a CUDA graph is of one shape: {change}; remove cuda_graph=True')
-            if change:
-                self._turn_off(change)
-            return self._compute(*inputs)
-        return self._step.run(*inputs)
+                return compute(*inputs)
+        if self._step.has_shapes_of(*inputs):
+            return self._step.run(*inputs)
+        change = self._step.change(images, layout)
+        if change and self._required:
+            raise UserError(f'a CUDA graph is of one shape: {change}; remove cuda_graph=True')
+        if change:
+            self._turn_off(change)
+        return compute(*inputs)
 
     def _turn_off(self, why: str) -> None:
         self._is_off, self._step = True, None
@@ -194,7 +193,7 @@ class _StaticStep:
                 self._pass_forward()
                 self._pass_backward()
         current.wait_stream(stream)
-        self._losses, self._gradients = {}, None
+        self._losses = {}
         forward, backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         # Other threads, as the one that pins memory, may do what they do meanwhile.
         with torch.cuda.graph(forward, capture_error_mode='thread_local'):

@@ -43,7 +43,6 @@ class StepLayouts:
         self._stream: tuple[Key, _Stream] | None = None
         self._last: Key | None = None
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def take(self, images: Tensor) -> Layout:
         """The layout of this step, on the device of its images (B, C, H, W)."""
         step, key, ahead = self.step, _key(images), self._ahead
@@ -54,7 +53,6 @@ class StepLayouts:
         layout = self._of_workers(step, key, images, workers) if workers else None
         return (layout or self.layouts_for(images)(step)).to(images.device)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def prepare(self, images: Tensor) -> None:
         """Build the layout of the next step, for such images. The device is busy with this one meanwhile."""
         if not self._workers_for(images):
