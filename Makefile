@@ -31,10 +31,7 @@ test-all: test test-slow
 
 # See docs/gpu.md.
 gpu-check: $(DEV)
-	@$(BIN)/python -m pytest -m gpu
-	@$(BIN)/python -m pytest tests/engine/runner/test_distributed.py -k 'killed or evaluates'
-	@$(BIN)/python tools/analysis/benchmark.py $(wildcard configs/greenmim/*100e*.py \
-		configs/greenmim/*w14_8xb256*.py) --amp fp16 --batch-size 64 --steps 20 --rounds 1
+	@$(BIN)/python tests/gpu_check.py
 
 # The backbone, log and report of a small Swin that was pre-trained on photographs, for a release:
 # six to sixteen minutes on one core. IMAGENETTE is the folder of Imagenette with train/ and val/.

@@ -32,7 +32,7 @@ from mmgreen.sparse import attention_cost, tile_cost
 from .floor import Floor
 from .launches import count_launches
 from .memory import peak, reset_peak, resident
-from .shares import shares
+from .shares import profile
 from .subject import Subject, build_subject, make_batch
 
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -214,7 +214,7 @@ def _measure(subject: Subject, settings: Settings, first: bool) -> dict:
             grouping=_padding(model, inputs),
         )
         if settings.profile:
-            result['shares'] = shares(step, device)
+            result |= profile(step, device)
         if settings.launches and hasattr(model, 'build_layout'):
             data = dict(inputs=inputs.cpu(), data_samples=samples)
             result['launches'] = count_launches(cfg, model.cpu(), data, AMP[settings.amp])

@@ -74,6 +74,12 @@ def table(rows: list[dict], batch_size: int, devices: int | None = None) -> str:
         for row in rows
         if 'shares' in row
     ]
+    shares += [
+        f'{row["name"]}: {row["kernels"]:,} kernels a step, in which the GPU is busy for '
+        f'{row["busy"] * 1e3:.1f} ms, {row["busy"] / row["step"]["median"]:.0%} of the step'
+        for row in rows
+        if 'kernels' in row
+    ]
     launches = [
         f'{row["name"]}: kernels launched, and GB moved, a step: '
         + ', '.join(

@@ -75,7 +75,8 @@ def group_window_attention(
     if len(windows.beyond):
         fill = rows.new_zeros(3 * channels) if beyond is None else beyond.to(rows.dtype)
         fill = fill.expand(len(windows.beyond), -1)
-        fill = torch.where(windows.again[:, None], fill.detach(), fill)
+        if windows.has_room:
+            fill = torch.where(windows.again[:, None], fill.detach(), fill)
         rows = rows.index_copy(1, windows.beyond, fill.expand(len(rows), -1, -1))
     scale = (channels // bias.shape[1]) ** -0.5 if scale is None else scale
     rows = attend_in_groups(rows, bias.to(rows.dtype), scale, dropout)

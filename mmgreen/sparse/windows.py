@@ -77,7 +77,9 @@ class Windows:
     num_pairs: int | None
     in_order: bool
 
-    # What follows from them, kept for all blocks. Not by functools, whose locks no compiler can follow.
+    #: Whether there is room for more pairs, or positions beyond the border, than there are.
+    has_room: bool = False
+    # What follows from the tensors, kept for all blocks. Not by functools, whose locks no compiler can follow.
     _relative: Tensor | None = None
     _within: tuple[Tensor, Tensor] | None = None
     _again: Tensor | None = None
@@ -115,8 +117,10 @@ class Windows:
             same = self.relative != between
             # Their number is known, so that a GPU is not waited for.
             where = torch.nonzero_static(same, size=self.num_pairs, fill_value=0).flatten()
-            spare = torch.arange(self.num_pairs, device=where.device) >= same.sum()
-            rows = self.relative.index_select(0, where).masked_fill(spare, between)
+            rows = self.relative.index_select(0, where)
+            if self.has_room:
+                spare = torch.arange(self.num_pairs, device=where.device) >= same.sum()
+                rows.masked_fill_(spare, between)
             self._within = where, rows
         return self._within
 
@@ -142,6 +146,7 @@ class Windows:
             or (room.beyond and not len(self.beyond))
         ):
             return False
+        self.has_room = True
         self.num_pairs = self.num_pairs and room.pairs
         # The same slots again, into which the same is written.
         self.beyond = torch.cat(

@@ -148,7 +148,8 @@ class GreenMIM(BaseSelfSupervisor):
         self.unit_size = unit_size
         self.mask_sharing = mask_sharing
         self.cuda_graph = cuda_graph
-        why = self._why_no_graph() if cuda_graph else None
+        self._no_graph: str | None = None
+        why = self._why_no_graph() if cuda_graph else ''
         if why:
             raise UserError(
                 f'there is no CUDA graph of the training step: {why}; remove cuda_graph'
@@ -301,17 +302,18 @@ class GreenMIM(BaseSelfSupervisor):
 
     def _graphed(self, images: Tensor) -> bool:
         """Whether steps on such images are CUDA graphs; if they could be on a GPU, and are not, it is said once."""
-        if self.cuda_graph is None:
-            if not images.is_cuda:
-                return False
-            why = self._why_no_graph()
-            self.cuda_graph = why is None
-            if why:
-                print_log(f'The training step is no CUDA graph: {why}.', logger='current')
-        return self.cuda_graph and self.training and torch.is_grad_enabled()
+        wanted = images.is_cuda if self.cuda_graph is None else self.cuda_graph
+        if not (wanted and self.training and torch.is_grad_enabled()):
+            return False
+        if self._no_graph is None:
+            self._no_graph = self._why_no_graph()
+            if self._no_graph:
+                why = f'The training step is no CUDA graph: {self._no_graph}.'
+                print_log(why, logger='current')
+        return not self._no_graph
 
-    def _why_no_graph(self) -> str | None:
-        """Why steps cannot all be of one shape, or captured."""
+    def _why_no_graph(self) -> str:
+        """Why steps cannot all be of one shape, or captured; nothing where they can."""
         grouping = self.backbone.grouping
         if self.unit_size < self.backbone.stride:
             return (
@@ -322,7 +324,7 @@ class GreenMIM(BaseSelfSupervisor):
             return f"grouping '{grouping}' makes other groups of each mask"
         if any(getattr(module, 'with_cp', False) for module in self.modules()):
             return 'activation checkpointing (with_cp) keeps random states on the host'
-        return None
+        return ''
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ from helpers import ROOT, Running, assert_same_training, logged_losses
 
 PRETRAIN = 'configs/quickstart/greenmim_swin-nano_demo.py'
 DETECT = 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
+#: One where processes would share a GPU, which NCCL refuses (tests/gpu_check.py).
+PROCESSES = int(os.environ.get('MMGREEN_TEST_PROCESSES', 2))
 COMMON = (
     'model.backbone.arch.embed_dims=16',
     'model.backbone.drop_path_rate=0.2',
@@ -43,7 +45,7 @@ def _one_thread(monkeypatch):
 def start(demo, config, work_dir, *options, flags=()):
     return Running(
         work_dir.with_suffix('.log'),
-        *('tools/dist_train.sh', config, 2, '--work-dir', work_dir, *flags),
+        *('tools/dist_train.sh', config, PROCESSES, '--work-dir', work_dir, *flags),
         *('--cfg-options', f'data_root={demo}/', *OPTIONS[config], *options),
     )
 
@@ -104,7 +106,14 @@ def test_dist_test_evaluates_in_two_processes(demo, uninterrupted, tmp_path):
     work_dir = uninterrupted[DETECT]
     run = Running(
         tmp_path / 'log',
-        *('tools/dist_test.sh', DETECT, work_dir / 'epoch_3.pth', 2, '--work-dir', tmp_path),
+        *(
+            'tools/dist_test.sh',
+            DETECT,
+            work_dir / 'epoch_3.pth',
+            PROCESSES,
+            '--work-dir',
+            tmp_path,
+        ),
         *('--cfg-options', f'data_root={demo}/', *OPTIONS[DETECT][:1], *OPTIONS[DETECT][-5:-3]),
         *('test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False'),
     )

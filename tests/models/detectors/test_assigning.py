@@ -1,20 +1,15 @@
 """Boxes given to objects, and sampled: as mmdet does, with few questions to the device."""
 
-import numpy as np
 import torch
+from detector_steps import batch_of, mask_rcnn
 from fake_gpu import WAITS
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.models.task_modules import MaxIoUAssigner as MMDetAssigner
 from mmdet.models.task_modules import RandomSampler as MMDetSampler
-from mmdet.structures import DetDataSample
-from mmdet.structures.mask import PolygonMasks
 from mmengine.structures import InstanceData
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmgreen.config import load_config
-from mmgreen.engine import build_model, own_scope
-from mmgreen.engine.runner.complete import complete_model
 from mmgreen.models.detectors import MaxIoUAssigner, RandomSampler
 
 
@@ -90,23 +85,7 @@ class Reads(TorchDispatchMode):
 
 def reads_of_a_step(model, objects):
     """Forward and backward over eight images with so many objects each."""
-    rng, images, samples = np.random.default_rng(objects), [], []
-    for _ in range(8):
-        corner = rng.uniform(0, 140, (objects, 2))
-        boxes = np.concatenate([corner, corner + rng.uniform(10, 50, (objects, 2))], 1)
-        outlines = [[np.array([x1, y1, x2, y1, x2, y2, x1, y2])] for x1, y1, x2, y2 in boxes]
-        sample = DetDataSample(metainfo=dict(img_shape=(192, 192), ori_shape=(192, 192)))
-        sample.gt_instances = InstanceData(
-            bboxes=torch.from_numpy(boxes.astype(np.float32)),
-            labels=torch.from_numpy(rng.integers(0, 5, objects)),
-            masks=PolygonMasks(outlines, 192, 192),
-        )
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
-        )
-        images.append(torch.from_numpy(rng.integers(0, 255, (3, 192, 192), dtype=np.uint8)))
-        samples.append(sample)
-    data = model.data_preprocessor(dict(inputs=images, data_samples=samples), training=True)
+    data = batch_of(model, objects)
     with Reads() as reads:
         model.parse_losses(model.loss(data['inputs'], data['data_samples']))[0].backward()
     return reads.count
@@ -116,12 +95,7 @@ def test_a_step_reads_as_little_of_many_objects():
     """What is read back of eight images does not depend on their objects."""
     counts = {}
     for mine in (False, True):
-        cfg = load_config('configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py')
-        if mine:
-            complete_model(cfg.model)
-        torch.manual_seed(0)
-        with own_scope(cfg):
-            model = build_model(cfg).train()
+        model = mask_rcnn(mine)
         counts[mine] = [reads_of_a_step(model, objects) for objects in (12, 60)]
     assert counts[False][1] > 3 * 12 * 8 * 5 / 2  # twice for each object
     assert max(counts[True]) <= 150
