@@ -65,10 +65,12 @@ docs: $(DEV)
 
 # Other projects' exporters write the files of known truth that our readers are held to, in an
 # environment of their own.
-judges:
+judges: $(DEV)
 	@$(PYTHON) -m venv .venv-judges
 	@.venv-judges/bin/python -m pip install --disable-pip-version-check -q -r requirements/judges.txt
 	@QT_QPA_PLATFORM=offscreen .venv-judges/bin/python tests/judges/write.py tests/data/judges
+	@$(BIN)/python tests/judges/prelabels.py write work_dirs/judged
+	@QT_QPA_PLATFORM=offscreen .venv-judges/bin/python tests/judges/prelabels.py read work_dirs/judged
 
 wheel: $(DEV)
 	@$(BIN)/python -m build --wheel --no-isolation
