@@ -25,7 +25,13 @@ COMMON = (
     'default_hooks.checkpoint.interval=1',
 )
 OPTIONS = {
-    PRETRAIN: (*COMMON, 'model.neck.embed_dim=64'),
+    # As on GPUs: steps of one shape, and all gradients at once.
+    PRETRAIN: (
+        *COMMON,
+        'model.neck.embed_dim=64',
+        'model.cuda_graph=True',
+        'model_wrapper_cfg.type=mmgreen.FlatDataParallel',
+    ),
     DETECT: (
         *COMMON,
         'model.neck.in_channels=[16,32,64]',

@@ -12,6 +12,7 @@ from mmengine.registry import (
     HOOKS,
     LOOPS,
     METRICS,
+    MODEL_WRAPPERS,
     MODELS,
     TASK_UTILS,
     TRANSFORMS,
@@ -22,7 +23,17 @@ from mmengine.runner import Runner
 from mmgreen.config import walk
 from mmgreen.errors import UserError
 
-_REGISTRIES = (MODELS, DATASETS, HOOKS, LOOPS, METRICS, TRANSFORMS, TASK_UTILS, VISUALIZERS)
+_REGISTRIES = (
+    MODELS,
+    MODEL_WRAPPERS,
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    TRANSFORMS,
+    TASK_UTILS,
+    VISUALIZERS,
+)
 
 #: Top-level keys that a run reads: a runner's arguments, and what it looks up by itself.
 _READ = {
