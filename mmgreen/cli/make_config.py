@@ -28,11 +28,21 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
   %(prog)s data/mine --out configs/mine --unlabelled data/others
+  %(prog)s data/mine --newer data/corrected --out configs/mine
 then:
   mmgreen train configs/mine/detector.py""",
     )
     parser.add_argument('folder', type=Path, help='folder of images, annotated or not')
     parser.add_argument('--out', type=Path, required=True, help='folder for the configs')
+    parser.add_argument(
+        '--newer',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FOLDER',
+        help='folders that were annotated later, oldest first: an image that is in several is used once, '
+        'as the newest shows it',
+    )
     parser.add_argument(
         '--model',
         nargs='+',
@@ -105,6 +115,7 @@ then:
             args.teacher_weights,
             args.unlabelled,
             steps,
+            args.newer,
         )
 
     with one_sentence():

@@ -5,6 +5,7 @@
 
 from .dataset import AnnotatedImage, Dataset, write_coco
 from .dividing import divide
+from .merging import merge
 from .reading import examine_folder, read_dataset
 from .splits import split_of
 from .to_coco import Conversion, to_coco
@@ -15,6 +16,7 @@ __all__ = [
     'Dataset',
     'divide',
     'examine_folder',
+    'merge',
     'read_dataset',
     'split_of',
     'to_coco',

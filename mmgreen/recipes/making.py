@@ -1,6 +1,7 @@
 """A dataset base and configs that inherit from it, with a reason for each choice."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,7 @@ from mmgreen.datasets.tree import is_nameable
 from mmgreen.errors import UserError
 from mmgreen.files import write_keeping, write_whole
 from mmgreen.images import is_deep
-from mmgreen.importing import Dataset, divide, read_dataset
+from mmgreen.importing import Dataset, divide, merge, read_dataset
 from mmgreen.version import __version__
 
 from . import detector, pretraining
@@ -81,6 +82,7 @@ def make_configs(
     teacher_weights: str | None = None,
     unlabelled: Path | None = None,
     steps: int | None = None,
+    newer: Sequence[Path] = (),
 ) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
@@ -102,6 +104,7 @@ def make_configs(
         unlabelled: Folder of images that a detector is to learn from without labels. By default those
             of ``folder`` that are not annotated, where there are as many as are trained on.
         steps: Length of the trainings; warm-up, decay, validations and checkpoints go with it.
+        newer: Folders that were annotated later, oldest first (:func:`mmgreen.importing.merge`).
 
     Raises:
         UserError: If the folder cannot be used, or a model or the teacher does not fit it.
@@ -120,6 +123,7 @@ def make_configs(
             )
     labels_matter = not models or not all(model.startswith('greenmim') for model in models)
     dataset = read_dataset(folder, crowds_as_objects, labels_matter=labels_matter)
+    merge(dataset, [read_dataset(later, crowds_as_objects) for later in newer])
     chosen = not models
     models = models or _fitting(dataset, machine, teacher is not None)
     for model in models:
