@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmgreen.checkpoints import find_checkpoint
+from mmgreen.datasets.faults import listed
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.names import printable
 from mmgreen.datasets.statistics import Statistics, measure_images
@@ -47,6 +48,8 @@ _PRETRAINING = dict(
 )
 
 
+#: A category of fewer objects than this is named.
+_FEW = 10
 #: So many images are looked at to see whether they have more than eight bits.
 _MOST_OPENED = 50
 
@@ -134,6 +137,7 @@ def make_configs(
     for split in dataset.splits:
         if dataset.labelled and not dataset.counts(split):
             raise UserError(f'no image of {split} in {folder} has an object')
+    dataset.notes += _rare(dataset)
     detectors = [model for model in models if not model.startswith('greenmim')]
     others = find_unlabelled(dataset, unlabelled) if detectors else None
     traits = measure(dataset)
@@ -206,6 +210,20 @@ def make_configs(
     if chosen and detectors and channels == 3 and machine.gpu_memory is None and start is None:
         better = f'{detectors[0].split("_")[0]}_{_LITE}'
     return MadeConfigs(dataset, configs, work_dirs, better)
+
+
+def _rare(dataset: Dataset) -> list[str]:
+    """Which categories have hardly anything to learn from."""
+    if not dataset.labelled:
+        return []
+    counts = dataset.counts('train')
+    few = [f'{name} ({counts[name]})' for name in dataset.categories if counts[name] < _FEW]
+    if not few:
+        return []
+    return [
+        f'WARNING: fewer than {_FEW} objects of {listed(few)} are trained on, which will hardly be found: label some '
+        'more, or leave them out'
+    ]
 
 
 def _levels(dataset: Dataset) -> Statistics | None:
