@@ -54,6 +54,7 @@ setup(
     packages=find_packages(include=['mmgreen', 'mmgreen.*']),
     package_data={
         'mmgreen': ['py.typed'],
+        'mmgreen.browsing': ['templates/*'],
         'mmgreen.recipes': ['templates/*'],
         'mmgreen.report': ['templates/*'],
         'mmgreen.serve': ['page.html'],

@@ -18,7 +18,7 @@ LEVELS: tuple[dict[str, float], ...] = (
     dict(sparse=1, checkpoints=3.9, datasets=6.8, config=9.8),
     dict(models=1.9, evaluation=4.7, importing=7.3, deploy=10.0),
     dict(visualization=2.7, recipes=8.6),
-    dict(engine=4.6),
+    dict(engine=4.6, browsing=7.2),
     dict(benchmark=1.6, prelabels=4.3, report=6.9),
     dict(apis=8.0),
     dict(study=7.2, serve=10.0),

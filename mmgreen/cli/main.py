@@ -5,7 +5,7 @@ import sys
 
 #: Commands by what they are for; each is a file of this room, with ``-`` for ``_``.
 COMMANDS = {
-    'data': ('check', 'make-config', 'to-coco', 'pack', 'make-demo'),
+    'data': ('check', 'browse', 'make-config', 'to-coco', 'pack', 'make-demo'),
     'runs': ('train', 'test', 'study', 'quickstart', 'launch'),
     'results': ('report', 'detect', 'knn', 'show-reconstruction', 'show-grouping'),
     'use': ('convert-checkpoint', 'export', 'time-exported', 'serve'),

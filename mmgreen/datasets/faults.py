@@ -30,6 +30,10 @@ class Faults:
         """
         self._found.setdefault(kind, []).append((number, sentence))
 
+    def each(self) -> list[tuple[object, str]]:
+        """The id of the entry and a sentence, of every fault."""
+        return [fault for faults in self._found.values() for fault in faults]
+
     def sentences(self) -> list[str]:
         """A sentence for each kind: the first fault of it, and the ids of the others."""
         sentences = []

@@ -4,7 +4,7 @@
 """
 
 from .dataset import AnnotatedImage, Dataset, write_coco
-from .dividing import divide
+from .dividing import divide, near_duplicates
 from .merging import merge
 from .reading import examine_folder, read_dataset
 from .splits import split_of
@@ -17,6 +17,7 @@ __all__ = [
     'divide',
     'examine_folder',
     'merge',
+    'near_duplicates',
     'read_dataset',
     'split_of',
     'to_coco',

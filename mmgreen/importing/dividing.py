@@ -123,7 +123,7 @@ def _parts(
                 f'{dataset.folder} has all images in one folder: leave out --split folder'
             )
         return _stratify(images, groups, whole, seed), f'by folders, seed {seed}'
-    groups = _near_duplicates(dataset, images)
+    groups = near_duplicates(dataset.folder, images)
     largest = max(map(len, groups))
     if len(images) - largest < len(images) * sum(shares.values()) / 2:
         # As of a camera that stands still: no part can be unlike the others.
@@ -213,13 +213,13 @@ def _of_folders(images: list[AnnotatedImage]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _near_duplicates(dataset: Dataset, images: list[AnnotatedImage]) -> list[list[int]]:
+def near_duplicates(folder: Path, images: list[AnnotatedImage]) -> list[list[int]]:
     """Groups of images that show nearly the same, most of them of one image."""
     coarse = np.empty((len(images), _COARSE**2), np.float32)
     fine = np.empty((len(images), _FINE**2), np.float16)
     shown = track(images, 'Near-duplicates', console=Console(stderr=True), transient=True)
     for i, image in enumerate(shown):
-        coarse[i], fine[i] = describe(_thumbnail(dataset.folder / image.name))
+        coarse[i], fine[i] = describe(_thumbnail(folder / image.name))
     groups = defaultdict(list)
     for i, label in enumerate(group_alike(coarse, fine).tolist()):
         groups[label].append(i)

@@ -1,0 +1,154 @@
+"""A page of an annotated folder: its images, what is wrong with them, and those that are nearly the same."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+from rich.progress import track
+
+from mmgreen.datasets.images import evenly_spaced
+from mmgreen.errors import UserError
+from mmgreen.files import write_whole
+from mmgreen.importing import AnnotatedImage, Dataset, examine_folder, near_duplicates
+from mmgreen.importing.source import Source
+
+from .thumbnail import draw_thumbnail
+
+#: What every page has in its head.
+_MARK = '<meta name="generator" content="mmgreen browse">'
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image on the page.
+
+    Attributes:
+        name: Below the folder.
+        split: Its split; empty where there are none.
+        picture: The thumbnail, beside the page; empty where the image cannot be read.
+        counts: Objects by category.
+        sides: Sides of squares of its smallest and its largest object's area, in pixels; zeros of none.
+    """
+
+    name: str
+    split: str
+    picture: str
+    counts: dict[str, int]
+    sides: tuple[float, float]
+
+    @property
+    def objects(self) -> int:
+        return sum(self.counts.values())
+
+
+def browse(
+    folder: Path, out: Path, annotations: Path | None = None, most: int = 2000
+) -> tuple[Path, Dataset | None]:
+    """Write ``index.html`` and a folder of thumbnails.
+
+    Args:
+        folder: Folder of any layout that :func:`~mmgreen.importing.read_dataset` knows.
+        out: Folder for the page.
+        annotations: Folder of the annotations, where it is another one.
+        most: Images that are shown at most; of more, some evenly spaced.
+
+    Returns:
+        The page, and what was read, if anything can be.
+
+    Raises:
+        UserError: If the folder does not exist or has no image, or ``out`` holds other files.
+    """
+    page = out / 'index.html'
+    others = out.is_dir() and any(out.iterdir())
+    if others and not (page.is_file() and _MARK in page.read_text(errors='replace')):
+        raise UserError(f'{out} holds files that are no earlier page: name another folder (--out)')
+    dataset, source = examine_folder(folder, annotations=annotations)
+    faults = source.faults.each()
+    if not source.tree.images:
+        raise UserError(faults[0][1] if faults else f'there is no image below {folder}')
+    images = [
+        (split, image)
+        for split, some in (dataset.splits if dataset else {}).items()
+        for image in some
+    ]
+    chosen = evenly_spaced(images, most)
+    categories = dataset.categories if dataset else ()
+    several = len(dataset.splits) > 1 if dataset else False
+    shown = [
+        _show(source, image, split if several else '', categories, out, number)
+        for number, (split, image) in enumerate(track(chosen, 'Images'))
+    ]
+    groups = near_duplicates(source.folder, [image for _, image in chosen]) if chosen else []
+    values = dict(
+        mark=_MARK,
+        folder=str(folder),
+        dataset=dataset,
+        account=dataset.account() + dataset.notes if dataset else [],
+        counts=_counts(dataset),
+        total=len(images),
+        images=shown,
+        alike=[[shown[i] for i in group] for group in groups if len(group) > 1],
+        faults=_with_pictures(source, faults, out),
+        splits=list(dataset.splits) if several and dataset else [],
+    )
+    environment = Environment(
+        loader=PackageLoader('mmgreen.browsing'),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    write_whole(page, environment.get_template('page.html.j2').render(values))
+    return page, dataset
+
+
+def _counts(dataset: Dataset | None) -> list[tuple[str, int, int]]:
+    """Of each category, how many objects and images there are."""
+    if dataset is None:
+        return []
+    found = {name: [0, 0] for name in dataset.categories}
+    for image in dataset.images:
+        labels = [thing['label'] for thing in image.objects]
+        for label in labels:
+            found[label][0] += 1
+        for label in set(labels):
+            found[label][1] += 1
+    return [(name, objects, images) for name, (objects, images) in found.items()]
+
+
+def _show(
+    source: Source,
+    image: AnnotatedImage,
+    split: str,
+    categories: tuple[str, ...],
+    out: Path,
+    number: int | str,
+) -> Shown:
+    counts: dict[str, int] = {}
+    for thing in image.objects:
+        counts[thing['label']] = counts.get(thing['label'], 0) + 1
+    sides = [thing['area'] ** 0.5 for thing in image.objects]
+    picture = f'thumbnails/{number}.jpg'
+    try:
+        drawn = draw_thumbnail(source.folder / image.name, image, categories)
+    except UserError:  # it is among the faults
+        picture = ''
+    else:
+        file = BytesIO()
+        drawn.save(file, 'JPEG', quality=80)
+        write_whole(out / picture, file.getvalue())
+    return Shown(image.name, split, picture, counts, (min(sides, default=0), max(sides, default=0)))
+
+
+def _with_pictures(
+    source: Source, faults: list[tuple[object, str]], out: Path
+) -> list[tuple[str, str]]:
+    """Each fault's sentence, and a thumbnail where it is of one image that can be read."""
+    found = []
+    for number, (entry, sentence) in enumerate(faults):
+        picture = ''
+        if isinstance(entry, str) and entry in source.tree.images and source.size(entry):
+            image = AnnotatedImage(entry, source.size(entry) or (0, 0))
+            picture = _show(source, image, '', (), out, f'fault-{number}').picture
+        found.append((sentence, picture))
+    return found
