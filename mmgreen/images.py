@@ -230,6 +230,23 @@ def _read_tiff(path: str) -> tuple[np.ndarray, int]:
             return array, 1
 
 
+def decoded_bytes(path: str | os.PathLike) -> int | None:
+    """How many bytes an image takes once it is decoded, from its head alone; None if it is no image."""
+    path = str(path)
+    with suppress(Exception):  # each reader raises what it likes of damaged heads
+        if path.lower().endswith(ARRAYS):
+            return int(np.load(path, mmap_mode='r', allow_pickle=False).nbytes)
+        if path.lower().endswith(_TIFF):
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                return max(series.nbytes for series in file.series)
+        with open_header(path) as image:
+            wide = {'I': 4, 'F': 4}.get(image.mode[:1], 1)
+            return image.width * image.height * len(image.getbands()) * wide
+    return None
+
+
 def _refuse_trap(path: str, decoded: int | None = None) -> None:
     if decoded is None:
         with suppress(OSError), open_header(path) as image:

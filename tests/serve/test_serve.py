@@ -1,14 +1,20 @@
 """The page that a detector is tried on, in a real browser, and its server."""
 
+import base64
 import io
 import json
+import socket
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import uvicorn
 from mmdet.structures import DetDataSample
@@ -17,7 +23,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mmgreen.images import read_image
-from mmgreen.serve import create_app
+from mmgreen.serve import app, create_app
+from mmgreen.version import __version__
 
 CLASSES = ('bolt', '<b>nut</b>')
 BOXES = [[8.0, 4.0, 40.0, 24.0], [50.0, 10.0, 70.0, 44.0]]
@@ -44,10 +51,11 @@ class Found:
         return [sample]
 
 
-@pytest.fixture(scope='module')
-def address():
+@contextmanager
+def served(*args, **settings):
+    """The address of a page."""
     # uvicorn's own settings of logging would close the log files of all runs in this process.
-    config = uvicorn.Config(create_app(Found()), port=0, log_config=None)
+    config = uvicorn.Config(create_app(*args, **settings), port=0, log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -60,16 +68,31 @@ def address():
 
 
 @pytest.fixture(scope='module')
+def address():
+    with served(Found(), 'best <bolts>.pth') as address:
+        yield address
+
+
+@pytest.fixture(scope='module')
 def image(tmp_path_factory):
     path = tmp_path_factory.mktemp('images') / 'table.png'
     Image.fromarray(np.full((48, 80, 3), 90, np.uint8)).save(path)
     return path
 
 
-def ask(address, content, name):
-    request = urllib.request.Request(f'{address}detect?name={name}', content, method='POST')
+def ask(address, content, name, **headers):
+    request = urllib.request.Request(
+        f'{address}detect?name={name}', content, headers, method='POST'
+    )
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
+
+
+def refused(address, content, name, **headers):
+    """Status and sentence."""
+    with pytest.raises(urllib.error.HTTPError) as error:
+        ask(address, content, name, **headers)
+    return error.value.code, json.load(error.value)['detail']
 
 
 def test_answers_with_coco_of_which_masks_can_be_read(address, image):
@@ -86,22 +109,107 @@ def test_answers_with_coco_of_which_masks_can_be_read(address, image):
 
 def test_what_is_no_image_is_one_sentence(address, image, monkeypatch):
     monkeypatch.setattr('mmgreen.serve.app.LARGEST', 4096)
-    for content, name, status, detail in (
+    for content, name, *expected in (
         (b'text', 'notes.txt', 400, 'notes.txt is no image of a kind that is read: .jpg'),
         (image.read_bytes()[:60], 'cut.png', 400, 'image cut.png cannot be read'),
         (bytes(5000), 'large.png', 413, 'large.png is larger than'),
     ):
-        with pytest.raises(urllib.error.HTTPError) as error:
-            ask(address, content, name)
-        assert error.value.code == status
-        assert json.load(error.value)['detail'].startswith(detail)
+        status, detail = refused(address, content, name)
+        assert status == expected[0]
+        assert detail.startswith(expected[1])
 
 
-def test_an_image_that_would_fill_the_memory_is_refused(address, trap):
-    with pytest.raises(urllib.error.HTTPError) as error:
-        ask(address, trap.read_bytes(), 'trap.tif')
-    assert error.value.code == 400
-    assert json.load(error.value)['detail'].startswith('image trap.tif of ')
+def test_an_image_of_many_pixels_is_measured_and_not_decoded(address, trap, tmp_path, monkeypatch):
+    Image.new('1', (30_000, 30_000)).save(tmp_path / 'page.png')
+    tifffile.imwrite(
+        tmp_path / 'cells.tif', np.zeros((8, 2000, 4000), np.float32), compression='zlib'
+    )
+    np.save(tmp_path / 'map.npy', np.zeros((6000, 6000, 2), np.float32))
+
+    def never(*args, **kwargs):
+        raise AssertionError('it was decoded')
+
+    monkeypatch.setattr(Found, '__call__', never)
+    for path in (trap, tmp_path / 'page.png', tmp_path / 'cells.tif', tmp_path / 'map.npy'):
+        content = path.read_bytes()
+        if len(content) > app.LARGEST:  # of the file itself
+            monkeypatch.setattr(app, 'LARGEST', len(content))
+        status, detail = refused(address, content, f'large{path.suffix}')
+        assert status == 413
+        assert detail.startswith(f'large{path.suffix} has so many pixels that it would take ')
+
+
+def test_two_hundred_images_of_twenty_clients_are_all_answered(address, image):
+    content = image.read_bytes()
+    with ThreadPoolExecutor(20) as clients:
+        names = [f'{i}.png' for i in range(200)]
+        found = list(clients.map(lambda name: ask(address, content, name), names))
+    assert [each['images'][0]['file_name'] for each in found] == names
+    assert all(len(each['annotations']) == 2 for each in found)
+
+
+def test_more_than_can_wait_are_asked_to_come_again(image, monkeypatch):
+    monkeypatch.setattr(app, 'WAITING', 3)
+    free = threading.Event()
+
+    class Busy(Found):
+        def __call__(self, path):
+            free.wait(30)
+            return super().__call__(path)
+
+    content = image.read_bytes()
+    with served(Busy()) as address, ThreadPoolExecutor(3) as clients:
+        answers = [clients.submit(ask, address, content, f'{i}.png') for i in range(3)]
+        while health(address)['waiting'] < 3:
+            time.sleep(0.01)
+        status, detail = refused(address, content, 'late.png')
+        free.set()
+        assert (status, detail) == (503, '3 images wait already: try again in a moment')
+        assert all(answer.result()['annotations'] for answer in answers)
+        assert health(address)['waiting'] == 0
+
+
+def test_who_sends_nothing_is_not_waited_for(address, monkeypatch):
+    monkeypatch.setattr(app, 'SLOW', 0.2)
+    host, port = urllib.parse.urlsplit(address).netloc.split(':')
+    with socket.create_connection((host, int(port))) as line:
+        head = f'POST /detect?name=a.png HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 99'
+        line.sendall(f'{head}\r\n\r\n'.encode())
+        assert b' 408 ' in line.recv(4096)
+
+
+def health(address):
+    with urllib.request.urlopen(f'{address}health') as answer:
+        return json.load(answer)
+
+
+def test_it_says_which_model_and_version_answers(address):
+    assert health(address) == dict(
+        status='ok', model='best <bolts>.pth', version=__version__, waiting=0
+    )
+    with urllib.request.urlopen(address) as answer:
+        assert f'best &lt;bolts&gt;.pth, mmgreen {__version__}' in answer.read().decode()
+
+
+def test_a_page_of_another_site_cannot_use_it(image):
+    content = image.read_bytes()
+    with served(Found(), hosts=['127.0.0.1']) as address:
+        own = address.rstrip('/')
+        assert ask(address, content, 'a.png', Origin=own)['annotations']
+        assert refused(address, content, 'a.png', Origin='http://evil.example') == (
+            *(403, 'a page of http://evil.example may not use this one'),
+        )
+        status, detail = refused(address, content, 'a.png', Host='evil.example:8000')
+        assert (status, detail[:46]) == (421, 'this page is not reached as evil.example:8000:')
+
+
+def test_a_password_keeps_others_out(image):
+    content, right = image.read_bytes(), base64.b64encode('any:geheim é'.encode()).decode()
+    with served(Found(), password='geheim é') as address:
+        assert ask(address, content, 'a.png', Authorization=f'Basic {right}')['annotations']
+        for given in ({}, dict(Authorization='Basic YTpi'), dict(Authorization='Basic x')):
+            assert refused(address, content, 'a.png', **given)[0] == 401
+        assert health(address)['status'] == 'ok'
 
 
 @pytest.mark.slow
