@@ -3,7 +3,8 @@
 import copy
 import re
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,8 +16,10 @@ from test_fake_gpu import FUNCTIONS
 from mmgreen.config import load_config
 from mmgreen.engine import build_model
 from mmgreen.errors import UserError
+from mmgreen.models.selfsup import step_graph
 from mmgreen.models.selfsup.step_graph import _StaticStep
 
+fork_rng = torch.random.fork_rng
 SMALL = (2, 3, 64, 64)
 
 
@@ -217,3 +220,59 @@ def test_what_is_captured_reads_and_copies_nothing(monkeypatch, sharing, dtype):
             step._pass_forward()
     assert gpu.launches['index_select']
     assert len(seen) >= len(FUNCTIONS)
+
+
+class Graph:
+    """In the place of CUDA's: what runs while it is open."""
+
+    def __init__(self):
+        self.replays = 0
+
+    def pool(self):
+        return 'pool'
+
+    def replay(self):
+        self.replays += 1
+
+
+def test_it_is_captured_once_and_draws_nothing_of_the_run(monkeypatch):
+    """The order of things around a capture, by stand-ins for CUDA's."""
+    said, opened = [], []
+
+    @contextmanager
+    def capture(graph, pool=None, capture_error_mode='global'):
+        opened.append((graph, pool, capture_error_mode))
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    for name, stand_in in dict(
+        Stream=lambda: stream,
+        current_stream=lambda: stream,
+        stream=lambda stream: nullcontext(),
+        CUDAGraph=Graph,
+        graph=capture,
+    ).items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch.random, 'fork_rng', lambda devices: fork_rng([]))
+    monkeypatch.setattr(step_graph, 'print_log', lambda line, **kwargs: said.append(line))
+    model = model_of(backbone_settings=dict(drop_path_rate=0.5))
+    images = torch.randn(SMALL)
+    layout = model.build_layout(0, images)
+    target = model.head.target(images, layout.masked)
+    step = _StaticStep(model.compute, list(model.parameters()), images, layout, target)
+    before = torch.get_rng_state()
+    step._capture()
+    after = torch.get_rng_state()
+    assert [(pool, mode) for _, pool, mode in opened] == [
+        (None, 'thread_local'),
+        ('pool', 'thread_local'),
+    ]
+    assert said[0].startswith('The training step is a CUDA graph, captured in ')
+    # All but what is drawn while a graph is open, which CUDA keeps for its replays, is given back.
+    torch.set_rng_state(before)
+    model.compute(images, layout, target)
+    assert torch.equal(torch.get_rng_state(), after)
+    loss = step.run(images, layout, target)['loss']
+    loss.backward()
+    assert [graph.replays for graph, *_ in opened] == [1, 1]
+    assert all(p.grad is not None for p in model.parameters())
