@@ -44,7 +44,7 @@ def write_prelabels(
     Raises:
         UserError: If one is there with other content, which may be a person's work, or two images would have one file.
     """
-    folder = images if images.is_dir() else images.parent
+    folder = images.parent if images.is_file() else images
     folders = refuse_folders(out, formats)
     classes = [category['name'] for category in found['categories']]
     kept = found_images(found, tolerance)

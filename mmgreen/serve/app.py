@@ -3,8 +3,11 @@
 import asyncio
 import base64
 import html
+import io
+import json
 import secrets
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from mmgreen.apis import Detector, coco_categories, to_coco
 from mmgreen.datasets.images import EXTENSIONS
 from mmgreen.errors import UserError
 from mmgreen.images import decoded_bytes
+from mmgreen.prelabels import FORMATS, write_prelabels
 from mmgreen.version import __version__
 
 #: Bytes of an image that are taken at most: of its file, and once it is decoded.
@@ -43,7 +47,8 @@ def create_app(
     (of one entry), ``annotations``, each with a ``score``, masks as uncompressed run lengths, and
     ``categories``. Otherwise a sentence, as ``detail``, says why not: 400 where it is no image, 413 where it is
     too large, of which the head is read before anything is decoded, 408 where it does not arrive, 503 where too many wait.
-    ``GET /health`` says which model and version answers, and how many requests wait, and needs no password.
+    ``POST /prelabels?to=FORMAT`` with such COCO of several images answers with a zip for a labelling tool
+    (:data:`mmgreen.prelabels.FORMATS`). ``GET /health`` says which model and version answers, and how many requests wait, and needs no password.
 
     Args:
         detector: What finds objects. It is asked for one image at a time.
@@ -55,6 +60,8 @@ def create_app(
     app = FastAPI(title='mmgreen', docs_url=None, redoc_url=None)
     page = Path(__file__).with_name('page.html').read_text()
     page = page.replace('THRESHOLD', f'{detector.best_threshold:.2f}')
+    options = ''.join(f'<option>{name}</option>' for name in FORMATS)
+    page = page.replace('FORMATS', options)
     page = page.replace('MODEL', html.escape(f'{model}, mmgreen {__version__}'.lstrip(', ')))
     queue = _Queue()
 
@@ -92,6 +99,15 @@ def create_app(
                 path = _checked(content, name, Path(folder))
                 async with queue.detector:
                     return await run_in_threadpool(found_in, path, name)
+
+    @app.post('/prelabels')
+    async def prelabels(request: Request, to: str) -> Response:
+        if to not in FORMATS:
+            raise HTTPException(400, f'there is no format {to}: choose one of {", ".join(FORMATS)}')
+        content = await _read(request, 'what was found')
+        archive = await run_in_threadpool(_archive, content, to)
+        said = {'Content-Disposition': f'attachment; filename="{to}.zip"'}
+        return Response(archive, media_type='application/zip', headers=said)
 
     def found_in(path: Path, name: str) -> dict[str, Any]:
         try:
@@ -184,6 +200,28 @@ def _checked(content: bytes, name: str, folder: Path) -> Path:
         )
         raise HTTPException(413, detail)
     return path
+
+
+def _archive(content: bytes, to: str) -> bytes:
+    """Files for a labelling tool, zipped, of a COCO file as the page has it."""
+    try:
+        found = json.loads(content)
+        for thing in found['annotations']:
+            mask = thing.get('segmentation')
+            if mask:
+                thing['segmentation'] = coco_mask.frPyObjects(mask, *mask['size'])
+        with tempfile.TemporaryDirectory() as place:
+            (folder,) = write_prelabels(found, Path(place, 'images'), Path(place), [to])
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as archive:
+                for path in sorted(folder.rglob('*')):
+                    if path.is_file():
+                        archive.write(path, path.relative_to(folder))
+        return packed.getvalue()
+    except (KeyError, TypeError, ValueError) as error:
+        raise HTTPException(400, f'this is no COCO file of detections: {error}') from error
+    except UserError as error:
+        raise HTTPException(400, str(error)) from error
 
 
 def as_coco(sample: Any, name: str, classes: Iterable[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -203,6 +204,37 @@ def test_a_page_of_another_site_cannot_use_it(image):
         assert (status, detail[:46]) == (421, 'this page is not reached as evil.example:8000:')
 
 
+@pytest.mark.parametrize(
+    ('to', 'files'),
+    [
+        ('cvat', {'annotations.xml', 'labels.json'}),
+        ('labelme', {'table.json', 'other.json'}),
+    ],
+)
+def test_what_was_found_can_be_corrected_in_a_labelling_tool(address, image, to, files):
+    found = ask(address, image.read_bytes(), 'table.png')
+    found['images'].append(dict(found['images'][0], id=2, file_name='other.png'))
+    request = urllib.request.Request(
+        f'{address}prelabels?to={to}', json.dumps(found).encode(), method='POST'
+    )
+    with urllib.request.urlopen(request) as answer:
+        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    assert set(archive.namelist()) == files
+    text = ''.join(archive.read(name).decode() for name in files)
+    assert 'bolt' in text
+    assert '8.0' in text
+    for content, to, said in (
+        (b'{}', 'cvat', 'this is no COCO file of detections'),
+        (b'x', 'yolo', 'this is no COCO file of detections'),
+        (b'{}', 'paint', 'there is no format paint: choose one of'),
+    ):
+        request = urllib.request.Request(f'{address}prelabels?to={to}', content, method='POST')
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(request)
+        assert error.value.code == 400
+        assert json.load(error.value)['detail'].startswith(said)
+
+
 def test_a_password_keeps_others_out(image):
     content, right = image.read_bytes(), base64.b64encode('any:geheim é'.encode()).decode()
     with served(Found(), password='geheim é') as address:
@@ -232,6 +264,15 @@ def test_the_page_shows_detections_and_lets_them_be_downloaded(address, image, b
     with page.expect_download() as download:
         page.click('#download')
     assert download.value.suggested_filename == 'detections.json'
+    page.select_option('#to', 'cvat')
+    with page.expect_download() as corrected:
+        page.click('#prelabels')
+    assert corrected.value.suggested_filename == 'cvat.zip'
+    assert 'annotations.xml' in zipfile.ZipFile(corrected.value.path()).namelist()
+    page.select_option('#to', 'labelme')  # whose files are named after images
+    page.click('#prelabels')
+    page.wait_for_function('document.getElementById("state").textContent')
+    assert 'would have one annotation file' in page.text_content('#state')
     content = json.loads(download.value.path().read_text())
     assert [i['id'] for i in content['images']] == [1, 2]
     assert [(a['id'], a['image_id'], a['score'] > 0.8) for a in content['annotations']] == [
