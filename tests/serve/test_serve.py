@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 import socket
 import threading
 import time
@@ -284,6 +285,21 @@ def test_the_page_shows_detections_and_lets_them_be_downloaded(address, image, b
     assert 'notes.txt is no image' in page.text_content('.fault')
     assert page.evaluate('document.documentElement.scrollWidth') <= width
     assert not faults
+
+
+@pytest.mark.slow
+def test_a_folder_can_be_chosen(address, image, browser, tmp_path):
+    """Its images, with their folders, and nothing else of it."""
+    for name in ('a/one.png', 'b/one.png'):
+        (tmp_path / 'mine' / name).parent.mkdir(parents=True)
+        shutil.copy(image, tmp_path / 'mine' / name)
+    (tmp_path / 'mine/notes.txt').write_text('nothing')
+    page = browser.new_context().new_page()
+    page.goto(address)
+    page.set_input_files('#folder', tmp_path / 'mine')
+    page.wait_for_function('document.querySelectorAll("canvas").length == 2')
+    said = sorted(page.locator('figcaption').all_text_contents())
+    assert said == ['mine/a/one.png: 2 of 2 objects', 'mine/b/one.png: 2 of 2 objects']
 
 
 @pytest.mark.slow
