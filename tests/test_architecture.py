@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 
 from helpers import ROOT
@@ -54,3 +55,9 @@ def test_no_two_files_import_each_other():
     files = [p for p in (ROOT / 'mmgreen').rglob('*.py') if '.mim' not in p.parts]
     graph = {path: set(files_imported(path)) - {path} for path in files}
     tuple(TopologicalSorter(graph).static_order())  # a cycle is an error that names its files
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports them by these, and stops a whole run where two are the same."""
+    names = Counter(path.name for path in (ROOT / 'tests').rglob('*.py'))
+    assert [name for name, times in names.items() if times > 1] == []
