@@ -241,9 +241,10 @@ def decoded_bytes(path: str | os.PathLike) -> int | None:
 
             with tifffile.TiffFile(path) as file:
                 return max(series.nbytes for series in file.series)
-        with open_header(path) as image:
-            wide = {'I': 4, 'F': 4}.get(image.mode[:1], 1)
-            return image.width * image.height * len(image.getbands()) * wide
+    # Readers go by content, whatever the name says.
+    with suppress(Exception), open_header(path) as image:
+        wide = {'I': 4, 'F': 4}.get(image.mode[:1], 1)
+        return image.width * image.height * len(image.getbands()) * wide
     return None
 
 

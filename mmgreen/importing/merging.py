@@ -13,7 +13,7 @@ from .source import NOT_ANNOTATED
 def merge(earlier: Dataset, newer: Sequence[Dataset]) -> None:
     """Add folders that were annotated later.
 
-    An image that is in several, by its content, is used once, with its newest annotation, and stays in its split, so
+    Images of an earlier folder without any annotations are not annotated, and not without an object. An image that is in several, by its content, is used once, with its newest annotation, and stays in its split, so
     that none that was held out is trained on. Other images join the split that their own folder says, or else those
     that are trained on.
 
@@ -24,6 +24,10 @@ def merge(earlier: Dataset, newer: Sequence[Dataset]) -> None:
     Raises:
         UserError: If one has no annotations.
     """
+    if newer and not earlier.labelled:  # else its images would be taught as background
+        names = [image.name for image in earlier.images]
+        earlier.left_out.setdefault(NOT_ANNOTATED, []).extend(names)
+        earlier.splits = {'all': []}
     for dataset in newer:
         _merge(earlier, dataset)
 

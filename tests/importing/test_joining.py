@@ -103,6 +103,16 @@ def test_images_that_were_not_annotated_are_now(tmp_path):
     assert first.account() == ['3 images found, 3 used']
 
 
+def test_images_alone_are_not_taught_as_background(tmp_path):
+    for number in range(3):
+        picture(tmp_path / f'bare/{number}.png', number)
+    first = read_dataset(tmp_path / 'bare')
+    merge(first, [read_dataset(labelme(tmp_path / 'second', {1: 'nut', 5: 'nut'}))])
+    assert labels_of(first) == {('all', 1): ['nut'], ('all', 5): ['nut']}
+    assert first.account()[0] == '4 images found, 2 used'
+    assert sorted(first.left_out['not annotated']) == ['0.png', '2.png']
+
+
 def test_what_has_no_annotations_is_refused(tmp_path):
     first = read_dataset(coco(tmp_path / 'first', dict(train=[0, 1])))
     picture(tmp_path / 'bare/1.png', 7)

@@ -132,7 +132,14 @@ def test_an_image_of_many_pixels_is_measured_and_not_decoded(address, trap, tmp_
         raise AssertionError('it was decoded')
 
     monkeypatch.setattr(Found, '__call__', never)
-    for path in (trap, tmp_path / 'page.png', tmp_path / 'cells.tif', tmp_path / 'map.npy'):
+    (tmp_path / 'named.tif').write_bytes((tmp_path / 'page.png').read_bytes())
+    for path in (
+        trap,
+        tmp_path / 'named.tif',
+        tmp_path / 'page.png',
+        tmp_path / 'cells.tif',
+        tmp_path / 'map.npy',
+    ):
         content = path.read_bytes()
         if len(content) > app.LARGEST:  # of the file itself
             monkeypatch.setattr(app, 'LARGEST', len(content))

@@ -37,7 +37,7 @@ def rescale_steps(runner: Runner, checkpoint: dict[str, Any], batches: int) -> N
             if setting.get('convert_to_iter_based'):
                 for key in _LENGTHS:
                     state.pop(key, None)
-                for key in _COUNTS:
+                for key in state.keys() & set(_COUNTS):
                     state[key] += now - before
     print_log(
         f'A step has another number of images than in the checkpoint: its {before} steps are counted as {now}, and '
