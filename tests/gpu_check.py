@@ -154,13 +154,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         epilog="""example:
   %(prog)s --parts tests steps""",
     )
-    parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART')
+    parser.add_argument(
+        '--parts', nargs='+', choices=PARTS, metavar='PART', help='run these, also if they are done'
+    )
     parser.add_argument('--folder', type=Path, default=ROOT / 'work_dirs/gpu_check')
     parser.add_argument('--try', action='store_true', dest='small', help='two images, one step')
     args = parser.parse_args(argv)
     args.folder.mkdir(parents=True, exist_ok=True)
-    for name in args.parts:
-        if not (args.folder / f'{name}.done').exists():
+    for name in args.parts or PARTS:
+        if args.parts or not (args.folder / f'{name}.done').exists():
             run(name, PARTS[name], args.folder, args.small)
     print(table(args.folder))
 
