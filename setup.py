@@ -55,6 +55,7 @@ setup(
     package_data={
         'mmgreen': ['py.typed'],
         'mmgreen.browsing': ['templates/*'],
+        'mmgreen.choosing': ['templates/*'],
         'mmgreen.recipes': ['templates/*'],
         'mmgreen.report': ['templates/*'],
         'mmgreen.serve': ['page.html'],

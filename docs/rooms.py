@@ -19,9 +19,10 @@ LEVELS: tuple[dict[str, float], ...] = (
     dict(models=1.9, evaluation=4.7, importing=7.3, deploy=10.0),
     dict(visualization=2.7, recipes=8.6),
     dict(engine=4.6, browsing=7.2),
-    dict(benchmark=1.6, prelabels=4.3, report=6.9),
-    dict(apis=8.0),
-    dict(study=7.2, serve=10.0),
+    dict(benchmark=1.6, prelabels=4.3, report=6.4),
+    dict(apis=7.6),
+    dict(choosing=8.2, serve=10.0),
+    dict(study=6.6),
     dict(cli=4.4),
 )
 
@@ -69,13 +70,14 @@ def draw() -> str:
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
-    figure = Figure(figsize=(11, 9))
+    height = 1.1 * len(LEVELS)
+    figure = Figure(figsize=(11, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, 11)
-    axes.set_ylim(0, 9)
+    axes.set_ylim(0, height)
     places = {
-        room: (x, 8.4 - 1.1 * level)
+        room: (x, height - 0.5 - 1.1 * level)
         for level, rooms in enumerate(LEVELS)
         for room, x in rooms.items()
     }

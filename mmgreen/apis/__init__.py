@@ -11,6 +11,7 @@ from .conversion import convert_checkpoint
 from .detections import coco_categories, detect_folder, to_coco
 from .detector import Detector, detect
 from .exporting import export_backbone, export_detector, time_exported
+from .features import load_features
 from .inference import reconstruct
 from .neighbours import Neighbours, classify_by_neighbours
 from .running import open_run, steps_in
@@ -30,6 +31,7 @@ __all__ = [
     'export_detector',
     'export_backbone',
     'finetune',
+    'load_features',
     'open_run',
     'steps_in',
     'pretrain',

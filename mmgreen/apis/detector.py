@@ -12,6 +12,7 @@ from mmengine.dataset import Compose
 from mmgreen.checkpoints import DEFAULT_THRESHOLD
 from mmgreen.config import load_config
 from mmgreen.engine import own_scope
+from mmgreen.errors import UserError
 from mmgreen.tiles import Tiling, as_loaded, detect_in_tiles
 
 from .images import images_below
@@ -27,7 +28,8 @@ class Detector:
     Args:
         config: Detector config. Its datasets need not be there.
         checkpoint: Its checkpoint, which says the number of categories, or an ONNX file exported from
-            it.
+            it. With None the weights are those that its training would start from: only :meth:`features` say
+            something then.
         device: By default the GPU, or else the CPU.
         threshold: Detections of a lower score are left out; 0 keeps all. By default the checkpoint's own
             (:func:`mmgreen.checkpoints.threshold_of`), or 0.3 where it has none.
@@ -51,7 +53,7 @@ class Detector:
     def __init__(
         self,
         config: str | os.PathLike | Config,
-        checkpoint: str | os.PathLike,
+        checkpoint: str | os.PathLike | None,
         device: str | None = None,
         threshold: float | None = None,
         tile: int | None = None,
@@ -100,7 +102,7 @@ class Detector:
         listed, together = as_list(images), 1 if self._tiling else self._batch_size
         for start in range(0, len(listed), together):
             some = listed[start : start + together]
-            arrays = [read(image, self._load) for image in some]
+            arrays = [self.read(image) for image in some]
             with own_scope(self._cfg):
                 if self._tiling:
                     samples = [
@@ -116,6 +118,29 @@ class Detector:
                     keep = sample.pred_instances.scores >= self.threshold
                     sample.pred_instances = sample.pred_instances[keep]
                 yield sample
+
+    def read(self, image: Image) -> np.ndarray:
+        """An image as the model's pipeline has it after loading, (height, width, channels)."""
+        return read(image, self._load)
+
+    @torch.no_grad()
+    def features(self, image: Image) -> np.ndarray:
+        """What the backbone sees in an image: its last map, averaged, (C,), float32.
+
+        Raises:
+            UserError: If the image cannot be read, or the model is of an ONNX file.
+        """
+        backbone = getattr(self.model, 'backbone', None)
+        if backbone is None:
+            raise UserError(
+                'an exported detector does not tell what its backbone sees: name the checkpoint it was exported from'
+            )
+        array = self.read(image)
+        with own_scope(self._cfg):
+            prepared = self._prepare(as_loaded(array, (0, 0, array.shape[1], array.shape[0])))
+            data = self.model.data_preprocessor({key: [value] for key, value in prepared.items()})
+            last = backbone(data['inputs'])[-1]
+        return last[0].mean((1, 2)).float().cpu().numpy()
 
     @torch.no_grad()
     def _detect(self, arrays: list[np.ndarray]) -> list['DetDataSample']:

@@ -82,29 +82,36 @@ def read(image: Image, load: LoadImage | None = None) -> np.ndarray:
     return image
 
 
-def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | None = None) -> nn.Module:
+def load_model(
+    cfg: Config, checkpoint: str | os.PathLike | None, device: str | None = None
+) -> nn.Module:
     """A config's model with all weights of a checkpoint, by default on the GPU if there is one.
 
-    A detector of an ONNX file is a model, too. The model's ``threshold`` is the checkpoint's
-    (:func:`mmgreen.checkpoints.threshold_of`), or None.
+    Without a checkpoint it has the weights that its training would start from. A detector of an ONNX file is a
+    model, too. The model's ``threshold`` is the checkpoint's (:func:`mmgreen.checkpoints.threshold_of`), or None.
     """
-    if str(checkpoint).endswith('.onnx'):
+    if checkpoint is not None and str(checkpoint).endswith('.onnx'):
         from mmgreen.deploy import ExportedDetector  # slow to import
 
         exported = ExportedDetector(checkpoint)
         exported.cfg = cfg
         return exported
-    checkpoint = find_checkpoint(checkpoint)
-    loaded = read_checkpoint(checkpoint)
+    loaded: dict = {}
+    if checkpoint is not None:
+        checkpoint = find_checkpoint(checkpoint)
+        loaded = read_checkpoint(checkpoint)
     meta = loaded.get('meta', {}).get('dataset_meta') or {}
     part = around_backbone(cfg.model)
-    if 'backbone' in part:
+    if 'backbone' in part and checkpoint is not None:
         part.backbone.pop('init_cfg', None)  # all weights are in the checkpoint
     if meta.get('classes'):
         set_num_classes(cfg, len(meta['classes']))
     model = revert_sync_batchnorm(build_model(cfg))
-    check_fit(model, loaded, checkpoint, cfg.filename)
-    model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
+    if checkpoint is None:
+        model.init_weights()
+    else:
+        check_fit(model, loaded, checkpoint, cfg.filename)
+        model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
     model = getattr(model, 'judged', model)  # of a teacher and a student
     model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()

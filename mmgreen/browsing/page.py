@@ -1,22 +1,16 @@
 """A page of an annotated folder: its images, what is wrong with them, and those that are nearly the same."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
 from rich.progress import track
 
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.errors import UserError
-from mmgreen.files import write_whole
 from mmgreen.importing import AnnotatedImage, Dataset, examine_folder, near_duplicates
 from mmgreen.importing.source import Source
 
-from .thumbnail import draw_thumbnail
-
-#: What every page has in its head.
-_MARK = '<meta name="generator" content="mmgreen browse">'
+from .writing import refuse_other_files, write_page, write_thumbnail
 
 
 @dataclass(frozen=True)
@@ -59,10 +53,7 @@ def browse(
     Raises:
         UserError: If the folder does not exist or has no image, or ``out`` holds other files.
     """
-    page = out / 'index.html'
-    others = out.is_dir() and any(out.iterdir())
-    if others and not (page.is_file() and _MARK in page.read_text(errors='replace')):
-        raise UserError(f'{out} holds files that are no earlier page: name another folder (--out)')
+    refuse_other_files(out)
     dataset, source = examine_folder(folder, annotations=annotations)
     faults = source.faults.each()
     if not source.tree.images:
@@ -80,9 +71,11 @@ def browse(
         for number, (split, image) in enumerate(track(chosen, 'Images'))
     ]
     groups = near_duplicates(source.folder, [image for _, image in chosen]) if chosen else []
-    values = dict(
-        mark=_MARK,
-        folder=str(folder),
+    page = write_page(
+        out,
+        __package__,
+        'page.html.j2',
+        title=str(folder),
         dataset=dataset,
         account=dataset.account() + dataset.notes if dataset else [],
         counts=_counts(dataset),
@@ -92,13 +85,6 @@ def browse(
         faults=_with_pictures(source, faults, out),
         splits=list(dataset.splits) if several and dataset else [],
     )
-    environment = Environment(
-        loader=PackageLoader('mmgreen.browsing'),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    write_whole(page, environment.get_template('page.html.j2').render(values))
     return page, dataset
 
 
@@ -128,15 +114,7 @@ def _show(
     for thing in image.objects:
         counts[thing['label']] = counts.get(thing['label'], 0) + 1
     sides = [thing['area'] ** 0.5 for thing in image.objects]
-    picture = f'thumbnails/{number}.jpg'
-    try:
-        drawn = draw_thumbnail(source.folder / image.name, image, categories)
-    except UserError:  # it is among the faults
-        picture = ''
-    else:
-        file = BytesIO()
-        drawn.save(file, 'JPEG', quality=80)
-        write_whole(out / picture, file.getvalue())
+    picture = write_thumbnail(out, number, source.folder / image.name, image, categories)
     return Shown(image.name, split, picture, counts, (min(sides, default=0), max(sides, default=0)))
 
 

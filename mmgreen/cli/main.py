@@ -7,7 +7,7 @@ import sys
 COMMANDS = {
     'data': ('check', 'browse', 'make-config', 'to-coco', 'pack', 'make-demo'),
     'runs': ('train', 'test', 'study', 'quickstart', 'launch'),
-    'results': ('report', 'detect', 'knn', 'show-reconstruction', 'show-grouping'),
+    'results': ('report', 'detect', 'choose', 'knn', 'show-reconstruction', 'show-grouping'),
     'use': ('convert-checkpoint', 'export', 'time-exported', 'serve'),
     'measuring': ('benchmark', 'complexity'),
 }

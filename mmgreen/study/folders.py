@@ -11,6 +11,8 @@ from .plan import Plan, Start
 CONFIG = 'config/cell.py'
 #: What nearest neighbours find.
 NEIGHBOURS = 'neighbours.json'
+#: Annotations of images that were chosen.
+CHOSEN = 'chosen.json'
 #: What says that a part is done, and what it has found.
 DONE = 'done.json'
 
@@ -34,6 +36,11 @@ def pretraining_folder(plan: Plan, start: Start, seed: int) -> Path:
 def detector_folder(plan: Plan, start: Start, labels: int, seed: int) -> Path:
     """Where a detector is."""
     return plan.work_dir / 'detectors' / f'labels_{labels}' / start.name / f'seed_{seed}'
+
+
+def chosen_folder(plan: Plan, start: Start, labels: int, seed: int) -> Path:
+    """Where the images are chosen that a detector is trained on."""
+    return plan.work_dir / 'chosen' / f'labels_{labels}' / start.name / f'seed_{seed}'
 
 
 def classifier_folder(plan: Plan, start: Start, seed: int) -> Path:

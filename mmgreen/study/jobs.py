@@ -17,8 +17,10 @@ from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 
 from .folders import (
+    CHOSEN,
     CONFIG,
     DONE,
+    chosen_folder,
     classifier_folder,
     detector_folder,
     detector_pace_folder,
@@ -27,7 +29,7 @@ from .folders import (
     read_done,
 )
 from .labels import write_rest, write_subset
-from .plan import Plan, Start, Task
+from .plan import Chooser, Plan, Start, Task
 from .processes import Job, Processes
 from .schedule import end_where_nothing_is_gained
 
@@ -82,7 +84,9 @@ class _Parts:
     def paces(self) -> list[Job]:
         """Short runs that say how many steps a budget in minutes has."""
         plan = self.plan
-        budgets = [s for s in plan.starts.values() if s.detector and s.detector.minutes]
+        budgets = [
+            s for s in plan.every_start if self._labels(s) and s.detector and s.detector.minutes
+        ]
         wanted = {
             pace_folder(plan, start): start.training
             for start in plan.every_start
@@ -108,17 +112,35 @@ class _Parts:
                             self._needs(start.init, seed),
                         )
                     )
-                if start.name not in plan.starts:
-                    continue
                 needs = self._needs(start, seed)
-                if plan.classifier:
+                if plan.classifier and start.name in plan.starts:
                     run = partial(self._classify, start, plan.classifier, seed)
                     found.append(Job(classifier_folder(plan, start, seed), run, needs))
-                if start.detector:
-                    for labels in plan.labels:
-                        run = partial(self._detect, start, start.detector, labels, seed)
-                        found.append(Job(detector_folder(plan, start, labels, seed), run, needs))
+                for labels in self._labels(start):
+                    before = needs
+                    if start.choose:
+                        found.append(self._choosing(start, start.choose, labels, seed))
+                        before = (*needs, found[-1].folder)
+                    run = partial(self._detect, start, labels, seed)
+                    found.append(Job(detector_folder(plan, start, labels, seed), run, before))
         return found
+
+    def _labels(self, start: Start) -> list[int]:
+        """Numbers of labelled images that detectors of a start are trained on, to be compared or to choose others."""
+        plan = self.plan
+        if not start.detector:
+            return []
+        found = set(plan.labels if start.name in plan.starts else ())
+        choosers = [each.choose for each in plan.starts.values() if each.choose]
+        found |= {chooser.labels for chooser in choosers if chooser.by.name == start.name} - {0}
+        return sorted(found)
+
+    def _choosing(self, start: Start, chooser: Chooser, labels: int, seed: int) -> Job:
+        needs = self._needs(chooser.by, seed)
+        if chooser.labels:
+            needs = (*needs, detector_folder(self.plan, chooser.by, chooser.labels, seed))
+        run = partial(self._choose, start, chooser, labels, seed)
+        return Job(chosen_folder(self.plan, start, labels, seed), run, needs)
 
     def _needs(self, start: Start | None, seed: int) -> tuple[Path, ...]:
         if not start or not start.origin.training:
@@ -210,25 +232,57 @@ class _Parts:
             self._processes.call(folder, 'train')
             self._finish(folder, checkpoint=_last(folder))
 
-    def _detect(self, start: Start, task: Task, labels: int, seed: int) -> None:
-        folder = detector_folder(self.plan, start, labels, seed)
+    def _choose(self, start: Start, chooser: Chooser, labels: int, seed: int) -> None:
+        folder, by = chosen_folder(self.plan, start, labels, seed), chooser.by
+        if by.detector is None or start.detector is None:
+            return
+        cfg = self._config(by.detector, None, seed)
+        self._start_from(cfg, by, seed)
+        _, dataset = next(parts(cfg.train_dataloader.dataset))
+        whole = _annotations(dataset)
+        held = self._held_out(whole, start.detector, seed)
+        dataset.ann_file = str(self._drawn(whole, chooser.labels, held, seed).resolve())
+        if self._is_done(folder, cfg):
+            return
+        checkpoint = ''
+        if chooser.labels:
+            trained = detector_folder(self.plan, by, chooser.labels, seed)
+            checkpoint = read_done(trained)['checkpoint']
+        self._processes.call(folder, 'choose', checkpoint, whole, labels, held or '')
+        self._finish(folder)
+
+    def _held_out(self, whole: Path, task: Task, seed: int) -> Path | None:
+        """Labelled images by which a detector's end is seen."""
+        if not task.until:
+            return None
+        held = self.plan.work_dir / 'labels' / f'held_{task.until.images}_seed_{seed}.json'
+        write_subset(whole, task.until.images, seed, held)
+        return held
+
+    def _drawn(self, whole: Path, labels: int, held: Path | None, seed: int) -> Path:
+        """Labelled images, drawn at random."""
+        name = f'{labels}_but_{held.name}' if held else f'{labels}_seed_{seed}.json'
+        part = self.plan.work_dir / 'labels' / name
+        write_subset(whole, labels, seed, part, held)
+        return part
+
+    def _detect(self, start: Start, labels: int, seed: int) -> None:
+        folder, task = detector_folder(self.plan, start, labels, seed), start.detector
+        assert task is not None
         cfg = self._config(task, self._detector_steps(start, task), seed)
         self._start_from(cfg, start, seed)
         validates = cfg.val_cfg
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested below
-        folder_of_labels = self.plan.work_dir / 'labels'
         datasets = [dataset for _, dataset in parts(cfg.train_dataloader.dataset)]
         whole = _annotations(datasets[0])
-        name = f'{labels}_seed_{seed}.json'
-        held, watched = None, None
-        if task.until:
-            held = folder_of_labels / f'held_{task.until.images}_seed_{seed}.json'
-            name = f'{labels}_but_{held.name}'
-            write_subset(whole, task.until.images, seed, held)
+        watched, held = None, self._held_out(whole, task, seed)
+        if task.until and held:
             watched = end_where_nothing_is_gained(cfg, task.until, held)
             cfg.val_cfg = validates or dict(type='ValLoop')
-        part = folder_of_labels / name
-        write_subset(whole, labels, seed, part, held)
+        if start.choose:
+            part = chosen_folder(self.plan, start, labels, seed) / CHOSEN
+        else:
+            part = self._drawn(whole, labels, held, seed)
         for other in datasets[1:]:
             # Images whose labels are left aside are those that the others do not have.
             if other.get('ann_file') and _annotations(other) == whole:

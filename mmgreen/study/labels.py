@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmgreen.choosing import Eyes, choose
 from mmgreen.errors import UserError
 from mmgreen.files import write_whole
 
@@ -28,17 +29,60 @@ def write_subset(
         UserError: If there are not so many images.
     """
     content = json.loads(ann_file.read_text(encoding='utf-8'))
-    annotated = {annotation['image_id'] for annotation in content['annotations']}
-    annotated -= _ids(without) if without else set()
-    images = [image for image in content['images'] if image['id'] in annotated]
+    images = _annotated(content, without)
     if number > len(images):
         held = ' that are not held out' if without else ''
         raise UserError(f'{ann_file} has {len(images)} labelled images{held}, fewer than {number}')
     chosen = np.random.default_rng(seed).permutation(len(images))[:number]
-    kept = {images[i]['id'] for i in chosen}
-    content['images'] = [image for image in images if image['id'] in kept]
-    content['annotations'] = [a for a in content['annotations'] if a['image_id'] in kept]
-    write_whole(out, json.dumps(content))
+    _write(content, [images[i] for i in chosen], out)
+
+
+def write_chosen(
+    ann_file: Path,
+    folder: Path,
+    eyes: Eyes,
+    number: int,
+    known: Path,
+    out: Path,
+    without: Path | None = None,
+) -> None:
+    """Write the annotations of so many images: those that are known, and others that are worth most.
+
+    Args:
+        ann_file: The whole.
+        folder: Folder of its images.
+        eyes: What looks at the images.
+        number: Of all images that are written.
+        known: File of those that have labels already.
+        out: File to write.
+        without: File of images that are not chosen.
+
+    Raises:
+        UserError: See :func:`~mmgreen.choosing.choose`.
+    """
+    content = json.loads(ann_file.read_text(encoding='utf-8'))
+    paths = {folder / image['file_name']: image for image in _annotated(content, without)}
+    ids = _ids(known)
+    labelled = [path for path, image in paths.items() if image['id'] in ids]
+    rest = [path for path in paths if path not in labelled]
+    chosen, _ = choose(eyes, rest, number - len(labelled), labelled)
+    _write(content, [paths[path] for path in (*labelled, *(choice.path for choice in chosen))], out)
+
+
+def _annotated(content: dict, without: Path | None) -> list[dict]:
+    annotated = {annotation['image_id'] for annotation in content['annotations']}
+    annotated -= _ids(without) if without else set()
+    return [image for image in content['images'] if image['id'] in annotated]
+
+
+def _write(content: dict, images: list[dict], out: Path) -> None:
+    """Write some images and their annotations, in the order of the whole."""
+    kept = {image['id'] for image in images}
+    part = {
+        'images': [image for image in content['images'] if image['id'] in kept],
+        'annotations': [a for a in content['annotations'] if a['image_id'] in kept],
+    }
+    write_whole(out, json.dumps(content | part))
 
 
 def write_rest(ann_file: Path, subsets: Iterable[Path], out: Path) -> None:

@@ -11,7 +11,7 @@ from mmgreen.errors import UserError
 _KEYS = {'work_dir', 'data_root', 'seeds', 'starts', 'labels', 'detector', 'classifier'}
 _RUN_KEYS = {'config', 'cfg_options', 'steps'}
 _DETECTOR_KEYS = _RUN_KEYS | {'minutes', 'until'}
-_START_KEYS = _RUN_KEYS | {'minutes', 'init', 'detector'}
+_START_KEYS = _RUN_KEYS | {'minutes', 'init', 'detector', 'choose'}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,20 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Chooser:
+    """What chooses the images that a start's detector is trained on, instead of chance.
+
+    Attributes:
+        by: A start. Its detector chooses by what it is in doubt of, or its backbone by features alone.
+        labels: Images that its detector is trained on, drawn at random; they are among the chosen. With 0 there is no
+            detector.
+    """
+
+    by: 'Start'
+    labels: int = 0
+
+
+@dataclass(frozen=True)
 class Start:
     """What a detector's backbone starts from: a pre-training, a checkpoint, or nothing.
 
@@ -63,6 +77,7 @@ class Start:
             is where detectors start from.
         detector: What is trained from it on labelled images: the study's, with what this start
             changes of it; None where the study has no detectors.
+        choose: What chooses the labelled images; None where they are drawn at random.
     """
 
     name: str
@@ -70,11 +85,18 @@ class Start:
     checkpoint: str | None = None
     init: 'Start | None' = None
     detector: Task | None = None
+    choose: Chooser | None = None
 
     @property
     def origin(self) -> 'Start':
         """Whose weights detectors start from: its own, or those of a start before it."""
         return self if self.training or not self.init else self.init.origin
+
+    @property
+    def lineage(self) -> 'list[Start]':
+        """Those that have to be there before it, and itself."""
+        before = [self.init, self.choose.by if self.choose else None]
+        return [each for start in before if start for each in start.lineage] + [self]
 
 
 @dataclass(frozen=True)
@@ -103,10 +125,7 @@ class Plan:
         """Those that are compared and those that they start from, which come before them."""
         found: dict[str, Start] = {}
         for start in self.starts.values():
-            lineage = [start]
-            while lineage[0].init:
-                lineage.insert(0, lineage[0].init)
-            found |= {each.name: each for each in lineage}
+            found |= {each.name: each for each in start.lineage}
         return list(found.values())
 
     def part(
@@ -195,9 +214,19 @@ def _start(
     if init is not None and init not in earlier:
         raise UserError(f"{where} starts from '{init}', which is not among the starts before it")
     training = None
-    if set(given) - {'init', 'detector'}:
+    if set(given) - {'init', 'detector', 'choose'}:
         training = _task(given, _START_KEYS, where)
-    return Start(name, training, init=earlier.get(init), detector=detector)
+    choose = _chooser(given['choose'], earlier, where) if given.get('choose') else None
+    return Start(name, training, None, earlier.get(init), detector, choose)
+
+
+def _chooser(given: Any, earlier: dict[str, Start], where: str) -> Chooser:
+    where = f'choose of {where}'
+    _check_keys(given, {'by', 'labels'}, where)
+    by = given.get('by')
+    if by not in earlier:
+        raise UserError(f"{where} has by='{by}', which is not among the starts before it")
+    return Chooser(earlier[by], given.get('labels', 0))
 
 
 def _task(given: Any, keys: set[str], where: str) -> Task:

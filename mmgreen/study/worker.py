@@ -10,11 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mmgreen.apis import classify_by_neighbours, evaluate, finetune
+from mmgreen.choosing import Eyes
+from mmgreen.config import load_config, parts
 from mmgreen.engine import leaving_at_once
 from mmgreen.errors import one_sentence
 from mmgreen.files import write_whole
 
-from .folders import CONFIG, NEIGHBOURS
+from .folders import CHOSEN, CONFIG, NEIGHBOURS
+from .labels import write_chosen
 
 
 def train(folder: Path) -> None:
@@ -33,7 +36,22 @@ def knn(folder: Path) -> None:
     write_whole(folder / NEIGHBOURS, json.dumps(asdict(found), indent=1))
 
 
-ACTIONS: dict[str, Callable[..., None]] = dict(train=train, test=test, knn=knn)
+def choose(folder: Path, checkpoint: str, ann_file: str, number: str, held: str) -> None:
+    """Choose images to train on, beside those that the config names."""
+    cfg = load_config(folder / CONFIG)
+    _, dataset = next(parts(cfg.train_dataloader.dataset))
+    write_chosen(
+        Path(ann_file),
+        Path(dataset.get('data_root') or '', dataset.data_prefix.img),
+        Eyes(cfg, checkpoint or None),
+        int(number),
+        known=Path(dataset.ann_file),
+        out=folder / CHOSEN,
+        without=Path(held) if held else None,
+    )
+
+
+ACTIONS: dict[str, Callable[..., None]] = dict(train=train, test=test, knn=knn, choose=choose)
 
 if __name__ == '__main__':
     action, folder, *arguments = sys.argv[1:]

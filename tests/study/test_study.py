@@ -16,12 +16,13 @@ from helpers import ROOT, run_tool
 from mmengine.config import Config
 from synthetic import make_coco
 
+from mmgreen.choosing import Choice, Seen
 from mmgreen.config import around_backbone, load_config, parts
 from mmgreen.errors import UserError
 from mmgreen.report import write_report
 from mmgreen.study import processes, read_plan, run_plan, write_study_report
 from mmgreen.study.folders import CONFIG
-from mmgreen.study.labels import write_rest, write_subset
+from mmgreen.study.labels import write_chosen, write_rest, write_subset
 
 PRETRAIN = 'configs/own_data/greenmim_swin-nano_b32-4k_own-data.py'
 DETECT = 'configs/own_data/mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
@@ -111,6 +112,10 @@ def tools(study, monkeypatch, tmp_path):
             record = dict(mode='test', annotations=annotations, images_folder='', started='1')
             (log / 'run.json').write_text(json.dumps(record))
             (log / 'detections.segm.json').write_text(json.dumps(part))
+        elif action == 'choose':
+            # Others than chance has: those of another seed, of what is not held out.
+            _, ann_file, number, held = arguments
+            write_subset(ann_file, number, 99, folder / 'chosen.json', held or None)
         else:
             accuracy = {'20': [50.0 + cfg.randomness.seed, 90.0]}
             (folder / 'neighbours.json').write_text(
@@ -361,6 +366,83 @@ def test_all_starts_have_the_same_time_in_all(study, tools, tmp_path):
         run_plan(read_plan(study(detector=less, work_dir=str(tmp_path / 'study/less'), **settings)))
     with pytest.raises(UserError, match='both steps and minutes'):
         read_plan(study(detector=dict(own, steps=5), **settings))
+
+
+def test_labelled_images_are_chosen_by_another_detector_or_by_features(study, tools, tmp_path):
+    starts = dict(
+        random=dict(config=PRETRAIN, steps=200),
+        by_features=dict(init='random', choose=dict(by='random')),
+        by_detector=dict(init='random', choose=dict(by='random', labels=3)),
+    )
+    settings = dict(starts=starts, labels=[6], seeds=[0], classifier=None)
+    plan = read_plan(study(**settings))
+    run_plan(plan.part(starts=['by_features', 'by_detector']))
+    trained = [folder for folder, action in tools if action == 'train']
+    # The detector of three images is there to choose, and not compared.
+    assert trained == [
+        'starts/random/seed_0',
+        'detectors/labels_3/random/seed_0',
+        'detectors/labels_6/by_features/seed_0',
+        'detectors/labels_6/by_detector/seed_0',
+    ]
+    assert [folder for folder, action in tools if action == 'choose'] == [
+        'chosen/labels_6/by_features/seed_0',
+        'chosen/labels_6/by_detector/seed_0',
+    ]
+
+    def config(folder):
+        return Config.fromfile(plan.work_dir / folder / CONFIG)
+
+    def images(cfg):
+        _, dataset = next(parts(cfg.train_dataloader.dataset))
+        return {image['id'] for image in json.loads(Path(dataset.ann_file).read_text())['images']}
+
+    drawn = images(config('detectors/labels_3/random/seed_0'))
+    for name, known in (('by_features', set()), ('by_detector', drawn)):
+        choosing = config(f'chosen/labels_6/{name}/seed_0')
+        assert images(choosing) == known
+        # What chooses begins where the detectors do.
+        started = choosing.model.backbone.init_cfg.checkpoint
+        assert started.endswith('starts/random/seed_0/iter_200.pth')
+        chosen = json.loads(
+            (plan.work_dir / f'chosen/labels_6/{name}/seed_0/chosen.json').read_text()
+        )
+        assert images(config(f'detectors/labels_6/{name}/seed_0')) == {
+            image['id'] for image in chosen['images']
+        }
+    run_plan(plan)
+    text = write_study_report(plan, resamples=20).with_suffix('.md').read_text()
+    assert r'| by\_detector |' in text
+    assert '3 images' not in text
+    settings['starts'] = dict(by_features=dict(choose=dict(by='later')))
+    with pytest.raises(UserError, match="choose of starts.by_features of .* has by='later'"):
+        read_plan(study(**settings))
+
+
+def test_what_is_chosen_has_what_is_known_and_nothing_held_out(tmp_path, monkeypatch):
+    truth, _ = make_coco(20, 60, 2)
+    whole, known, held, out = (tmp_path / f'{n}.json' for n in ('whole', 'known', 'held', 'out'))
+    whole.write_text(json.dumps(truth))
+    write_subset(whole, 4, 0, held)
+    write_subset(whole, 3, 1, known, held)
+
+    def first(eyes, images, number, labelled):
+        assert len(labelled) == 3
+        assert not set(images) & set(labelled)
+        return [Choice(path, Seen(np.zeros(1)), 0.0) for path in images[:number]], []
+
+    monkeypatch.setattr('mmgreen.study.labels.choose', first)
+    write_chosen(whole, tmp_path, None, 8, known, out, held)
+    ids = {
+        file: {image['id'] for image in json.loads(file.read_text())['images']}
+        for file in (known, held, out)
+    }
+    assert len(ids[out]) == 8
+    assert ids[known] < ids[out]
+    assert not ids[held] & ids[out]
+    found = json.loads(out.read_text())
+    assert {each['image_id'] for each in found['annotations']} == ids[out]
+    assert found['categories'] == truth['categories']
 
 
 def test_a_detector_is_trained_to_its_end_by_images_that_are_held_out(study, tools, tmp_path):
