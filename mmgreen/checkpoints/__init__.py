@@ -7,6 +7,7 @@ local file backend by :class:`AtomicBackend`.
 from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
+from .classes import classes_of, holds_detector, keep_known_classes, rows_per_class
 from .converting import Converted, convert, holds_average, revert, unwrap
 from .finding import find_checkpoint
 from .fit import check_fit, is_derived
@@ -24,15 +25,19 @@ __all__ = [
     'TwinsArchitecture',
     'architecture_of',
     'check_fit',
+    'classes_of',
     'convert',
     'find_checkpoint',
     'holds_average',
+    'holds_detector',
     'is_derived',
+    'keep_known_classes',
     'keep_threshold',
     'load_backbone',
     'read_backbone',
     'read_checkpoint',
     'revert',
+    'rows_per_class',
     'threshold_of',
     'unwrap',
 ]

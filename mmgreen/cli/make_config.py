@@ -52,7 +52,10 @@ then:
         'annotations and machine',
     )
     parser.add_argument(
-        '--start', metavar='CHECKPOINT', help="checkpoint to start from, or a run's folder"
+        '--start',
+        metavar='CHECKPOINT',
+        help="checkpoint to start from, or a run's folder: of a pre-training, or of a whole detector, of which "
+        'categories of the same name are kept',
     )
     parser.add_argument(
         '--teacher',

@@ -2,13 +2,14 @@
 
 from .length import set_steps
 from .loading import load_config
-from .nodes import around_backbone, innermost, parts, set_num_classes, walk
+from .nodes import around_backbone, count_classes, innermost, parts, set_num_classes, walk
 from .outputs import BACKENDS, log_to, show_in
 from .switches import resume_from, scale_rate, use_amp
 
 __all__ = [
     'BACKENDS',
     'around_backbone',
+    'count_classes',
     'innermost',
     'load_config',
     'log_to',

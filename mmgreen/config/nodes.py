@@ -43,19 +43,35 @@ def around_backbone(model: ConfigDict) -> ConfigDict:
 
 
 def set_num_classes(cfg: Config, number: int) -> None:
-    """Let every part of a model have the number of classes that the data have.
+    """Let every part of a model have the number of classes that the data have, and say which.
 
     Args:
         cfg: Changed in place.
         number: Number of classes.
     """
-    changed = []
-    for part in ('model', 'data_preprocessor'):
-        for path, node in walk(cfg.get(part), part):
-            if 'num_classes' in node and node.num_classes != number:
-                node.num_classes = number
-                changed.append(path)
+    changed = [
+        path
+        for part in ('model', 'data_preprocessor')
+        for path, node in walk(cfg.get(part), part)
+        if count_classes(node, number)
+    ]
     if changed:
         print_log(
             f'{number} {"category" if number == 1 else "categories"}, from your data: {", ".join(changed)}'
         )
+
+
+def count_classes(node: ConfigDict, number: int) -> bool:
+    """Let one part of a model have a number of classes; whether it had another one.
+
+    Heads of panoptic segmentation (Mask2Former) count things, where they have no stuff, and weigh each.
+    """
+    things = node.get('num_stuff_classes') == 0
+    key = 'num_things_classes' if things else 'num_classes'
+    if node.get(key) in (None, number):
+        return False
+    weights = node.get('loss_cls', {}).get('class_weight') if things else None
+    if isinstance(weights, list) and len(weights) == node[key] + 1:
+        node.loss_cls.class_weight = [weights[0]] * number + weights[-1:]
+    node[key] = number
+    return True

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mmgreen.checkpoints import find_checkpoint
+from mmgreen.checkpoints import find_checkpoint, holds_detector
 from mmgreen.datasets.faults import listed
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.names import printable
@@ -97,7 +97,7 @@ def make_configs(
         machine: Where the configs will be run.
         models: Names of :data:`MODELS`. By default a detector that fits annotations and machine,
             or, of images without objects, a pre-training.
-        start: Checkpoint that they start from; by default none.
+        start: Checkpoint that they start from, of a backbone or, for detectors, of a whole detector; by default none.
         crowds_as_objects: Take each crowd of a COCO file as one object.
         seed: Decides which images are held out where no split is named.
         split: How they are held out: see ``by`` of :func:`~mmgreen.importing.divide`.
@@ -162,6 +162,7 @@ def make_configs(
         traits=traits,
         machine=machine,
         start=start,
+        whole=start is not None and holds_detector(start),
         teacher=teacher,
         teacher_weights=teacher_weights,
         root=str(folder).rstrip('/') + '/',

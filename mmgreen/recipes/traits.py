@@ -1,5 +1,6 @@
 """What matters of a dataset for a recipe."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,9 @@ class Traits:
         objects: How many, crowds left out.
         small: Side of a square of an object's area, that of the smallest tenth.
         middle: The median of these sides.
+        rare: Categories that are in less than half as many images as the median one, with their shares of
+            the images.
+        usual: Half of the median category's share.
         sides: Such sides from small to large, at equal steps of their number; each category counts alike.
         crowded: Objects in an image, in the fullest hundredth.
         crowds: Regions that are to be ignored.
@@ -41,6 +45,8 @@ class Traits:
     crowded: int = 0
     crowds: int = 0
     sides: tuple[float, ...] = ()
+    rare: tuple[tuple[str, float], ...] = ()
+    usual: float = 0.0
 
 
 def measure(dataset: Dataset) -> Traits:
@@ -69,6 +75,7 @@ def measure(dataset: Dataset) -> Traits:
     small, middle = np.sqrt(np.percentile(areas, [10, 50]))
     crowded = int(np.percentile([len(things) for things in real], 99))
     crowds = sum(len(image.objects) for image in images) - len(areas)
+    rare, usual = _rare([{thing['label'] for thing in things} for things in real])
     return Traits(
         len(images),
         long,
@@ -79,7 +86,18 @@ def measure(dataset: Dataset) -> Traits:
         crowded,
         crowds,
         _quantiles(np.sqrt(areas), names),
+        rare,
+        usual,
     )
+
+
+def _rare(labels: list[set[str]]) -> tuple[tuple[tuple[str, float], ...], float]:
+    """Categories in less than half as many images as the median one, the rarest first, and this half."""
+    counts = Counter(label for some in labels for label in some)
+    shares = {label: count / len(labels) for label, count in counts.items()}
+    usual = float(np.median(list(shares.values()))) / 2
+    rare = sorted((share, label) for label, share in shares.items() if share < usual)
+    return tuple((label, share) for share, label in rare), usual
 
 
 def _quantiles(sides: Floats, names: list[str]) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """Hooks of a run: what it saves, watches, shows and records."""
 
 from .checkpoint_hook import CheckpointHook
+from .detector_start_hook import DetectorStartHook
 from .feature_health_hook import KNN, RANK, WITHIN, FeatureHealthHook
 from .kept_features_hook import SECONDS, KeptFeaturesHook
 from .layout_hook import LayoutHook
@@ -27,6 +28,7 @@ __all__ = [
     'VAL_LOSS',
     'WITHIN',
     'CheckpointHook',
+    'DetectorStartHook',
     'FeatureHealthHook',
     'KeptFeaturesHook',
     'LayoutHook',

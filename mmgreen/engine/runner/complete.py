@@ -44,6 +44,7 @@ ALWAYS = (
 )
 #: Hooks that training has before them.
 IN_TRAINING = (
+    'mmgreen.DetectorStartHook',  # of a whole detector, what fits is kept class by class
     'mmgreen.SummaryHook',  # what is trained, and how long it will take
     'mmgreen.LayoutHook',  # masks go on at the step at which a run does
     'mmgreen.WatchHook',  # a loss that is not finite, a collapse

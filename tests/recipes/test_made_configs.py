@@ -1,0 +1,111 @@
+"""What a generated config has of its images, its machine and its start."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import DATASETS
+from worlds import World, write
+
+from mmgreen.apis import finetune
+from mmgreen.config import load_config
+from mmgreen.engine import own_scope
+from mmgreen.recipes import make_configs
+from mmgreen.recipes.machine import Machine
+
+CPU = Machine(None, 2)
+
+
+@pytest.fixture(scope='module')
+def cats_and_a_dog(tmp_path_factory):
+    """Fourteen images of a cat, on one of which a dog is, too."""
+    folder = tmp_path_factory.mktemp('animals')
+    cat, dog = (0, (2, 2, 14, 14)), (1, (16, 4, 12, 10))
+    images = {f'{i}.png': [cat, dog] if i == 5 else [cat] for i in range(14)}
+    write('LabelMe', World(images, ['cat', 'dog']), folder)
+    return folder
+
+
+def test_a_category_of_few_objects_is_named(cats_and_a_dog, tmp_path):
+    made = make_configs(cats_and_a_dog, tmp_path / 'out', CPU, seed=1)
+    (line,) = [note for note in made.dataset.notes if 'hardly be found' in note]
+    assert line.startswith('WARNING: fewer than 10 objects of dog (')
+    assert 'cat' not in line
+    assert line in (tmp_path / 'out/dataset.py').read_text()
+
+
+def test_images_of_a_rare_category_are_seen_more_often(cats_and_a_dog, tmp_path):
+    """Also among images without labels, and as far as a step of training."""
+    model = ['faster-rcnn_swin-nano']
+    made = make_configs(
+        cats_and_a_dog, tmp_path / 'out', CPU, model, seed=1, unlabelled=others(tmp_path), steps=2
+    )
+    text = made.configs[0].read_text()
+    assert '# dog, in 8.3 %: 2 times' in text
+    for path, inner in zip(made.configs, (lambda d: d, lambda d: d.datasets[0]), strict=True):
+        cfg = load_config(str(path))
+        balanced = inner(cfg.train_dataloader.dataset)
+        with own_scope(cfg):
+            dataset = DATASETS.build(balanced)
+        seen = Counter(
+            Path(dataset.dataset.get_data_info(i)['img_path']).name for i in dataset.repeat_indices
+        )
+        assert seen.pop('5.png') == 2
+        assert set(seen.values()) == {1}
+    options = {'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False}
+    options |= dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
+    options |= dict(custom_hooks=[dict(type='mmgreen.MeanTeacherHook', burn_in=0)])
+    finetune(made.configs[1], None, tmp_path / 'run', options)
+
+
+def others(folder):
+    """Images without labels."""
+    write('LabelMe', World({f'{i}.png': [] for i in range(20)}, ['cat']), folder / 'others')
+    for i in range(20):
+        (folder / f'others/{i}.json').unlink()
+    for i in range(14):  # which are those of the others
+        (folder / f'others/{i}.png').unlink()
+    return folder / 'others'
+
+
+def test_categories_of_equal_frequency_are_left_as_they_are(tmp_path):
+    cat, dog = (0, (2, 2, 14, 14)), (1, (16, 4, 12, 10))
+    images = {f'{i}.png': [cat] if i % 3 else [dog] for i in range(12)}
+    write('LabelMe', World(images, ['cat', 'dog']), tmp_path / 'in')
+    made = make_configs(tmp_path / 'in', tmp_path / 'out', CPU)
+    assert 'ClassBalanced' not in made.configs[0].read_text()
+
+
+@pytest.mark.parametrize(
+    ('has_bf16', 'expected'), [(True, ('bfloat16', 1.0)), (False, (None, 'dynamic'))]
+)
+def test_half_precision_is_what_the_gpu_has(cats_and_a_dog, tmp_path, has_bf16, expected):
+    made = make_configs(cats_and_a_dog, tmp_path / 'out', Machine(24, 8, has_bf16))
+    wrapper = load_config(str(made.configs[0])).optim_wrapper
+    assert wrapper.type == 'AmpOptimWrapper'
+    assert (wrapper.get('dtype'), wrapper.loss_scale) == expected
+
+
+@pytest.mark.parametrize('lite', [False, True])
+def test_a_whole_detector_to_start_from_is_read_whole(cats_and_a_dog, tmp_path, lite):
+    """The weights of its head, too; of a backbone alone only those of the backbone."""
+    names = dict(
+        pretrained=['backbone.stages.0.x'], detector=['backbone.x', 'roi_head.bbox_head.x']
+    )
+    model = ['faster-rcnn_efficientnet-lite0' if lite else 'faster-rcnn_swin-nano']
+    found = {}
+    for name, keys in names.items():
+        start = tmp_path / f'{name}.pth'
+        torch.save(dict(state_dict={key: torch.zeros(1) for key in keys}), start)
+        made = make_configs(cats_and_a_dog, tmp_path / name, CPU, model, str(start))
+        found[name] = load_config(str(made.configs[0]))
+    assert found['detector'].load_from == str(tmp_path / 'detector.pth')
+    assert found['pretrained'].load_from is None
+    backbones = {name: cfg.model.backbone for name, cfg in found.items()}
+    if lite:
+        assert backbones['pretrained'].checkpoint == str(tmp_path / 'pretrained.pth')
+        assert backbones['detector'].checkpoint == ''
+    else:
+        assert backbones['pretrained'].init_cfg.checkpoint == str(tmp_path / 'pretrained.pth')
+        assert not backbones['detector'].get('init_cfg')
