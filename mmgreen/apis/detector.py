@@ -34,8 +34,8 @@ class Detector:
         threshold: Detections of a lower score are left out; 0 keeps all. By default the checkpoint's own
             (:func:`mmgreen.checkpoints.threshold_of`), or 0.3 where it has none.
         tile: Cut images into tiles of this side in pixels, for images too large, or objects too
-            small, to be seen whole.
-        overlap: Share of a tile that neighbours have in common.
+            small, to be seen whole. By default as the config tests (``mmgreen.TiledTestLoop``); 0 never does.
+        overlap: Share of a tile that neighbours have in common; by default as the config tests, or 0.2.
         batch_size: Images that go through the model together. They are padded to the largest of
             them, which moves scores a little; has no effect with tiles.
         cfg_options: Settings to change, by dotted names.
@@ -57,7 +57,7 @@ class Detector:
         device: str | None = None,
         threshold: float | None = None,
         tile: int | None = None,
-        overlap: float = 0.2,
+        overlap: float | None = None,
         batch_size: int = 1,
         cfg_options: dict | None = None,
     ) -> None:
@@ -70,6 +70,9 @@ class Detector:
         with own_scope(cfg):
             self._prepare = Compose(steps)
         self._cfg = cfg
+        tested = cfg.get('test_cfg') or {}
+        tile = tested.get('tile') if tile is None else tile
+        overlap = tested.get('overlap', 0.2) if overlap is None else overlap
         self._tiling = Tiling(tile, overlap) if tile else None
         self._batch_size = batch_size
         own: Any = self.model.threshold
@@ -157,7 +160,7 @@ def detect(
     images: Image | Sequence[Image],
     cfg_options: dict | None = None,
     tile: int | None = None,
-    overlap: float = 0.2,
+    overlap: float | None = None,
     threshold: float | None = None,
 ) -> list['DetDataSample']:
     """Detect objects once; where there are several calls, a :class:`Detector` loads once.

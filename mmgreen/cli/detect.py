@@ -36,10 +36,15 @@ to be corrected in a labelling tool:
         help="lowest score to keep; by default the checkpoint's, the best by its validation",
     )
     parser.add_argument(
-        '--tile', type=int, metavar='PIXELS', help='cut images into tiles of this side'
+        '--tile',
+        type=int,
+        metavar='PIXELS',
+        help='cut images into tiles of this side; by default as the config tests, 0: not',
     )
     parser.add_argument(
-        '--overlap', type=float, default=0.2, help='share of a tile that neighbours have in common'
+        '--overlap',
+        type=float,
+        help='share of a tile that neighbours have in common; by default as the config tests, or 0.2',
     )
     parser.add_argument('--batch-size', type=int, default=1, help='images at a time')
     parser.add_argument('--device', help='by default the GPU, or else the CPU')

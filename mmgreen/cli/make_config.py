@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
   %(prog)s data/mine --out configs/mine --unlabelled data/others
   %(prog)s data/mine --newer data/corrected --out configs/mine
+  %(prog)s data/large --out configs/large --tile 512
 then:
   mmgreen train configs/mine/detector.py""",
     )
@@ -72,6 +73,12 @@ then:
         metavar='FOLDER',
         help='images that the detector learns from without labels, too, by semi.py; by default those of '
         'the folder that are not annotated, where they are as many as the others',
+    )
+    parser.add_argument(
+        '--tile',
+        type=int,
+        metavar='PIXELS',
+        help='cut large images into tiles of this side, to train and validate on; tests see whole images, tile by tile',
     )
     parser.add_argument(
         '--gpu-memory', type=float, metavar='GIB', help='write for such a GPU, not for this machine'
@@ -119,6 +126,7 @@ then:
             args.unlabelled,
             steps,
             args.newer,
+            args.tile,
         )
 
     with one_sentence():

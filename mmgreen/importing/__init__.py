@@ -3,6 +3,7 @@
 ``layouts/`` has a file for each layout; :func:`read_dataset` is the one way in.
 """
 
+from .cutting import choose_tiling, cut_into_tiles
 from .dataset import AnnotatedImage, Dataset, write_coco
 from .dividing import divide, near_duplicates
 from .merging import merge
@@ -14,6 +15,8 @@ __all__ = [
     'AnnotatedImage',
     'Conversion',
     'Dataset',
+    'choose_tiling',
+    'cut_into_tiles',
     'divide',
     'examine_folder',
     'merge',

@@ -18,7 +18,14 @@ from mmgreen.datasets.tree import is_nameable
 from mmgreen.errors import UserError
 from mmgreen.files import write_keeping, write_whole
 from mmgreen.images import is_deep
-from mmgreen.importing import Dataset, divide, merge, read_dataset
+from mmgreen.importing import (
+    Dataset,
+    choose_tiling,
+    cut_into_tiles,
+    divide,
+    merge,
+    read_dataset,
+)
 from mmgreen.version import __version__
 
 from . import detector, pretraining
@@ -86,6 +93,7 @@ def make_configs(
     unlabelled: Path | None = None,
     steps: int | None = None,
     newer: Sequence[Path] = (),
+    tile: int | None = None,
 ) -> MadeConfigs:
     """Write a dataset base and configs for what a folder holds.
 
@@ -108,6 +116,8 @@ def make_configs(
             of ``folder`` that are not annotated, where there are as many as are trained on.
         steps: Length of the trainings; warm-up, decay, validations and checkpoints go with it.
         newer: Folders that were annotated later, oldest first (:func:`mmgreen.importing.merge`).
+        tile: Side in pixels of tiles that detectors are trained and validated on, cut into ``out/tiles``; they
+            are tested on whole images, tile by tile.
 
     Raises:
         UserError: If the folder cannot be used, or a model or the teacher does not fit it.
@@ -139,8 +149,19 @@ def make_configs(
             raise UserError(f'no image of {split} in {folder} has an object')
     dataset.notes += _rare(dataset)
     detectors = [model for model in models if not model.startswith('greenmim')]
-    others = find_unlabelled(dataset, unlabelled) if detectors else None
-    traits = measure(dataset)
+    if tile and unlabelled:
+        raise UserError('images without labels are not cut: leave out --tile or --unlabelled')
+    others = find_unlabelled(dataset, unlabelled) if detectors and not tile else None
+    tiling, cut = None, dataset
+    if tile and detectors:
+        tiling = choose_tiling(dataset, tile)
+        cut = cut_into_tiles(dataset, ('train', 'val'), tiling, out / 'tiles', seed)
+        train, val = (len(cut.splits[split]) for split in ('train', 'val'))
+        dataset.notes.append(
+            f'{train} tiles to train on and {val} to validate on, of {tile} pixels, overlap by '
+            f'{tiling.overlap:.0%}, as all but the largest objects are long'
+        )
+    traits = measure(cut)
     levels = _levels(dataset)
     several = levels.channels if levels else 3
     channels = 3 if several == 1 else several
@@ -166,6 +187,8 @@ def make_configs(
         teacher=teacher,
         teacher_weights=teacher_weights,
         root=str(folder).rstrip('/') + '/',
+        tiling=tiling,
+        cut=cut,
         tensorboard=find_spec('tensorboard') is not None,
     )
     places = {
@@ -179,6 +202,12 @@ def make_configs(
         )
         for labels, placed in places.items()
     }
+    if tiling:
+        placed = place_splits(cut, out / 'annotations/tiles', labels=True)
+        files[True] |= dict(
+            tiles={split: _named(p.ann_file, folder, out) for split, p in placed.items()},
+            tiles_root=_named(out / 'tiles', folder, out),
+        )
     if True in files:
         write_keeping(out / 'dataset.py', _render('dataset.py', common | files[True]))
     configs, work_dirs = [], []
