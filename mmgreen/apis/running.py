@@ -11,7 +11,13 @@ from mmengine.runner import Runner
 import mmgreen  # noqa: F401
 from mmgreen.checkpoints import find_checkpoint
 from mmgreen.config import around_backbone
-from mmgreen.engine import build_runner, prepare_run, seconds_of_a_step
+from mmgreen.engine import (
+    build_runner,
+    find_batch_size,
+    prepare_run,
+    seconds_of_a_step,
+    use_batch_size,
+)
 from mmgreen.recipes import use_folder
 
 
@@ -48,6 +54,8 @@ def open_run(
     elif checkpoint:
         cfg.load_from = checkpoint
     _find_checkpoints(cfg)
+    if mode == 'train' and (found := find_batch_size(cfg)):
+        use_batch_size(cfg, *found)
     prepare_run(cfg, mode, known)
     return build_runner(cfg, restartable)
 
@@ -56,7 +64,7 @@ def steps_in(cfg: Config, minutes: float, data: str | os.PathLike | None = None)
     """How many steps of a training fit into a time on this machine, by some steps that leave nothing behind.
 
     Args:
-        cfg: As :func:`~mmgreen.config.load_config` gives it; left as it is.
+        cfg: As :func:`~mmgreen.config.load_config` gives it; left as it is, but for a batch size that is found.
         minutes: Of the steps; validations come on top.
         data: See :func:`open_run`.
 
@@ -66,6 +74,9 @@ def steps_in(cfg: Config, minutes: float, data: str | os.PathLike | None = None)
     trial = copy.deepcopy(cfg)
     if data:
         use_folder(trial, Path(data))
+    if found := find_batch_size(trial):
+        use_batch_size(trial, *found)
+        use_batch_size(cfg, *found)
     seconds = seconds_of_a_step(trial)
     steps = max(1, round(60 * minutes / seconds))
     if is_main_process():  # the run's own log is not there yet

@@ -13,6 +13,7 @@ from .hooks import (
     WatchHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor, OptimWrapperConstructor
+from .runner.batch_size import find_batch_size, use_batch_size
 from .runner.build import build_runner
 from .runner.complete import complete_optimizer, complete_preprocessor
 from .runner.flat_data_parallel import FlatDataParallel
@@ -46,9 +47,11 @@ __all__ = [
     'build_runner',
     'complete_optimizer',
     'complete_preprocessor',
+    'find_batch_size',
     'leaving_at_once',
     'own_scope',
     'prepare_run',
     'seconds_of_a_step',
     'tile_test',
+    'use_batch_size',
 ]

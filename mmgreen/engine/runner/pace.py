@@ -41,17 +41,38 @@ def seconds_of_a_step(cfg: Config) -> float:
     Raises:
         UserError: If the run is counted in epochs, or cannot be run.
     """
-    trial: Any = copy.deepcopy(cfg)
-    if not trial.train_cfg.get('max_iters'):
+    if not cfg.train_cfg.get('max_iters'):
         raise UserError(
             f'{cfg.filename} counts its run in epochs: give it train_cfg of type IterBasedTrainLoop'
         )
-    trial.train_cfg.max_iters = FIRST + FEW
+    times = try_steps(cfg, FIRST + FEW)
+    found = [(times[-1] - times[FIRST - 1]) / FEW]
+    broadcast_object_list(found)
+    return found[0]
+
+
+def try_steps(cfg: Config, steps: int, **train_dataloader: Any) -> list[float]:
+    """Train for some steps that leave nothing behind.
+
+    Args:
+        cfg: As :func:`~mmgreen.config.load_config` gives it, with where its data are; left as it is.
+        steps: How many.
+        **train_dataloader: Its settings that are others.
+
+    Returns:
+        When each has ended, in seconds.
+
+    Raises:
+        UserError: If the run cannot be run.
+    """
+    trial: Any = copy.deepcopy(cfg)
+    trial.train_dataloader.update(train_dataloader)
+    trial.train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps)
     trial.param_scheduler = None
     trial.val_cfg = trial.val_dataloader = trial.val_evaluator = None
     trial.custom_hooks = []
     trial.default_hooks = dict(
-        checkpoint=dict(type='CheckpointHook', interval=-1, save_last=False),
+        checkpoint=dict(type='CheckpointHook', interval=-1, save_last=False, by_epoch=False),
         logger=dict(type='LoggerHook'),
     )
     trial.resume, trial.load_from = False, None
@@ -63,6 +84,4 @@ def seconds_of_a_step(cfg: Config) -> float:
         clock = _Clock()
         runner.register_hook(clock, priority='LOWEST')
         runner.train()
-    found = [(clock.times[-1] - clock.times[FIRST - 1]) / FEW]
-    broadcast_object_list(found)
-    return found[0]
+    return clock.times
