@@ -7,7 +7,14 @@ from rich.progress import track
 
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.errors import UserError
-from mmgreen.importing import AnnotatedImage, Dataset, examine_folder, near_duplicates
+from mmgreen.importing import (
+    AnnotatedImage,
+    Dataset,
+    describe_not_understood,
+    examine_folder,
+    examine_images,
+    near_duplicates,
+)
 from mmgreen.importing.source import Source
 
 from .writing import refuse_other_files, write_page, write_thumbnail
@@ -54,8 +61,18 @@ def browse(
         UserError: If the folder does not exist or has no image, or ``out`` holds other files.
     """
     refuse_other_files(out)
-    dataset, source = examine_folder(folder, annotations=annotations)
-    faults = source.faults.each()
+    refused: list[tuple[object, str]] = []
+    try:
+        dataset, source = examine_folder(folder, annotations=annotations)
+    except UserError as error:
+        if not folder.is_dir():
+            raise
+        # Annotations that stop every reader: the images are shown beside the reason.
+        dataset, source = examine_images(folder)
+        refused = [(folder, str(error))]
+    if dataset is not None and dataset.not_understood:
+        refused.append((folder, describe_not_understood(dataset)))
+    faults = refused + source.faults.each()
     if not source.tree.images:
         raise UserError(faults[0][1] if faults else f'there is no image below {folder}')
     images = [

@@ -92,3 +92,25 @@ def test_nothing_of_others_is_written_over(mine, tmp_path):
     with pytest.raises(UserError, match='no image below'):
         browse(tmp_path / 'empty', tmp_path / 'new')
     assert not (tmp_path / 'new').exists()
+
+
+TWICE = dict(
+    images=[dict(id=1, file_name='0.png', width=24, height=20), dict(id=1, file_name='1.png')],
+    annotations=[dict(id=1, image_id=1, category_id=1, bbox=[1, 2, 'x', 4])],
+    categories=[dict(id=1, name='bolt')],
+)
+
+
+@pytest.mark.parametrize('content', [json.dumps(TWICE), json.dumps(TWICE)[:90]])
+def test_annotations_that_cannot_be_read_are_a_fault_beside_the_images(
+    mine, tmp_path, content, words
+):
+    folder = tmp_path / 'broken'
+    folder.mkdir()
+    for i in range(3):
+        shutil.copy(mine / f'{i}.png', folder)
+    (folder / 'instances.json').write_text(content)
+    page, _ = browse(folder, tmp_path / 'page')
+    text = page.read_text()
+    assert 'What is wrong' in text
+    assert 'instances.json' in text
