@@ -102,9 +102,7 @@ TWICE = dict(
 
 
 @pytest.mark.parametrize('content', [json.dumps(TWICE), json.dumps(TWICE)[:90]])
-def test_annotations_that_cannot_be_read_are_a_fault_beside_the_images(
-    mine, tmp_path, content, words
-):
+def test_annotations_that_cannot_be_read_are_a_fault_beside_the_images(mine, tmp_path, content):
     folder = tmp_path / 'broken'
     folder.mkdir()
     for i in range(3):
