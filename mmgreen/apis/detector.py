@@ -39,6 +39,8 @@ class Detector:
         batch_size: Images that go through the model together. They are padded to the largest of
             them, which moves scores a little; has no effect with tiles.
         cfg_options: Settings to change, by dotted names.
+        runtime: What runs an ONNX file: ``'onnxruntime'``, ``'openvino'`` or ``'openvino-bf16'``; by default what
+            ``MMGREEN_RUNTIME`` says, or the first.
 
     Attributes:
         classes: Names of the categories.
@@ -60,13 +62,14 @@ class Detector:
         overlap: float | None = None,
         batch_size: int = 1,
         cfg_options: dict | None = None,
+        runtime: str | None = None,
     ) -> None:
         from mmdet.utils import get_test_pipeline_cfg  # slow to import
 
         cfg = load_config(config, cfg_options)
         first, *steps = get_test_pipeline_cfg(cfg)
         self._load = loading_step([first])
-        self.model: Any = load_model(cfg, checkpoint, device)
+        self.model: Any = load_model(cfg, checkpoint, device, runtime)
         with own_scope(cfg):
             self._prepare = Compose(steps)
         self._cfg = cfg

@@ -2,6 +2,7 @@
 
 import os
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def export_detector(
     checkpoint: str | os.PathLike,
     out: str | os.PathLike,
     cfg_options: dict | None = None,
+    half: bool = False,
 ) -> None:
     """Write a trained detector as an ONNX file (:func:`mmgreen.deploy.export_onnx`).
 
@@ -30,6 +32,7 @@ def export_detector(
         checkpoint: Its checkpoint.
         out: File to write, which ends in ``.onnx``.
         cfg_options: Settings to change, by dotted names.
+        half: Whether its layers have 16 bits.
 
     Raises:
         UserError: If config or checkpoint are not right, or ONNX cannot express the detector.
@@ -44,7 +47,7 @@ def export_detector(
     pipeline = get_test_pipeline_cfg(cfg)
     preparation(pipeline)  # its faults first
     model = load_model(cfg, checkpoint, 'cpu')
-    export_onnx(model, pipeline, model.dataset_meta.get('classes') or (), Path(out))
+    export_onnx(model, pipeline, model.dataset_meta.get('classes') or (), Path(out), half)
 
 
 def export_backbone(
@@ -80,7 +83,7 @@ def time_exported(
     rounds: int = 5,
     cfg_options: dict | None = None,
 ) -> str:
-    """Time a detector and the file exported from it, in turn, on one image.
+    """Time a detector and the file exported from it, by each runtime that is installed, in turn, on one image.
 
     Args:
         config: Detector config.
@@ -97,11 +100,15 @@ def time_exported(
     Raises:
         UserError: If a file is not right.
     """
+    from mmgreen.deploy import RUNTIMES  # slow to import
+
     noise = np.random.default_rng(0).integers(0, 256, (size[0] // 16, size[1] // 16, 3), np.uint8)
     image = cv2.resize(noise, size[::-1])
     detectors = {}
-    for name, file in (('PyTorch', checkpoint), ('onnxruntime', exported)):
-        detectors[name] = Detector(config, file, 'cpu', cfg_options=cfg_options)
+    there = [name for name in RUNTIMES if find_spec(name.partition('-')[0])]
+    for name in ('PyTorch', *there):
+        file, runtime = (checkpoint, None) if name == 'PyTorch' else (exported, name)
+        detectors[name] = Detector(config, file, 'cpu', cfg_options=cfg_options, runtime=runtime)
         detectors[name](image)
     seconds: dict[str, list[float]] = {name: [] for name in detectors}
     for _ in range(rounds):
@@ -110,7 +117,7 @@ def time_exported(
             detector(image)
             seconds[name].append(time.perf_counter() - start)
     weights = sum(p.numel() * p.element_size() for p in detectors['PyTorch'].model.parameters())
-    sizes = dict(PyTorch=weights, onnxruntime=os.path.getsize(exported))
+    sizes = dict.fromkeys(there, os.path.getsize(exported)) | dict(PyTorch=weights)
     rows = [['by', 'MiB', 's/image', 'min', 'max', 'speed']]
     for name, times in seconds.items():
         faster = np.median(seconds['PyTorch']) / np.median(times)

@@ -83,17 +83,20 @@ def read(image: Image, load: LoadImage | None = None) -> np.ndarray:
 
 
 def load_model(
-    cfg: Config, checkpoint: str | os.PathLike | None, device: str | None = None
+    cfg: Config,
+    checkpoint: str | os.PathLike | None,
+    device: str | None = None,
+    runtime: str | None = None,
 ) -> nn.Module:
     """A config's model with all weights of a checkpoint, by default on the GPU if there is one.
 
     Without a checkpoint it has the weights that its training would start from. A detector of an ONNX file is a
-    model, too. The model's ``threshold`` is the checkpoint's (:func:`mmgreen.checkpoints.threshold_of`), or None.
+    model, too, by a runtime (:func:`mmgreen.deploy.open_runtime`). The model's ``threshold`` is the checkpoint's (:func:`mmgreen.checkpoints.threshold_of`), or None.
     """
     if checkpoint is not None and str(checkpoint).endswith('.onnx'):
         from mmgreen.deploy import ExportedDetector  # slow to import
 
-        exported = ExportedDetector(checkpoint)
+        exported = ExportedDetector(checkpoint, runtime)
         exported.cfg = cfg
         return exported
     loaded: dict = {}

@@ -2,14 +2,16 @@
 
 from .exported import ExportedDetector, use_exported
 from .onnx_file import export_onnx, preparation
-from .session import open_session
+from .session import RUNTIMES, open_runtime, open_session
 from .windows import export_program, make_windows_symbolic
 
 __all__ = [
+    'RUNTIMES',
     'ExportedDetector',
     'export_program',
     'export_onnx',
     'make_windows_symbolic',
+    'open_runtime',
     'open_session',
     'preparation',
     'use_exported',

@@ -64,7 +64,7 @@ def pool(extractor: SingleRoIExtractor, maps: Sequence[Tensor], boxes: Tensor) -
         boxes: (N, 4), in pixels of the image.
 
     Returns:
-        (N, C, height, width).
+        (N, C, height, width), float32: half precision has no place for the corners of large images.
     """
     rois = torch.cat([boxes.new_zeros(boxes.shape[0], 1), boxes], 1)
     layers = extractor.roi_layers
@@ -74,7 +74,7 @@ def pool(extractor: SingleRoIExtractor, maps: Sequence[Tensor], boxes: Tensor) -
     for i, (layer, x) in enumerate(zip(layers, maps, strict=False)):
         own = (level == i).nonzero()[:, 0]
         pooled = torchvision.ops.roi_align(
-            x,
+            x.float(),
             rois.index_select(0, own),
             size,
             layer.spatial_scale,

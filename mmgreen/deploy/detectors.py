@@ -21,15 +21,17 @@ class Exportable(nn.Module):
     Args:
         model: A model of mmdet, for evaluation. Its weights are used, not copied; its shifted
             windows become symbolic, and paddings constant.
+        half: Whether layers have weights and numbers of 16 bits. Boxes, regions, scores and suppression keep 32.
     """
 
     model: Any
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, half: bool = False) -> None:
         super().__init__()
         make_windows_symbolic(model)
         make_paddings_constant(model)
-        self.model = model
+        self.model = model.half() if half else model
+        self.dtype = torch.float16 if half else torch.float32
 
     def features(self, image: Tensor) -> Sequence[Tensor]:
         """Maps of an image.
@@ -43,10 +45,10 @@ class Exportable(nn.Module):
             image = image.flip(2)  # the model wants BGR
         x = image.permute(2, 0, 1)[None].float()
         if before._enable_normalize:
-            x = (x - before.mean) / before.std
+            x = (x - before.mean.float()) / before.std.float()
         rows, cols = (height + STRIDE - 1) // STRIDE, (width + STRIDE - 1) // STRIDE
         x = F.pad(x, (0, cols * STRIDE - width, 0, rows * STRIDE - height), value=before.pad_value)
-        maps: Sequence[Tensor] = self.model.extract_feat(x)
+        maps: Sequence[Tensor] = self.model.extract_feat(x.to(self.dtype))
         return maps
 
 
@@ -114,7 +116,8 @@ class TwoStage(Exportable):
         heads, extractors = _stages(roi_head.bbox_head), _stages(roi_head.bbox_roi_extractor)
         each = []
         for head, extractor in zip(heads, extractors, strict=True):
-            scores, deltas = head(pool(extractor, maps, boxes))
+            found = head(pool(extractor, maps, boxes).to(self.dtype))
+            scores, deltas = (x.float() for x in found)
             each.append(scores)
             if head is not heads[-1]:
                 if not head.reg_class_agnostic:
@@ -139,7 +142,7 @@ class TwoStage(Exportable):
         heads, extractors = _stages(roi_head.mask_head), _stages(roi_head.mask_roi_extractor)
         each = []
         for head, extractor in zip(heads, extractors, strict=True):
-            masks = head(pool(extractor, maps, boxes)).sigmoid()
+            masks = head(pool(extractor, maps, boxes).to(self.dtype)).float().sigmoid()
             if not head.class_agnostic:
                 own = labels[:, None, None, None].expand(-1, 1, *masks.shape[2:])
                 masks = masks.gather(1, own)
@@ -172,8 +175,8 @@ def dense_boxes(
     priors = head.prior_generator.grid_priors(grids, device=outs[0][0].device)
     found = []
     for level, (scores, deltas) in enumerate(zip(outs[0], outs[1], strict=True)):
-        scores = scores[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels)
-        deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
+        scores = scores[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels).float()
+        deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4).float()
         scores = scores.sigmoid() if head.use_sigmoid_cls else scores.softmax(-1)[:, :-1]
         classes = scores.shape[1]
         flat = scores.flatten()
@@ -182,7 +185,7 @@ def dense_boxes(
         flat, places = best(flat, cfg.nms_pre)
         rows, labels = places // classes, places % classes
         if len(outs) > 2:  # centerness and its like
-            factors = outs[2][level][0].permute(1, 2, 0).flatten().sigmoid()
+            factors = outs[2][level][0].permute(1, 2, 0).flatten().float().sigmoid()
             flat = torch.where(flat < 0, flat, flat * factors.index_select(0, rows))
         boxes = head.bbox_coder.decode(
             priors[level].index_select(0, rows), deltas.index_select(0, rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
-from .session import FORMAT, open_session
+from .session import FORMAT, open_runtime
 
 
 @MODELS.register_module()
@@ -24,6 +24,7 @@ class ExportedDetector(BaseModel):
 
     Args:
         file: ONNX file.
+        runtime: What runs it (:func:`~mmgreen.deploy.open_runtime`).
 
     Attributes:
         dataset_meta: It holds the names of the categories as ``classes``.
@@ -33,15 +34,14 @@ class ExportedDetector(BaseModel):
         UserError: If the file is not there, or not of this project, or of another format.
     """
 
-    def __init__(self, file: str | os.PathLike) -> None:
+    def __init__(self, file: str | os.PathLike, runtime: str | None = None) -> None:
         super().__init__()
         from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 
-        self._session = open_session(file)
-        about = self._session.get_modelmeta().custom_metadata_map.get('mmgreen')
-        if about is None:
+        self._runtime = open_runtime(file, runtime)
+        if self._runtime.about is None:
             raise UserError(f'{file} was not written by mmgreen export')
-        self.about: dict[str, Any] = json.loads(about)
+        self.about: dict[str, Any] = json.loads(self._runtime.about)
         if self.about['format'] != FORMAT:
             raise UserError(
                 f'{file} is of format {self.about["format"]}, and mmgreen reads format {FORMAT}: '
@@ -74,7 +74,7 @@ class ExportedDetector(BaseModel):
             if image.is_floating_point():  # of a config that loads images as such
                 image = image.round().clamp(0, 255).byte()
             rgb = np.ascontiguousarray(image.permute(1, 2, 0).flip(2).cpu().numpy())
-            outs = self._session.run(None, dict(image=rgb))
+            outs = self._runtime.run(rgb)
             sample.pred_instances = self._instances(sample.metainfo, *map(torch.from_numpy, outs))
         return data_samples
 

@@ -1,13 +1,34 @@
-"""ONNX files, opened."""
+"""ONNX files, opened by onnxruntime or OpenVINO."""
 
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
+
+import numpy as np
 
 from mmgreen.errors import UserError
 
 #: Number of the format of inputs, outputs and metadata; files of other numbers are not read.
 FORMAT = 1
+#: Environment variable that says what runs a file, one of :data:`RUNTIMES`.
+RUNTIME = 'MMGREEN_RUNTIME'
+#: OpenVINO computes in float32 as the others do, or, where the processor is faster so, in bfloat16.
+RUNTIMES = ('onnxruntime', 'openvino', 'openvino-bf16')
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A file, opened by a program that runs it.
+
+    Attributes:
+        run: From an image, RGB, uint8, (height, width, 3), to the outputs.
+        about: What ``mmgreen export`` wrote of it as ``mmgreen``, JSON; None of other files.
+    """
+
+    run: Callable[[np.ndarray], Sequence[np.ndarray]]
+    about: str | None
 
 
 def require(*packages: str) -> None:
@@ -17,6 +38,28 @@ def require(*packages: str) -> None:
         raise UserError(
             f'{" and ".join(missing)} must be installed: pip install {" ".join(missing)}'
         )
+
+
+def open_runtime(path: str | os.PathLike, name: str | None = None) -> Runtime:
+    """Open a file by what is to run it.
+
+    Args:
+        path: ONNX file.
+        name: One of :data:`RUNTIMES`; by default what ``MMGREEN_RUNTIME`` says, or onnxruntime.
+
+    Raises:
+        UserError: If it is not there or no ONNX file, or the runtime is not known or not installed.
+    """
+    name = name or os.environ.get(RUNTIME) or RUNTIMES[0]
+    if name not in RUNTIMES:
+        raise UserError(
+            f"there is no runtime '{name}' ({RUNTIME}): take one of {', '.join(RUNTIMES)}"
+        )
+    if name != RUNTIMES[0]:
+        return _open_openvino(path, name.endswith('bf16'))
+    session = open_session(path)
+    about = session.get_modelmeta().custom_metadata_map.get('mmgreen')
+    return Runtime(lambda image: session.run(None, dict(image=image)), about)
 
 
 def open_session(path: str | os.PathLike) -> Any:
@@ -40,5 +83,34 @@ def open_session(path: str | os.PathLike) -> Any:
     try:
         return onnxruntime.InferenceSession(os.fspath(path), options, providers=wanted)
     except Exception as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f'{path} cannot be read as an ONNX file: {first}') from error
+        raise _unreadable(path, error) from error
+
+
+def _open_openvino(path: str | os.PathLike, half: bool) -> Runtime:
+    require('openvino')
+    import openvino
+
+    if not os.path.isfile(path):
+        raise UserError(f'{path} does not exist')
+    # By itself it computes in bfloat16 where a processor can, which finds other objects.
+    settings: dict[str, Any] = {'INFERENCE_PRECISION_HINT': 'bf16' if half else 'f32'}
+    if threads := os.environ.get('OMP_NUM_THREADS'):
+        settings['INFERENCE_NUM_THREADS'] = int(threads)
+    core = openvino.Core()
+    try:
+        model = core.read_model(os.fspath(path))
+        compiled = core.compile_model(model, 'CPU', settings)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+    def run(image: np.ndarray) -> list[np.ndarray]:
+        found = compiled(dict(image=image))
+        return [found[out].copy() for out in compiled.outputs]
+
+    key = ['framework', 'mmgreen']
+    return Runtime(run, model.get_rt_info(key).astype(str) if model.has_rt_info(key) else None)
+
+
+def _unreadable(path: str | os.PathLike, error: Exception) -> UserError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return UserError(f'{path} cannot be read as an ONNX file: {first}')

@@ -11,7 +11,7 @@ from mmdet_families import with_green_swin
 from torch import nn
 
 from mmgreen.config import load_config
-from mmgreen.deploy.onnx_file import check_padding, export_onnx, exportable
+from mmgreen.deploy.onnx_file import _alike, check_padding, export_onnx, exportable
 from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
@@ -115,3 +115,25 @@ def test_what_onnx_has_no_word_for_is_one_sentence(monkeypatch, tmp_path):
     with pytest.raises(UserError, match='ONNX cannot express a part of the detector: '):
         export_onnx(model, cfg.test_dataloader.dataset.pipeline, ['bolt'], tmp_path / 'a.onnx')
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'config',
+    ['mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 'rtmdet/rtmdet_tiny_8xb32-300e_coco.py'],
+)
+def test_layers_of_sixteen_bits_find_nearly_the_same(config, monkeypatch):
+    """And corners, scores and suppression have 32: of thousands of pixels, too."""
+    options = {'model.test_cfg.rcnn.score_thr': 0.0} if 'rcnn' in config else {}
+    model, _ = detector(config, monkeypatch, **options)
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (96, 3200, 3), np.uint8))
+    with torch.no_grad():
+        wanted = exportable(copy.deepcopy(model))(image)
+        found = exportable(model, half=True)(image)
+    assert next(model.backbone.parameters()).dtype == torch.float16
+    assert {x.dtype for x in found} == {torch.float32, torch.int64}
+    some, others = ([x.numpy() for x in each] for each in (wanted, found))
+    assert wanted[0].max() > 3000
+    assert len(wanted[0]) > 50
+    assert _alike(some, others)
+    moved = [others[0] + 40, *others[1:]]
+    assert not _alike(some, moved)

@@ -17,10 +17,11 @@ from torch import nn
 from mmgreen.apis import Detector, evaluate, export_detector, open_run, time_exported
 from mmgreen.apis.inference import load_model
 from mmgreen.config import load_config
-from mmgreen.deploy import ExportedDetector, open_session, preparation
+from mmgreen.deploy import ExportedDetector, open_runtime, open_session, preparation
 from mmgreen.deploy.onnx_file import exportable
 from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
+from mmgreen.images import read_image
 from mmgreen.visualization import category_colour
 
 CONFIG = ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py'
@@ -116,20 +117,46 @@ def test_labels_mean_what_they_meant_in_training(exported, demo, tmp_path):
         open_run(cfg, 'test', str(exported))
 
 
-def test_a_detector_loads_it(checkpoint, exported, demo):
-    image = sorted((demo / 'val').glob('*.jpg'))[0]
-    a, b = (
-        Detector(CONFIG, file, 'cpu', cfg_options=OPTIONS)(image)[0].pred_instances
-        for file in (checkpoint, exported)
-    )
-    torch.testing.assert_close(a.bboxes, b.bboxes, rtol=0, atol=0.01)
-    assert (a.masks == b.masks).float().mean() > 0.999
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_a_detector_loads_it(checkpoint, exported, demo, monkeypatch, runtime):
+    """And finds the same, to a hundredth of a pixel, in images of several sizes."""
+    monkeypatch.setenv('MMGREEN_RUNTIME', runtime)
+    detectors = [
+        Detector(CONFIG, file, 'cpu', cfg_options=OPTIONS) for file in (checkpoint, exported)
+    ]
+    for path in sorted((demo / 'val').glob('*.jpg'))[:2]:
+        for image in (read_image(path), read_image(path)[:90, :150]):
+            image = np.ascontiguousarray(image[..., ::-1])
+            a, b = (detector(image)[0].pred_instances for detector in detectors)
+            assert len(a) > 5
+            torch.testing.assert_close(a.bboxes, b.bboxes, rtol=0, atol=0.01)
+            torch.testing.assert_close(a.scores, b.scores, rtol=0, atol=1e-4)
+            assert torch.equal(a.labels, b.labels)
+            assert (a.masks == b.masks).float().mean() > 0.999
+
+
+def test_a_runtime_that_is_not_there_is_named(exported, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMGREEN_RUNTIME', 'tensorrt')
+    with pytest.raises(
+        UserError, match="no runtime 'tensorrt' .*: take one of onnxruntime, openvino"
+    ):
+        ExportedDetector(exported)
+    spoilt = tmp_path / 'spoilt.onnx'
+    spoilt.write_bytes(b'no file of ONNX')
+    with pytest.raises(UserError, match='cannot be read as an ONNX file'):
+        open_runtime(spoilt, 'openvino')
+    with pytest.raises(UserError, match='does not exist'):
+        open_runtime(tmp_path / 'none.onnx', 'openvino')
+    monkeypatch.setattr('mmgreen.deploy.session.find_spec', lambda name: None)
+    with pytest.raises(UserError, match='openvino must be installed: pip install openvino'):
+        open_runtime(exported, 'openvino')
 
 
 def test_its_speed_is_compared_with_the_detectors(checkpoint, exported):
     table = time_exported(CONFIG, checkpoint, exported, (96, 128), 1, OPTIONS)
-    _, _, torchs, ours = (line.split('|')[1:-1] for line in table.splitlines())
+    _, _, torchs, ours, *others = (line.split('|')[1:-1] for line in table.splitlines())
     assert (torchs[0].strip(), ours[0].strip()) == ('PyTorch', 'onnxruntime')
+    assert [other[0].strip() for other in others] == ['openvino', 'openvino-bf16']
     assert float(ours[1]) == pytest.approx(exported.stat().st_size / 2**20, abs=0.1)
     assert float(ours[5].strip(' x')) == pytest.approx(float(torchs[2]) / float(ours[2]), rel=0.2)
 
