@@ -56,7 +56,10 @@ def choose(
     copies = find_copies(labelled, images)
     rest = [path for path in images if path not in copies]
     free = _unlike(rest, labelled)
-    account = [f'{len(images)} images', f'{len(copies)} of them are labelled']
+    account = [
+        f'{len(images)} images',
+        f'{len(copies)} of them are among the {len(labelled)} that are labelled',
+    ]
     if len(rest) > len(free):
         account.append(
             f'{len(rest) - len(free)} show nearly the same as others, or as labelled ones'

@@ -174,12 +174,12 @@ def test_nothing_is_chosen_that_is_labelled_and_nothing_twice(pool):
     assert {choice.path.name for choice in chosen} == {f'{i}.png' for i in range(20, 26)}
     assert account == [
         '15 images',
-        '7 of them are labelled',
+        '7 of them are among the 6 that are labelled',
         '2 show nearly the same as others, or as labelled ones',
     ]
     few, _ = choose(Colours(), images, 2, labelled)
     assert [choice.path for choice in few] == [choice.path for choice in chosen[:2]]
-    with pytest.raises(UserError, match='nothing to choose from: 6 images, 6 of them are labelled'):
+    with pytest.raises(UserError, match='nothing to choose from: 6 images, 6 of them are among'):
         choose(Colours(), labelled, 2, labelled)
 
 
@@ -228,7 +228,7 @@ def test_the_first_images_are_chosen_by_a_pretraining(pool, tmp_path, browser, c
     torch.save(dict(state_dict=build_model(cfg).state_dict(), meta={}), checkpoint)
     out = tmp_path / 'next'
     main([PRETRAIN, str(checkpoint), str(pool), '--number', '3', '--out', str(out)])
-    assert '7 of them are labelled' in capsys.readouterr().out
+    assert '7 of them are among the 6' in capsys.readouterr().out
     rows = list(csv.DictReader((out / 'chosen.csv').open()))
     assert len(rows) == 3
     assert {row['doubt'] for row in rows} == {''}
