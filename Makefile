@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
 	--durations 20
 
-.PHONY: quickstart test test-slow test-all gpu-check release-model lint format docs judges wheel clean
+.PHONY: quickstart test test-slow test-all gpu-check release release-model lint format docs judges wheel clean
 
 quickstart: $(READY)
 	@$(BIN)/python tools/quickstart.py
@@ -71,6 +71,10 @@ judges: $(DEV)
 	@QT_QPA_PLATFORM=offscreen .venv-judges/bin/python tests/judges/write.py tests/data/judges
 	@$(BIN)/python tests/judges/prelabels.py write work_dirs/judged
 	@QT_QPA_PLATFORM=offscreen .venv-judges/bin/python tests/judges/prelabels.py read work_dirs/judged
+
+# See .ci/release.
+release: $(DEV)
+	@PYTHON=$(BIN)/python .ci/release
 
 wheel: $(DEV)
 	@$(BIN)/python -m build --wheel --no-isolation
