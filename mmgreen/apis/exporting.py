@@ -15,7 +15,7 @@ from mmgreen.config import load_config
 from mmgreen.errors import UserError
 
 from .detector import Detector
-from .inference import load_model
+from .inference import load_model, loading_step
 
 
 def export_detector(
@@ -56,23 +56,40 @@ def export_backbone(
     out: str | os.PathLike,
     cfg_options: dict | None = None,
 ) -> None:
-    """Write the Swin backbone of a detector or classifier as a program that runs without mmgreen.
+    """Write the backbone of a detector, a classifier or a pre-training as a file that runs without mmgreen.
 
     Args:
         config: Its config.
         checkpoint: Its checkpoint.
-        out: File to write, which ends in ``.pt2`` (:func:`mmgreen.deploy.export_program`).
+        out: File to write: ``.pt2``, of a Swin, for its maps (:func:`mmgreen.deploy.export_program`), or
+            ``.onnx``, for the features of an image (:func:`mmgreen.deploy.export_features`), which are those of
+            :func:`load_features`.
         cfg_options: Settings to change, by dotted names.
 
     Raises:
-        UserError: If config or checkpoint are not right, or the backbone is no Swin.
+        UserError: If config or checkpoint are not right, the backbone is no Swin, or ONNX cannot express it.
     """
-    from mmgreen.deploy import export_program  # slow to import
+    from mmdet.utils import get_test_pipeline_cfg  # slow to import
 
-    if Path(out).suffix != '.pt2':
-        raise UserError(f'{out} must end in .pt2')
-    model: Any = load_model(load_config(config, cfg_options), checkpoint, 'cpu')
-    export_program(model.backbone, Path(out))
+    from mmgreen.deploy import export_features, export_program, preparation
+
+    if Path(out).suffix not in ('.pt2', '.onnx'):
+        raise UserError(f'{out} must end in .pt2 or .onnx')
+    cfg = load_config(config, cfg_options)
+    model: Any = load_model(cfg, checkpoint, 'cpu')
+    if Path(out).suffix == '.pt2':
+        export_program(model.backbone, Path(out))
+        return
+    if cfg.get('test_dataloader'):
+        steps = preparation(get_test_pipeline_cfg(cfg))
+    else:
+        if loading_step(cfg.train_dataloader.dataset.pipeline):
+            raise UserError(
+                f'{cfg.filename} loads images of more than eight bits, which a file cannot be told'
+            )
+        side = cfg.model.backbone.get('img_size', 224)
+        steps = [dict(op='resize', size=[side, side], keep_ratio=False)]
+    export_features(model, steps, Path(out))
 
 
 def time_exported(

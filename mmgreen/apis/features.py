@@ -53,7 +53,7 @@ def load_features(
 
     @torch.no_grad()
     def features(image: Image) -> np.ndarray:
-        small = cv2.resize(read(image, load), (side, side), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(read(image, load), (side, side))
         inputs = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(small).transpose(2, 0, 1)))
         data = model.data_preprocessor(dict(inputs=inputs[None], data_samples=None))
         return model.backbone(data['inputs'])[-1][0].mean((1, 2)).float().cpu().numpy()

@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--backbone',
         action='store_true',
-        help='write the backbone alone, a Swin, as a program of torch.export (.pt2)',
+        help='write the backbone alone: as a program of torch.export (.pt2, a Swin), or, by --out FILE.onnx, for '
+        'the features of an image, of a pre-training too',
     )
     add_cfg_options(parser)
     add_allow_pickle(parser)

@@ -1,7 +1,7 @@
 """Out into use: detectors as ONNX files, and such files in the place of models."""
 
 from .exported import ExportedDetector, use_exported
-from .onnx_file import export_onnx, preparation
+from .onnx_file import export_features, export_onnx, preparation
 from .session import RUNTIMES, open_runtime, open_session
 from .windows import export_program, make_windows_symbolic
 
@@ -9,6 +9,7 @@ __all__ = [
     'RUNTIMES',
     'ExportedDetector',
     'export_program',
+    'export_features',
     'export_onnx',
     'make_windows_symbolic',
     'open_runtime',

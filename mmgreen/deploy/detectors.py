@@ -1,4 +1,4 @@
-"""Detectors of mmdet from an image to boxes and masks, as programs that can be exported."""
+"""From an image to boxes and masks, or to features, as programs that can be exported."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,8 +33,8 @@ class Exportable(nn.Module):
         self.model = model.half() if half else model
         self.dtype = torch.float16 if half else torch.float32
 
-    def features(self, image: Tensor) -> Sequence[Tensor]:
-        """Maps of an image.
+    def prepared(self, image: Tensor) -> Tensor:
+        """An image as the backbone takes it, (1, 3, H, W), padded to multiples of :data:`STRIDE`.
 
         Args:
             image: RGB, uint8, (H, W, 3).
@@ -48,8 +48,32 @@ class Exportable(nn.Module):
             x = (x - before.mean.float()) / before.std.float()
         rows, cols = (height + STRIDE - 1) // STRIDE, (width + STRIDE - 1) // STRIDE
         x = F.pad(x, (0, cols * STRIDE - width, 0, rows * STRIDE - height), value=before.pad_value)
-        maps: Sequence[Tensor] = self.model.extract_feat(x.to(self.dtype))
+        return x.to(self.dtype)
+
+    def features(self, image: Tensor) -> Sequence[Tensor]:
+        """Maps of an image.
+
+        Args:
+            image: RGB, uint8, (H, W, 3).
+        """
+        maps: Sequence[Tensor] = self.model.extract_feat(self.prepared(image))
         return maps
+
+
+class Features(Exportable):
+    """The backbone of a detector or of a pre-training, by which images are compared."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """See an image.
+
+        Args:
+            image: RGB, uint8, (H, W, 3).
+
+        Returns:
+            Its features (C,), the last map averaged.
+        """
+        last = self.model.backbone(self.prepared(image))[-1]
+        return (last[0].float().mean((1, 2)),)
 
 
 class OneStage(Exportable):

@@ -47,6 +47,10 @@ class ExportedDetector(BaseModel):
                 f'{file} is of format {self.about["format"]}, and mmgreen reads format {FORMAT}: '
                 'export the checkpoint again'
             )
+        if 'classes' not in self.about:
+            raise UserError(
+                f'{file} is of a backbone alone: export the detector without --backbone'
+            )
         self.dataset_meta = dict(classes=tuple(self.about['classes']))
         self.threshold: float | None = self.about.get('threshold')
         # It pastes masks, and has no weights.

@@ -27,7 +27,7 @@ from torch import nn
 from mmgreen.errors import UserError
 from mmgreen.version import __version__
 
-from .detectors import STRIDE, Exportable, OneStage, TwoStage
+from .detectors import STRIDE, Exportable, Features, OneStage, TwoStage
 from .session import FORMAT, open_session, require
 
 _OPSET = 18
@@ -39,7 +39,7 @@ _ROI_PARTS = (
     (BBoxHead, (BBoxHead, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead)),
     (FCNMaskHead, (FCNMaskHead,)),
 )
-_OUTPUTS = ('boxes', 'scores', 'labels', 'masks')
+_DETECTIONS = ('boxes', 'scores', 'labels', 'masks')
 
 
 def export_onnx(
@@ -69,24 +69,56 @@ def export_onnx(
         UserError: If ONNX cannot express the detector, a package is missing, or what was exported
             finds something else.
     """
-    require('onnxscript', 'onnxruntime')
     steps = preparation(pipeline)
     check_padding(getattr(model.data_preprocessor, 'pad_size_divisor', 1), steps)
     about = dict(
-        format=FORMAT,
-        version=__version__,
         classes=list(classes),
         prepare=steps,
         mask_threshold=_mask_threshold(model),
         threshold=getattr(model, 'threshold', None),
     )
+    # What has 16 bits is compared with what it was before.
+    whole = exportable(copy.deepcopy(model)) if half else None
+    _write(exportable(model, half), _DETECTIONS, about, out, whole)
+
+
+def export_features(model: nn.Module, steps: list[dict[str, Any]], out: Path) -> None:
+    """Write a backbone as an ONNX file, once it has seen the same as the backbone.
+
+    It takes an image as :func:`export_onnx` has it, and gives ``features`` (C,), the last map averaged. The metadata
+    say how an image is prepared.
+
+    Args:
+        model: A detector or a pre-training, on the CPU. Its shifted windows become symbolic.
+        steps: Steps of :func:`preparation`.
+        out: File to write.
+
+    Raises:
+        UserError: See :func:`export_onnx`.
+    """
+    for module in model.modules():
+        if isinstance(
+            module, ShiftWindowMSA
+        ):  # of images that are smaller than a window, which it refuses otherwise
+            module.pad_small_map = True
+    _write(Features(model), ('features',), dict(prepare=steps), out)
+
+
+def _write(
+    program: Exportable,
+    outputs: tuple[str, ...],
+    about: dict[str, Any],
+    out: Path,
+    whole: Exportable | None = None,
+) -> None:
+    """Write a program once it does as it does here, or as ``whole`` does, nearly."""
+    require('onnxscript', 'onnxruntime')
+    about = dict(format=FORMAT, version=__version__) | about
+    program.eval().requires_grad_(False)
     rng = np.random.default_rng(0)
     image, other = (_blocks(rng, size) for size in ((250, 330), (417, 290)))
-    # What has 16 bits is compared with what it was before.
-    whole = exportable(copy.deepcopy(model)).eval() if half else None
-    program = exportable(model, half).eval().requires_grad_(False)
     try:
-        exported = _translate(program, image)
+        exported = _translate(program, image, outputs)
     except Exception as error:  # of a dozen kinds, by what it is that stops the translation
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f'ONNX cannot express a part of the detector: {first}') from error
@@ -95,7 +127,7 @@ def export_onnx(
     part = out.with_name(f'.{out.name}.part')
     try:
         exported.save(part)
-        _compare(whole or program, part, other, half)
+        _compare(whole.eval() if whole else program, part, other, whole is not None)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
@@ -229,7 +261,7 @@ def _blocks(rng: np.random.Generator, size: tuple[int, int]) -> torch.Tensor:
     return torch.from_numpy(colours[rows][:, cols])
 
 
-def _translate(program: Exportable, image: torch.Tensor) -> Any:
+def _translate(program: Exportable, image: torch.Tensor, outputs: tuple[str, ...]) -> Any:
     """A program in ONNX, for images of any size."""
     any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with warnings.catch_warnings(), torch.no_grad():
@@ -240,7 +272,7 @@ def _translate(program: Exportable, image: torch.Tensor) -> Any:
             dynamo=True,
             opset_version=_OPSET,
             input_names=['image'],
-            output_names=list(_OUTPUTS[: len(program(image))]),
+            output_names=list(outputs[: len(program(image))]),
             verbose=False,
         )
     assert exported is not None
@@ -255,7 +287,8 @@ def _name_sides(model: Any) -> None:
     image = model.graph.inputs[0]
     image.shape = onnx_ir.Shape(['height', 'width', 3])
     for out in model.graph.outputs:
-        out.shape = onnx_ir.Shape(['detections', *out.shape[1:]])
+        if out.name in _DETECTIONS:
+            out.shape = onnx_ir.Shape(['detections', *out.shape[1:]])
 
 
 def _compare(program: Exportable, path: Path, image: torch.Tensor, half: bool) -> None:

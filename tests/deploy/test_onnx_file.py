@@ -14,7 +14,15 @@ from helpers import ROOT
 from PIL import Image
 from torch import nn
 
-from mmgreen.apis import Detector, evaluate, export_detector, open_run, time_exported
+from mmgreen.apis import (
+    Detector,
+    evaluate,
+    export_backbone,
+    export_detector,
+    load_features,
+    open_run,
+    time_exported,
+)
 from mmgreen.apis.inference import load_model
 from mmgreen.config import load_config
 from mmgreen.deploy import ExportedDetector, open_runtime, open_session, preparation
@@ -257,3 +265,31 @@ def test_steps_that_a_file_cannot_do_are_refused(checkpoint, tmp_path):
     with pytest.raises(UserError, match=r'epoch_1\.bin must end in \.onnx'):
         export_detector(CONFIG, checkpoint, tmp_path / 'epoch_1.bin', OPTIONS)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('kind', ['detector', 'pre-training'])
+def test_a_backbone_sees_in_a_file_what_it_sees_here(checkpoint, tmp_path, kind):
+    """Its features of an image, which search and clustering compare."""
+    config, weights, options = CONFIG, checkpoint, OPTIONS
+    if kind == 'pre-training':
+        config, options = ROOT / 'configs/quickstart/greenmim_swin-nano_demo.py', {}
+        weights = tmp_path / 'pretrained.pth'
+        torch.save(dict(state_dict=build_model(load_config(config)).state_dict()), weights)
+    out = tmp_path / 'backbone.onnx'
+    export_backbone(config, weights, out, options)
+    runtime = open_runtime(out)
+    (step,) = json.loads(runtime.about)['prepare']
+    features = load_features(load_config(config, options), weights)
+    rng = np.random.default_rng(0)
+    found = []
+    for size in ((192, 192), (96, 192)) if kind == 'detector' else ((192, 192),):
+        image = rng.integers(0, 256, (*size, 3), np.uint8)
+        assert step['size'] == [192, 192]
+        (seen,) = runtime.run(image)
+        np.testing.assert_allclose(seen, features(image[..., ::-1].copy()), rtol=1e-3, atol=1e-4)
+        found.append(seen)
+    assert np.ptp(found[0]) > 0.1
+    with pytest.raises(UserError, match='of a backbone alone: export the detector'):
+        ExportedDetector(out)
+    with pytest.raises(UserError, match='must end in .pt2 or .onnx'):
+        export_backbone(config, weights, tmp_path / 'backbone.pth', options)
