@@ -19,7 +19,10 @@ from scipy import stats
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / 'docs/evidence'
 FIGURE = ROOT / 'docs/images/evidence.svg'
-PAGES = ('docs/evidence.md', 'docs/unlabelled.md', 'README.md', 'README_zh-CN.md')
+PAGES = (
+    *('docs/evidence.md', 'docs/labelling.md', 'docs/unlabelled.md'),
+    *('README.md', 'README_zh-CN.md'),
+)
 # AP by which a start must be ahead of all others to be set in bold.
 _AHEAD = 0.02
 COLOURS = ('#7a7a7a', '#2f81c7', '#2a9d6f', '#d9822b', '#c2558a')

@@ -1,0 +1,65 @@
+# What else a detector could be shown of few images: cells, 32 of them labelled, as they are; with objects of other images
+# pasted into them (mmdet's CopyPaste); and smaller and larger. All start from the cells' own pre-training.
+_base_ = './nuclei.py'
+
+labels = [32]
+_LOADED = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+]
+_CROPPED = [
+    dict(type='RandomCrop', crop_size=(256, 256)),
+    dict(type='RandomFlip', prob=[0.3, 0.3], direction=['horizontal', 'vertical']),
+]
+_PACKED = [dict(type='PackDetInputs')]
+_CELLS = dict(
+    type='mmgreen.CocoDataset',
+    data_root=_base_.data_root,
+    ann_file='annotations/instances_train2017.json',
+    data_prefix=dict(img='train2017'),
+)
+starts = dict(
+    _delete_=True,
+    plain={{_base_.starts.nuclei}},
+    pasted=dict(
+        init='plain',
+        detector=dict(
+            cfg_options={
+                'train_dataloader.dataset': dict(
+                    _delete_=True,
+                    type='MultiImageMixDataset',
+                    dataset=dict(
+                        pipeline=[
+                            *_LOADED,
+                            dict(type='Resize', scale=(512, 512), keep_ratio=True),
+                            *_CROPPED,
+                            # Objects are pasted where images have one size.
+                            dict(type='Pad', size=(256, 256)),
+                        ],
+                        **_CELLS,
+                    ),
+                    pipeline=[dict(type='CopyPaste', max_num_pasted=20), *_PACKED],
+                )
+            }
+        ),
+    ),
+    rescaled=dict(
+        init='plain',
+        detector=dict(
+            cfg_options={
+                'train_dataloader.dataset.pipeline': [
+                    dict(type='LoadImageFromFile'),
+                    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
+                    dict(
+                        type='RandomResize',
+                        scale=(512, 512),
+                        ratio_range=(0.6, 1.5),
+                        keep_ratio=True,
+                    ),
+                    *_CROPPED,
+                    *_PACKED,
+                ]
+            }
+        ),
+    ),
+)
