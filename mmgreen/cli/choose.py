@@ -4,7 +4,8 @@ Chosen are images that are in doubt (by the scores of what is found, and by what
 otherwise) and that stand for many others, by what the backbone sees; of nearly the same images one, and none that
 is labelled already: none of the folder's own annotations, of the config's, or of --labelled. Without a checkpoint of a
 detector the backbone chooses alone, for the first images of all. Written are images/, copies to be labelled;
-chosen.csv, the best first; and index.html.
+chosen.csv, the best first; and index.html. An experiment: no detector was better for it than for images drawn at random yet
+(docs/labelling.md).
 """
 
 from collections.abc import Sequence
