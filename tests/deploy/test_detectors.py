@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures import DetDataSample
 from mmdet_families import with_green_swin
@@ -12,7 +13,7 @@ from torch import nn
 
 from mmgreen.config import load_config
 from mmgreen.deploy.onnx_file import _alike, check_padding, export_onnx, exportable
-from mmgreen.engine import own_scope
+from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
@@ -27,11 +28,16 @@ def detector(config, monkeypatch, **options):
     parts['backbone'].update(arch=NANO, window_size=4)
     with own_scope(cfg):
         model = MODELS.build(parts)
+    return drawn(model), cfg
+
+
+def drawn(model):
+    """Weights by which something is found everywhere."""
     torch.manual_seed(0)
     for parameter in model.parameters():
         if parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter)
-    return model.eval(), cfg
+    return model.eval()
 
 
 def as_rows(boxes, scores, labels):
@@ -117,23 +123,24 @@ def test_what_onnx_has_no_word_for_is_one_sentence(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    'config',
-    ['mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 'rtmdet/rtmdet_tiny_8xb32-300e_coco.py'],
-)
-def test_layers_of_sixteen_bits_find_nearly_the_same(config, monkeypatch):
+@pytest.mark.parametrize('stages', [1, 2])
+def test_layers_of_sixteen_bits_find_nearly_the_same(stages, monkeypatch):
     """And corners, scores and suppression have 32: of thousands of pixels, too."""
-    options = {'model.test_cfg.rcnn.score_thr': 0.0} if 'rcnn' in config else {}
-    model, _ = detector(config, monkeypatch, **options)
-    image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (96, 3200, 3), np.uint8))
+    if stages == 1:
+        model, _ = detector('rtmdet/rtmdet_tiny_8xb32-300e_coco.py', monkeypatch)
+    else:  # with heads that are narrow enough for a CPU, which computes 16 bits slowly
+        cfg = load_config(ROOT / 'configs/quickstart/mask-rcnn_green-swin-nano_fpn_demo.py')
+        cfg.model.test_cfg.rcnn.score_thr = 0.0
+        model = drawn(build_model(cfg))
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (32, 2400, 3), np.uint8))
     with torch.no_grad():
         wanted = exportable(copy.deepcopy(model))(image)
         found = exportable(model, half=True)(image)
     assert next(model.backbone.parameters()).dtype == torch.float16
     assert {x.dtype for x in found} == {torch.float32, torch.int64}
     some, others = ([x.numpy() for x in each] for each in (wanted, found))
-    assert wanted[0].max() > 3000
-    assert len(wanted[0]) > 50
+    assert wanted[0].max() > 2048  # from where half precision has every other pixel
+    assert len(wanted[0]) > 20
     assert _alike(some, others)
     moved = [others[0] + 40, *others[1:]]
     assert not _alike(some, moved)
