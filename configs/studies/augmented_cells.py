@@ -38,7 +38,12 @@ starts = dict(
                         ],
                         **_CELLS,
                     ),
-                    pipeline=[dict(type='CopyPaste', max_num_pasted=20), *_PACKED],
+                    pipeline=[
+                        dict(type='CopyPaste', max_num_pasted=20),
+                        # What is covered is no object any more.
+                        dict(type='FilterAnnotations', min_gt_bbox_wh=(2, 2)),
+                        *_PACKED,
+                    ],
                 )
             }
         ),
