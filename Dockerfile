@@ -5,7 +5,7 @@
 #   docker run --rm -p 8000:8000 -v "$PWD:/work" -e MMGREEN_PASSWORD=secret mmgreen \
 #       serve configs/mine/detector.py detector.onnx --host 0.0.0.0 --allow-host lab-server
 #
-# PyTorch from PyPI uses a GPU where there is one. For a CPU alone, a third of the size: --build-arg TORCH_INDEX=ADDRESS, that of
+# PyTorch from PyPI uses a GPU where there is one. For a CPU alone, without what a GPU needs: --build-arg TORCH_INDEX=ADDRESS, that of
 # PyTorch's own wheels for CPUs; for exported files on a GPU: --build-arg RUNTIME=onnxruntime-gpu.
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim

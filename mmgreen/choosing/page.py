@@ -65,7 +65,6 @@ def write_choices(
                 picture=write_thumbnail(out, number, choice.path, image, classes),
                 counts=Counter(each['label'] for each in found),
                 doubt=choice.seen.doubt,
-                share=choice.share,
             )
         )
     rows = StringIO()

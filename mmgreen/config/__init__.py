@@ -1,6 +1,6 @@
 """Configs: read, walked and set; :mod:`mmgreen.engine` checks and completes them."""
 
-from .length import set_steps
+from .length import scale_schedules, set_steps
 from .loading import load_config
 from .nodes import around_backbone, count_classes, innermost, parts, set_num_classes, walk
 from .outputs import BACKENDS, log_to, show_in
@@ -16,6 +16,7 @@ __all__ = [
     'parts',
     'resume_from',
     'scale_rate',
+    'scale_schedules',
     'set_num_classes',
     'set_steps',
     'show_in',

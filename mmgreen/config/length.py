@@ -32,13 +32,7 @@ def set_steps(cfg: Config, steps: int) -> None:
     def scaled(number: float) -> int:
         return max(1, round(number * factor))
 
-    schedulers: Any = cfg.get('param_scheduler') or []
-    for scheduler in [schedulers] if 'type' in schedulers else schedulers:
-        for key in _SCHEDULER_KEYS:
-            if scheduler.get(key):
-                scheduler[key] = scaled(scheduler[key])
-        if scheduler.get('milestones'):
-            scheduler.milestones = [round(m * factor) for m in scheduler.milestones]
+    scale_schedules(cfg, factor)
     loop.max_iters = steps
     for key in ('val_interval', 'val_begin'):
         if loop.get(key):
@@ -51,3 +45,22 @@ def set_steps(cfg: Config, steps: int) -> None:
             by_steps = hook.get('by_epoch') is False if key == 'interval' else hook.get(key, 0) >= 1
             if hook.get(key) and by_steps:
                 hook[key] = scaled(hook[key])
+
+
+def scale_schedules(cfg: Config, factor: float, epochs: bool = True) -> None:
+    """Let schedules of a run take another number of steps.
+
+    Args:
+        cfg: Changed in place.
+        factor: How many times as many.
+        epochs: Whether those that do not say that they are counted in steps are scaled, too.
+    """
+    schedulers: Any = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if 'type' in schedulers else schedulers:
+        if not epochs and scheduler.get('by_epoch', True):
+            continue
+        for key in _SCHEDULER_KEYS:
+            if scheduler.get(key):
+                scheduler[key] = max(1, round(scheduler[key] * factor))
+        if scheduler.get('milestones'):
+            scheduler.milestones = [round(m * factor) for m in scheduler.milestones]

@@ -97,10 +97,10 @@ def export_features(model: nn.Module, steps: list[dict[str, Any]], out: Path) ->
         UserError: See :func:`export_onnx`.
     """
     for module in model.modules():
-        if isinstance(
-            module, ShiftWindowMSA
-        ):  # of images that are smaller than a window, which it refuses otherwise
-            module.pad_small_map = True
+        if isinstance(module, ShiftWindowMSA):
+            module.pad_small_map = (
+                True  # of images smaller than a window, which it refuses otherwise
+            )
     _write(Features(model), ('features',), dict(prepare=steps), out)
 
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import all_reduce
 from mmengine.logging import print_log
 
-from mmgreen.config import set_steps
+from mmgreen.config import scale_schedules, set_steps
 
 from .pace import try_steps
 from .processes import join_processes
@@ -70,6 +70,8 @@ def use_batch_size(cfg: Config, batch: int, parts: int) -> None:
         wrapper.accumulative_counts = parts * wrapper.get('accumulative_counts', 1)
         if cfg.train_cfg.get('max_iters'):
             set_steps(cfg, parts * cfg.train_cfg.max_iters)
+        else:  # in epochs, of which a warm-up is in steps all the same
+            scale_schedules(cfg, parts, epochs=False)
     if 'base_batch_size' in (cfg.get('auto_scale_lr') or {}):
         cfg.auto_scale_lr.base_batch_size //= parts  # mmengine compares it with a part
     text = f', in {parts} parts of a step of {batch * parts}' if parts > 1 else ''
@@ -88,7 +90,7 @@ def _largest(cfg: Config, sizes: list[int]) -> int:
                 raise
             fits = False
         else:
-            free, total = torch.cuda.mem_get_info()
+            free, _ = torch.cuda.mem_get_info()
             fits = torch.cuda.max_memory_reserved() <= _PART * (free + torch.cuda.memory_reserved())
         gc.collect()
         torch.cuda.empty_cache()

@@ -77,6 +77,12 @@ def test_what_is_counted_in_steps_is_counted_in_parts(tmp_path):
     assert cfg.train_cfg.max_iters == 4 * steps
     assert cfg.param_scheduler[0].end == 20
     assert cfg.auto_scale_lr.base_batch_size == 4
+    # Of a run in epochs only the warm-up is in steps.
+    cfg = toy_config(tmp_path, by_epoch=True, interval=1)
+    warm_up = dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=5)
+    cfg.param_scheduler = [warm_up, dict(type='MultiStepLR', by_epoch=True, milestones=[1])]
+    use_batch_size(cfg, 1, 2)
+    assert (cfg.param_scheduler[0].end, cfg.param_scheduler[1].milestones) == (10, [1])
     number = toy_config(tmp_path, by_epoch=False, interval=10)
     assert find_batch_size(number) is None
 
