@@ -1,5 +1,5 @@
 # What else a detector could be shown of few images: cells, 32 of them labelled, as they are; with objects of other images
-# pasted into them (mmdet's CopyPaste); and smaller and larger. All start from the cells' own pre-training.
+# pasted into them (mmdet's CopyPaste); smaller and larger; and in other colours. All start from the cells' own pre-training.
 _base_ = './nuclei.py'
 
 labels = [32]
@@ -62,6 +62,21 @@ starts = dict(
                         keep_ratio=True,
                     ),
                     *_CROPPED,
+                    *_PACKED,
+                ]
+            }
+        ),
+    ),
+    coloured=dict(
+        init='plain',
+        detector=dict(
+            cfg_options={
+                'train_dataloader.dataset.pipeline': [
+                    dict(type='LoadImageFromFile'),
+                    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
+                    dict(type='Resize', scale=(512, 512), keep_ratio=True),
+                    *_CROPPED,
+                    dict(type='PhotoMetricDistortion'),
                     *_PACKED,
                 ]
             }
