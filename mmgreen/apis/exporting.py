@@ -24,6 +24,7 @@ def export_detector(
     out: str | os.PathLike,
     cfg_options: dict | None = None,
     half: bool = False,
+    batch: bool = False,
 ) -> None:
     """Write a trained detector as an ONNX file (:func:`mmgreen.deploy.export_onnx`).
 
@@ -33,6 +34,7 @@ def export_detector(
         out: File to write, which ends in ``.onnx``.
         cfg_options: Settings to change, by dotted names.
         half: Whether its layers have 16 bits.
+        batch: Whether it takes several images at once.
 
     Raises:
         UserError: If config or checkpoint are not right, or ONNX cannot express the detector.
@@ -47,7 +49,7 @@ def export_detector(
     pipeline = get_test_pipeline_cfg(cfg)
     preparation(pipeline)  # its faults first
     model = load_model(cfg, checkpoint, 'cpu')
-    export_onnx(model, pipeline, model.dataset_meta.get('classes') or (), Path(out), half)
+    export_onnx(model, pipeline, model.dataset_meta.get('classes') or (), Path(out), half, batch)
 
 
 def export_backbone(

@@ -26,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help='layers of 16 bits: half the file, and faster on GPUs; boxes keep 32',
     )
     parser.add_argument(
+        '--batch',
+        action='store_true',
+        help='a file that takes any number of images at once, padded to one size, and their sizes',
+    )
+    parser.add_argument(
         '--backbone',
         action='store_true',
         help='write the backbone alone: as a program of torch.export (.pt2, a Swin), or, by --out FILE.onnx, for '
@@ -34,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_cfg_options(parser)
     add_allow_pickle(parser)
     args = parser.parse_args(argv)
-    if args.half and args.backbone:
-        parser.error('--half is of detectors: leave out --backbone')
+    if args.backbone and (args.half or args.batch):
+        parser.error('--half and --batch are of detectors: leave out --backbone')
     from pathlib import Path
 
     from mmgreen.apis import export_backbone, export_detector
@@ -50,5 +55,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.backbone:
             export_backbone(args.config, checkpoint, out, args.cfg_options)
         else:
-            export_detector(args.config, checkpoint, out, args.cfg_options, args.half)
+            options = dict(half=args.half, batch=args.batch)
+            export_detector(args.config, checkpoint, out, args.cfg_options, **options)
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')

@@ -1,12 +1,15 @@
 """Detectors of ONNX files in the place of models."""
 
 import json
+import math
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
@@ -15,7 +18,7 @@ from torch import Tensor
 from mmgreen.errors import UserError
 from mmgreen.registry import MODELS
 
-from .session import FORMAT, open_runtime
+from .session import FORMAT, as_batch, open_runtime
 
 
 @MODELS.register_module()
@@ -74,28 +77,57 @@ class ExportedDetector(BaseModel):
         """
         if mode != 'predict' or data_samples is None:
             raise UserError('an exported detector cannot be trained: train the checkpoint it is of')
-        for image, sample in zip(inputs, data_samples, strict=True):
-            if image.is_floating_point():  # of a config that loads images as such
-                image = image.round().clamp(0, 255).byte()
-            rgb = np.ascontiguousarray(image.permute(1, 2, 0).flip(2).cpu().numpy())
-            outs = self._runtime.run(rgb)
+        images = [_as_rgb(image) for image in inputs]
+        each: Iterable[Sequence[np.ndarray]]
+        if self.about.get('batch'):
+            *outs, counts = self._runtime.run(**as_batch(images))
+            ends = counts.cumsum()[:-1]
+            each = zip(*(np.split(out, ends) for out in outs), strict=True)
+        else:
+            each = (self._runtime.run(image=image) for image in images)
+        for sample, outs in zip(data_samples, each, strict=True):
             sample.pred_instances = self._instances(sample.metainfo, *map(torch.from_numpy, outs))
         return data_samples
 
     def _instances(
         self, meta: dict, boxes: Tensor, scores: Tensor, labels: Tensor, masks: Tensor | None = None
     ) -> InstanceData:
+        original = boxes / boxes.new_tensor(meta['scale_factor']).repeat(2)
+        found = InstanceData(bboxes=original, scores=scores, labels=labels)
         if masks is None:
-            boxes = boxes / boxes.new_tensor(meta['scale_factor']).repeat(2)
-            return InstanceData(bboxes=boxes, scores=scores, labels=labels)
-        if len(boxes) == 0:
-            pasted = torch.zeros(0, *meta['ori_shape'][:2], dtype=torch.bool)
-            return InstanceData(bboxes=boxes, scores=scores, labels=labels, masks=pasted)
-        test_cfg = ConfigDict(mask_thr_binary=self.about['mask_threshold'])
-        pasted = self._paste._predict_by_feat_single(
-            masks[:, None], boxes, labels, meta, test_cfg, rescale=True, activate_map=True
-        )  # which rescales the boxes, too
-        return InstanceData(bboxes=boxes, scores=scores, labels=labels, masks=pasted)
+            return found
+        if self.about.get('mask_stride'):
+            found.masks = self._resized(masks, meta)
+        elif len(boxes) == 0:
+            found.masks = torch.zeros(0, *meta['ori_shape'][:2], dtype=torch.bool)
+        else:
+            test_cfg = ConfigDict(mask_thr_binary=self.about['mask_threshold'])
+            found.masks = self._paste._predict_by_feat_single(
+                masks[:, None], boxes, labels, meta, test_cfg, rescale=True, activate_map=True
+            )
+        return found
+
+    def _resized(self, masks: Tensor, meta: dict) -> Tensor:
+        """Masks of an image as it was, (N, height, width), of logits, (N, H / stride, W / stride)."""
+        height, width = shape = meta['ori_shape'][:2]
+        stride, (across, down) = self.about['mask_stride'], meta['scale_factor']
+        sides = [
+            math.ceil(n * stride / by)
+            for n, by in zip(masks.shape[1:], (down, across), strict=True)
+        ]
+        whole = torch.zeros(len(masks), *shape, dtype=torch.bool)
+        for to, mask in zip(whole, masks, strict=True):  # one by one: images may be large
+            logits = F.interpolate(mask[None, None], scale_factor=stride, mode='bilinear')
+            logits = F.interpolate(logits, sides, mode='bilinear')[0, 0, :height, :width]
+            to[:] = logits > self.about['mask_threshold']
+        return whole
+
+
+def _as_rgb(image: Tensor) -> np.ndarray:
+    """An image, BGR, 0 to 255, (3, H, W), as (H, W, 3), RGB."""
+    if image.is_floating_point():  # of a config that loads images as such
+        image = image.round().clamp(0, 255).byte()
+    return np.ascontiguousarray(image.permute(1, 2, 0).flip(2).cpu().numpy())
 
 
 def use_exported(cfg: Any, file: str | Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmdet.models.dense_heads import ATSSHead, FCOSHead, RetinaHead, RPNHead
 from mmdet.models.dense_heads.rtmdet_head import RTMDetHead, RTMDetSepBNHead
+from mmdet.models.dense_heads.rtmdet_ins_head import RTMDetInsHead, RTMDetInsSepBNHead
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.models.roi_heads.bbox_heads import (
     BBoxHead,
@@ -27,12 +28,13 @@ from torch import nn
 from mmgreen.errors import UserError
 from mmgreen.version import __version__
 
-from .detectors import STRIDE, Exportable, Features, OneStage, TwoStage
-from .session import FORMAT, open_session, require
+from .detectors import STRIDE, Batch, Detecting, Features, OneStage, OneStageWithMasks, TwoStage
+from .session import FORMAT, as_batch, open_session, require
 
 _OPSET = 18
 # Those that share mmdet's way from maps to boxes.
 _DENSE = (ATSSHead, FCOSHead, RetinaHead, RPNHead, RTMDetHead, RTMDetSepBNHead)
+_WITH_MASKS = (RTMDetInsHead, RTMDetInsSepBNHead)
 _CODERS = (DeltaXYWHBBoxCoder, DistancePointBBoxCoder)
 _ROI_PARTS = (
     (BaseRoIExtractor, (SingleRoIExtractor,)),
@@ -40,6 +42,7 @@ _ROI_PARTS = (
     (FCNMaskHead, (FCNMaskHead,)),
 )
 _DETECTIONS = ('boxes', 'scores', 'labels', 'masks')
+_ANY = torch.export.Dim.DYNAMIC
 
 
 def export_onnx(
@@ -48,15 +51,20 @@ def export_onnx(
     classes: Iterable[str],
     out: Path,
     half: bool = False,
+    batch: bool = False,
 ) -> None:
     """Write a detector as an ONNX file, once it has found the same as the detector.
 
     It takes an image ``image``, RGB, uint8, (height, width, 3), of any size, and gives ``boxes``
     (N, 4) as x1, y1, x2, y2 in its pixels, ``scores`` (N,), best first, ``labels`` (N,) and, of Mask
-    R-CNN, ``masks`` (N, 28, 28), the probability that a point of the box is the object's. Its
+    R-CNN, ``masks`` (N, 28, 28), the probability that a point of the box is the object's. One for
+    batches takes ``images`` (B, height, width, 3), padded on the right and below to one size, and ``sizes``
+    (B, 2), int64, the height and width that each had; detections are those of one image after the other, and
+    ``counts`` (B,) says how many each has. Its
     metadata say in JSON under ``mmgreen`` how an image is resized before (``prepare``), from which
-    probability on a mask is an object (``mask_threshold``), the ``classes``, and the score to take
-    detections from (``threshold``, or null).
+    value on a mask is an object (``mask_threshold``), the ``classes``, and the score to take
+    detections from (``threshold``, or null). Where ``mask_stride`` is not null, masks are logits of the image,
+    one for so many pixels a side.
 
     Args:
         model: A model of mmdet, on the CPU. Its shifted windows become symbolic.
@@ -64,6 +72,7 @@ def export_onnx(
         classes: Names of the categories.
         out: File to write.
         half: Whether layers have 16 bits, in half of the space; boxes and suppression keep 32.
+        batch: Whether it takes several images at once.
 
     Raises:
         UserError: If ONNX cannot express the detector, a package is missing, or what was exported
@@ -71,15 +80,23 @@ def export_onnx(
     """
     steps = preparation(pipeline)
     check_padding(getattr(model.data_preprocessor, 'pad_size_divisor', 1), steps)
+    # What has 16 bits is compared with what it was before.
+    whole = exportable(copy.deepcopy(model)) if half else None
+    program = exportable(model, half)
     about = dict(
         classes=list(classes),
         prepare=steps,
-        mask_threshold=_mask_threshold(model),
+        batch=batch,
+        mask_stride=program.mask_stride,
+        mask_threshold=program.mask_threshold,
         threshold=getattr(model, 'threshold', None),
     )
-    # What has 16 bits is compared with what it was before.
-    whole = exportable(copy.deepcopy(model)) if half else None
-    _write(exportable(model, half), _DETECTIONS, about, out, whole)
+    outputs = _DETECTIONS[: 3 if program.mask_threshold is None else 4]
+    if batch:
+        several = Batch(program), whole and Batch(whole)
+        _write(several[0], ('images', 'sizes'), (*outputs, 'counts'), about, out, several[1])
+    else:
+        _write(program, ('image',), outputs, about, out, whole)
 
 
 def export_features(model: nn.Module, steps: list[dict[str, Any]], out: Path) -> None:
@@ -101,24 +118,27 @@ def export_features(model: nn.Module, steps: list[dict[str, Any]], out: Path) ->
             module.pad_small_map = (
                 True  # of images smaller than a window, which it refuses otherwise
             )
-    _write(Features(model), ('features',), dict(prepare=steps), out)
+    _write(Features(model), ('image',), ('features',), dict(prepare=steps), out)
 
 
 def _write(
-    program: Exportable,
+    program: nn.Module,
+    inputs: tuple[str, ...],
     outputs: tuple[str, ...],
     about: dict[str, Any],
     out: Path,
-    whole: Exportable | None = None,
+    whole: nn.Module | None = None,
 ) -> None:
     """Write a program once it does as it does here, or as ``whole`` does, nearly."""
     require('onnxscript', 'onnxruntime')
     about = dict(format=FORMAT, version=__version__) | about
     program.eval().requires_grad_(False)
-    rng = np.random.default_rng(0)
-    image, other = (_blocks(rng, size) for size in ((250, 330), (417, 290)))
+    shown, others = (
+        _shown(inputs, ((250, 330), (201, 290))),
+        _shown(inputs, ((417, 290), (96, 128))),
+    )
     try:
-        exported = _translate(program, image, outputs)
+        exported = _translate(program, shown, outputs)
     except Exception as error:  # of a dozen kinds, by what it is that stops the translation
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f'ONNX cannot express a part of the detector: {first}') from error
@@ -127,10 +147,18 @@ def _write(
     part = out.with_name(f'.{out.name}.part')
     try:
         exported.save(part)
-        _compare(whole.eval() if whole else program, part, other, whole is not None)
+        _compare(whole.eval() if whole else program, part, others, whole is not None)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _shown(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> dict[str, torch.Tensor]:
+    """What a program is tried with: the first of two images, or both as a batch."""
+    images = [_blocks(seed, size) for seed, size in enumerate(sizes)]
+    if len(names) == 1:
+        return {names[0]: images[0]}
+    return {name: torch.from_numpy(x) for name, x in as_batch([i.numpy() for i in images]).items()}
 
 
 def check_padding(divisor: int, steps: list[dict[str, Any]]) -> None:
@@ -151,7 +179,7 @@ def check_padding(divisor: int, steps: list[dict[str, Any]]) -> None:
         )
 
 
-def exportable(model: nn.Module, half: bool = False) -> Exportable:
+def exportable(model: nn.Module, half: bool = False) -> Detecting:
     """The program of a detector.
 
     Args:
@@ -174,7 +202,7 @@ def exportable(model: nn.Module, half: bool = False) -> Exportable:
     if head is None or hasattr(model, 'mask_head'):
         raise _not_exported(type(model).__name__)
     _check_dense(head)
-    return OneStage(model, half)
+    return (OneStageWithMasks if type(head) in _WITH_MASKS else OneStage)(model, half)
 
 
 def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
@@ -214,7 +242,10 @@ def preparation(pipeline: Iterable[dict]) -> list[dict[str, Any]]:
 
 def _check_dense(head: Any) -> None:
     """Boxes of a head must be made as :func:`.detectors.dense_boxes` makes them."""
-    for part, known in ((head, _DENSE), (getattr(head, 'bbox_coder', None), _CODERS)):
+    for part, known in (
+        (head, (*_DENSE, *_WITH_MASKS)),
+        (getattr(head, 'bbox_coder', None), _CODERS),
+    ):
         if type(part) not in known:
             raise _not_exported(type(part).__name__)
     _check_nms(head.test_cfg)
@@ -245,34 +276,38 @@ def _check_nms(cfg: Any) -> None:
 def _not_exported(name: str) -> UserError:
     return UserError(
         f'{name} cannot be exported: exported are Faster, Mask and Cascade R-CNN, RetinaNet, FCOS, '
-        'ATSS and RTMDet'
+        'ATSS, RTMDet and RTMDet-Ins'
     )
 
 
-def _mask_threshold(model: nn.Module) -> float | None:
-    head = getattr(model, 'roi_head', None)
-    return float(head.test_cfg.mask_thr_binary) if head is not None and head.with_mask else None
-
-
-def _blocks(rng: np.random.Generator, size: tuple[int, int]) -> torch.Tensor:
+def _blocks(seed: int, size: tuple[int, int]) -> torch.Tensor:
     """An image of large coloured squares, (height, width, 3)."""
     rows, cols = (np.arange(side) // 40 for side in size)
-    colours = rng.integers(0, 256, (rows[-1] + 1, cols[-1] + 1, 3), dtype=np.uint8)
+    colours = np.random.default_rng(seed).integers(
+        0, 256, (rows[-1] + 1, cols[-1] + 1, 3), np.uint8
+    )
     return torch.from_numpy(colours[rows][:, cols])
 
 
-def _translate(program: Exportable, image: torch.Tensor, outputs: tuple[str, ...]) -> Any:
-    """A program in ONNX, for images of any size."""
-    any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+def _translate(program: nn.Module, shown: dict[str, torch.Tensor], outputs: tuple[str, ...]) -> Any:
+    """A program in ONNX, for images of any size, and any number of them."""
+    of_any_size = dict(
+        image={0: _ANY, 1: _ANY}, images={0: _ANY, 1: _ANY, 2: _ANY}, sizes={0: _ANY}
+    )
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
-        traced = torch.export.export(program, (image,), dynamic_shapes=(any_size,), strict=False)
+        traced = torch.export.export(
+            program,
+            tuple(shown.values()),
+            dynamic_shapes=tuple(of_any_size[name] for name in shown),
+            strict=False,
+        )
         exported = torch.onnx.export(
             traced,
             dynamo=True,
             opset_version=_OPSET,
-            input_names=['image'],
-            output_names=list(outputs[: len(program(image))]),
+            input_names=list(shown),
+            output_names=list(outputs),
             verbose=False,
         )
     assert exported is not None
@@ -284,18 +319,23 @@ def _name_sides(model: Any) -> None:
     """Call dimensions what they are."""
     import onnx_ir
 
-    image = model.graph.inputs[0]
-    image.shape = onnx_ir.Shape(['height', 'width', 3])
+    sides: dict[str, list[str | int]] = dict(
+        image=['height', 'width', 3], images=['batch', 'height', 'width', 3], sizes=['batch', 2]
+    )
+    for given in model.graph.inputs:
+        given.shape = onnx_ir.Shape(sides[given.name])
     for out in model.graph.outputs:
         if out.name in _DETECTIONS:
             out.shape = onnx_ir.Shape(['detections', *out.shape[1:]])
+        elif out.name == 'counts':
+            out.shape = onnx_ir.Shape(['batch'])
 
 
-def _compare(program: Exportable, path: Path, image: torch.Tensor, half: bool) -> None:
+def _compare(program: nn.Module, path: Path, shown: dict[str, torch.Tensor], half: bool) -> None:
     """Refuse a file that finds something else than the detector."""
     with torch.no_grad():
-        wanted = [x.numpy() for x in program(image)]
-    found = open_session(path).run(None, {'image': image.numpy()})
+        wanted = [x.numpy() for x in program(*shown.values())]
+    found = open_session(path).run(None, {name: x.numpy() for name, x in shown.items()})
     if half:
         same = _alike(wanted, found) and _alike(found, wanted)
     else:

@@ -23,12 +23,29 @@ class Runtime:
     """A file, opened by a program that runs it.
 
     Attributes:
-        run: From an image, RGB, uint8, (height, width, 3), to the outputs.
+        run: From inputs, by name, to the outputs: ``image``, RGB, uint8, (height, width, 3), or what
+            :func:`as_batch` gives.
         about: What ``mmgreen export`` wrote of it as ``mmgreen``, JSON; None of other files.
     """
 
-    run: Callable[[np.ndarray], Sequence[np.ndarray]]
+    run: Callable[..., Sequence[np.ndarray]]
     about: str | None
+
+
+def as_batch(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Images as a file for batches takes them.
+
+    Args:
+        images: RGB, uint8, (height, width, 3), of any sizes.
+
+    Returns:
+        ``images``, padded on the right and below to one size, and ``sizes``, the height and width of each.
+    """
+    sizes = np.array([image.shape[:2] for image in images])
+    batch = np.zeros((len(images), *sizes.max(0), 3), np.uint8)
+    for to, image in zip(batch, images, strict=True):
+        to[: image.shape[0], : image.shape[1]] = image
+    return dict(images=batch, sizes=sizes)
 
 
 def require(*packages: str) -> None:
@@ -59,7 +76,7 @@ def open_runtime(path: str | os.PathLike, name: str | None = None) -> Runtime:
         return _open_openvino(path, name.endswith('bf16'))
     session = open_session(path)
     about = session.get_modelmeta().custom_metadata_map.get('mmgreen')
-    return Runtime(lambda image: session.run(None, dict(image=image)), about)
+    return Runtime(lambda **inputs: session.run(None, inputs), about)
 
 
 def open_session(path: str | os.PathLike) -> Any:
@@ -103,8 +120,8 @@ def _open_openvino(path: str | os.PathLike, half: bool) -> Runtime:
     except Exception as error:
         raise _unreadable(path, error) from error
 
-    def run(image: np.ndarray) -> list[np.ndarray]:
-        found = compiled(dict(image=image))
+    def run(**inputs: np.ndarray) -> list[np.ndarray]:
+        found = compiled(inputs)
         return [found[out].copy() for out in compiled.outputs]
 
     key = ['framework', 'mmgreen']

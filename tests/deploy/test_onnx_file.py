@@ -41,6 +41,25 @@ OPTIONS = {
 CLASSES = ['tomato', 'lemon', 'leaf', 'plum', 'carrot']
 
 
+INS = ROOT / 'configs/rtmdet/rtmdet-ins_l_green-swin-tiny-w7_4xb32-100e_coco.py'
+_NORM = dict(type='GN', num_groups=8)
+INS_OPTIONS = {
+    'model.backbone.arch': dict(
+        _delete_=True, embed_dims=16, depths=[1, 1, 2, 1], num_heads=[1, 1, 2, 2]
+    ),
+    'model.backbone.window_size': 4,
+    'model.backbone.init_cfg': None,
+    'model.neck': dict(
+        in_channels=[32, 64, 128], out_channels=32, num_csp_blocks=1, norm_cfg=_NORM
+    ),
+    'model.bbox_head': dict(
+        in_channels=32, feat_channels=32, num_classes=len(CLASSES), norm_cfg=_NORM
+    ),
+    'test_dataloader.dataset.pipeline.1.scale': (160, 160),
+    'test_dataloader.dataset.pipeline.2.size': (160, 160),
+}
+
+
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     """One of drawn weights, which finds something everywhere."""
@@ -141,6 +160,53 @@ def test_a_detector_loads_it(checkpoint, exported, demo):
             assert (a.masks == b.masks).float().mean() > 0.999
 
 
+@pytest.fixture(scope='module')
+def batches(tmp_path_factory):
+    """A file for batches, of a detector whose masks are of the image, and its checkpoint's detector."""
+    path = tmp_path_factory.mktemp('batches') / 'a.pth'
+    model = build_model(load_config(INS, INS_OPTIONS))
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+    meta = dict(dataset_meta=dict(classes=CLASSES))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    out = path.with_suffix('.onnx')
+    export_detector(INS, path, out, INS_OPTIONS, batch=True)
+    return path, out
+
+
+def test_a_file_for_batches_finds_in_each_image_what_the_detector_finds(batches, demo):
+    """Boxes, and masks of the whole image; in a batch of three sizes, and in the one that run_onnx.py makes."""
+    detectors = [Detector(INS, file, 'cpu', cfg_options=INS_OPTIONS) for file in batches]
+    paths = sorted((demo / 'val').glob('*.jpg'))[:3]
+    images = [
+        np.ascontiguousarray(read_image(path)[: 90 + 20 * i, :, ::-1])
+        for i, path in enumerate(paths)
+    ]
+    wanted = [detectors[0](image)[0].pred_instances for image in images]
+    alone = [detectors[1](image)[0].pred_instances for image in images]
+    at_once = Detector(INS, batches[1], 'cpu', batch_size=3, cfg_options=INS_OPTIONS)
+    together = [sample.pred_instances for sample in at_once(images)]
+    for a, b, c in zip(wanted, alone, together, strict=True):
+        assert len(a) > 5
+        assert 0.01 < a.masks.float().mean() < 0.99
+        for found in (b, c):
+            torch.testing.assert_close(a.bboxes, found.bboxes, rtol=0, atol=0.01)
+            torch.testing.assert_close(a.scores, found.scores, rtol=0, atol=1e-4)
+            assert (a.masks == found.masks).float().mean() > 0.995
+    spec = spec_from_file_location('run_onnx', ROOT / 'tools/deploy/run_onnx.py')
+    example = module_from_spec(spec)
+    spec.loader.exec_module(example)
+    session, about = example.load(batches[1])
+    image = Image.fromarray(images[0][..., ::-1])  # wide, so that it is padded
+    boxes, scores, _, masks = example.detect(session, about, image, 0.0)
+    there = wanted[0].bboxes.numpy()
+    for place in np.argsort(-scores)[:3]:
+        nearest = np.abs(there - boxes[place]).max(1).argmin()
+        assert (masks[place] == wanted[0].masks[nearest].numpy()).mean() > 0.9
+
+
 # OpenVINO has threads of its own, and once took a process with it that started another one.
 OPENVINO = """
 import json, sys
@@ -154,7 +220,7 @@ rng = np.random.default_rng(0)
 found = []
 for size in ((96, 128), (131, 67), (40, 300)):
     image = rng.integers(0, 256, (*size, 3), np.uint8)
-    both = zip(ours.run(image), theirs.run(image), strict=True)
+    both = zip(ours.run(image=image), theirs.run(image=image), strict=True)
     found.append([(len(a), a.shape == b.shape and float(np.abs(a - b).max())) for a, b in both])
 refused = []
 for file in (spoilt, 'none.onnx'):
@@ -322,7 +388,7 @@ def test_a_backbone_sees_in_a_file_what_it_sees_here(checkpoint, tmp_path, kind)
     for size in ((192, 192), (96, 192)) if kind == 'detector' else ((192, 192),):
         image = rng.integers(0, 256, (*size, 3), np.uint8)
         assert step['size'] == [192, 192]
-        (seen,) = runtime.run(image)
+        (seen,) = runtime.run(image=image)
         np.testing.assert_allclose(seen, features(image[..., ::-1].copy()), rtol=1e-3, atol=1e-4)
         found.append(seen)
     assert np.ptp(found[0]) > 0.1

@@ -51,18 +51,24 @@ def prepare(image, steps):
 
 
 def detect(session, about, image, threshold):
-    """Boxes in pixels of the image, scores, labels and, of Mask R-CNN, masks of its size."""
+    """Boxes in pixels of the image, scores, labels and masks, where there are some, of its size."""
     array, scales = prepare(image, about['prepare'])
-    boxes, scores, labels, *masks = session.run(None, {'image': array})
+    batch = {'images': array[None], 'sizes': np.array([array.shape[:2]])}  # of one, here
+    inputs = batch if about['batch'] else {'image': array}
+    boxes, scores, labels, *masks = session.run(None, inputs)
     keep = scores >= threshold
     boxes = boxes[keep] / np.tile(scales, 2)
-    small = masks[0][keep] if masks else []
-    whole = [paste(mask, box, image.size, about) for mask, box in zip(small, boxes, strict=False)]
+    small, places = (masks[0][keep], boxes) if about['mask_threshold'] is not None else ([], [])
+    if about['mask_stride']:  # logits of the image, and not of a box
+        places = [(0, 0, *np.flip(small.shape[1:]) * about['mask_stride'] / scales)] * len(small)
+    whole = [
+        paste(mask, place, image.size, about) for mask, place in zip(small, places, strict=False)
+    ]
     return boxes, scores[keep], labels[keep], whole
 
 
 def paste(mask, box, size, about):
-    """A mask of a box, 28 x 28, as a mask of the image."""
+    """A mask of a part of the image as a mask of all of it."""
     left, top, right, bottom = box
     height, width = mask.shape
     x, y = width / (right - left), height / (bottom - top)
