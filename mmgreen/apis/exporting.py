@@ -2,7 +2,6 @@
 
 import os
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +118,12 @@ def time_exported(
     Raises:
         UserError: If a file is not right.
     """
-    from mmgreen.deploy import RUNTIMES  # slow to import
+    from mmgreen.deploy import runtimes_here  # slow to import
 
     noise = np.random.default_rng(0).integers(0, 256, (size[0] // 16, size[1] // 16, 3), np.uint8)
     image = cv2.resize(noise, size[::-1])
     detectors = {}
-    there = [name for name in RUNTIMES if find_spec(name.partition('-')[0])]
+    there = runtimes_here()
     for name in ('PyTorch', *there):
         file, runtime = (checkpoint, None) if name == 'PyTorch' else (exported, name)
         detectors[name] = Detector(config, file, 'cpu', cfg_options=cfg_options, runtime=runtime)

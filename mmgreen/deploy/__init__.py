@@ -2,7 +2,7 @@
 
 from .exported import ExportedDetector, use_exported
 from .onnx_file import export_features, export_onnx, preparation
-from .session import RUNTIMES, open_runtime, open_session
+from .session import RUNTIMES, open_runtime, open_session, runtimes_here
 from .windows import export_program, make_windows_symbolic
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     'open_runtime',
     'open_session',
     'preparation',
+    'runtimes_here',
     'use_exported',
 ]

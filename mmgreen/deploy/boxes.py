@@ -61,8 +61,8 @@ def suppress(
     apart = torch.stack([groups.reshape(-1).index_select(0, some), image], 1).tile(2)
     kept = torchvision.ops.nms(few + apart * offset, those, overlap)  # best first
     those, image, some = (x.index_select(0, kept) for x in (those, image, some))
-    own = image[:, None] == torch.arange(images, device=image.device)
-    rank = (own.long().cumsum(0) * own).sum(1) - 1
+    own = (image[:, None] == torch.arange(images, device=image.device)).float()  # as TensorRT sums
+    rank = (own.cumsum(0) * own).sum(1).long() - 1
     fit = (rank < count).nonzero()[:, 0]
     those, image, some, rank = (x.index_select(0, fit) for x in (those, image, some, rank))
     slots = image * count + rank

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .boxes import best, clip, pool, suppress, take
+from .deformable import make_deformable_symbolic
 from .paddings import make_paddings_constant
 from .windows import make_windows_symbolic
 
@@ -25,29 +26,38 @@ class Exportable(nn.Module):
         model: A model of mmdet, for evaluation. Its weights are used, not copied; its shifted
             windows become symbolic, and paddings constant.
         half: Whether layers have weights and numbers of 16 bits. Boxes, regions, scores and suppression keep 32.
+
+    Attributes:
+        halved: Names of the parts that may have 16 bits; all where there is none.
     """
 
     model: Any
+    halved: tuple[str, ...] = ()
 
     def __init__(self, model: nn.Module, half: bool = False) -> None:
         super().__init__()
         make_windows_symbolic(model)
+        make_deformable_symbolic(model)
         make_paddings_constant(model)
-        self.model = model.half() if half else model
+        self.model = model
+        if half:
+            for part in [getattr(model, name, None) for name in self.halved] or [model]:
+                if part is not None:
+                    part.half()
         self.dtype = torch.float16 if half else torch.float32
 
     def prepared(self, images: Tensor, sizes: Tensor | None = None) -> Tensor:
         """Images as the backbone takes them, (B, 3, H, W), padded to multiples of :data:`STRIDE`.
 
         Args:
-            images: RGB, uint8, (B, H, W, 3).
+            images: RGB, 0 to 255, float32, (B, H, W, 3).
             sizes: Height and width of each, int64, (B, 2), where they were padded to one size.
         """
         before = self.model.data_preprocessor
-        height, width = images.shape[1:3]
+        x = images.permute(0, 3, 1, 2)
+        height, width = x.shape[2:]
         if not before._channel_conversion:
-            images = images.flip(3)  # the model wants BGR
-        x = images.permute(0, 3, 1, 2).float()
+            x = x.flip(1)  # the model wants BGR
         if before._enable_normalize:
             x = (x - before.mean.float()) / before.std.float()
         if sizes is not None:
@@ -71,7 +81,7 @@ class Features(Exportable):
         Returns:
             Its features (C,), the last map averaged.
         """
-        last = self.model.backbone(self.prepared(image[None]))[-1]
+        last = self.model.backbone(self.prepared(_batch_of_one(image)))[-1]
         return (last[0].float().mean((1, 2)),)
 
 
@@ -81,7 +91,10 @@ class Detecting(Exportable):
     Attributes:
         mask_stride: Pixels of the image for each place of a mask, or None where masks are of their boxes.
         mask_threshold: From which value on a mask is an object; None where there are no masks.
+        exact: Whether a file finds the same to all digits, and not only nearly.
     """
+
+    exact = True
 
     mask_stride: int | None = None
     mask_threshold: float | None = None
@@ -97,24 +110,25 @@ class Detecting(Exportable):
             those that draw them, masks: by :attr:`mask_stride` of boxes, probabilities, (N, 28, 28), or of the
             image, logits, (N, H / stride, W / stride).
         """
-        *found, _ = self.detect(image[None])
+        *found, _ = self.detect(_batch_of_one(image))
         return tuple(found)
 
     def detect(self, images: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
         """Detect objects of several images.
 
         Args:
-            images: RGB, uint8, (B, H, W, 3).
+            images: RGB, 0 to 255, (B, H, W, 3).
             sizes: Height and width of each, int64, (B, 2), where they were padded to one size.
 
         Returns:
             As :meth:`forward`, those of the first image first, and how many each image has (B,).
         """
-        maps = self.model.extract_feat(self.prepared(images, sizes))
+        x = self.prepared(images.float(), sizes)
+        maps = self.model.extract_feat(x)
         if sizes is None:
             sides = [torch.full((images.shape[0],), side) for side in images.shape[1:3]]
             sizes = torch.stack(sides, 1)
-        boxes, scores, labels, draw = self.found(maps, sizes)
+        boxes, scores, labels, draw = self.found(maps, sizes, x.shape[2:])
         there = scores >= 0
         some = there.view(-1).nonzero()[:, 0]
         number = torch.arange(images.shape[0])[:, None].expand_as(scores)
@@ -126,13 +140,14 @@ class Detecting(Exportable):
         return boxes, scores, labels, *masks, there.sum(1)
 
     def found(
-        self, maps: Sequence[Tensor], sizes: Tensor
+        self, maps: Sequence[Tensor], sizes: Tensor, sides: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor, Draw | None]:
         """The best of each image, and what draws masks of some of them.
 
         Args:
             maps: Of backbone and neck.
             sizes: Height and width of each image, (B, 2).
+            sides: Height and width to which they were padded.
 
         Returns:
             Boxes (B, K, 4), scores (B, K), -1 where there is none, labels (B, K), and a function, of boxes, labels,
@@ -161,7 +176,7 @@ class OneStage(Detecting):
     """A detector whose head gives boxes at once: RetinaNet, RTMDet, FCOS and their like."""
 
     def found(
-        self, maps: Sequence[Tensor], sizes: Tensor
+        self, maps: Sequence[Tensor], sizes: Tensor, sides: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor, Draw | None]:
         head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
         boxes, scores, labels, _ = dense_boxes(head, head(maps), cfg, sizes)
@@ -184,7 +199,7 @@ class OneStageWithMasks(Detecting):
         self.mask_threshold = float(torch.tensor(head.test_cfg.mask_thr_binary).logit())
 
     def found(
-        self, maps: Sequence[Tensor], sizes: Tensor
+        self, maps: Sequence[Tensor], sizes: Tensor, sides: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor, Draw | None]:
         head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
         *outs, nets, prototypes = head(maps)
@@ -229,7 +244,7 @@ class TwoStage(Detecting):
             self.mask_threshold = float(self.model.roi_head.test_cfg.mask_thr_binary)
 
     def found(
-        self, maps: Sequence[Tensor], sizes: Tensor
+        self, maps: Sequence[Tensor], sizes: Tensor, sides: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor, Draw | None]:
         proposals = self._proposals(maps, sizes)
         roi_head, cfg = self.model.roi_head, self.model.roi_head.test_cfg
@@ -292,6 +307,11 @@ class TwoStage(Detecting):
 def _rois(number: Tensor, boxes: Tensor) -> Tensor:
     """Boxes (N, 4) with the number of their image before them, (N, 5)."""
     return torch.cat([number[:, None].to(boxes.dtype), boxes], 1)
+
+
+def _batch_of_one(image: Tensor) -> Tensor:
+    """An image (H, W, 3) as (1, H, W, 3), float32: the first thing, for TensorRT does no other with integers of 8 bits."""
+    return image.float()[None]
 
 
 def _stages(part: nn.Module) -> list[Any]:

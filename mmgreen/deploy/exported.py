@@ -138,6 +138,7 @@ def use_exported(cfg: Any, file: str | Path) -> None:
         file: ONNX file.
     """
     cfg.model = dict(type='mmgreen.ExportedDetector', file=str(file))
+    cfg.pop('data_preprocessor', None)  # mmengine would hand it to the model
     cfg.load_from = None
     # Not among the registry's places: whoever pre-trains need not import mmdet.
     there = (cfg.get('custom_imports') or {}).get('imports') or []

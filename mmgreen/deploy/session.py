@@ -1,4 +1,4 @@
-"""ONNX files, opened by onnxruntime or OpenVINO."""
+"""ONNX files, opened by onnxruntime, with TensorRT or without, or by OpenVINO."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,8 +14,10 @@ from mmgreen.errors import UserError
 FORMAT = 1
 #: Environment variable that says what runs a file, one of :data:`RUNTIMES`.
 RUNTIME = 'MMGREEN_RUNTIME'
-#: OpenVINO computes in float32 as the others do, or, where the processor is faster so, in bfloat16.
-RUNTIMES = ('onnxruntime', 'openvino', 'openvino-bf16')
+#: All compute in float32, or in the type that is behind their name: OpenVINO on processors that are faster so, and
+#: TensorRT, a part of onnxruntime, on GPUs.
+RUNTIMES = ('onnxruntime', 'tensorrt', 'tensorrt-fp16', 'openvino', 'openvino-bf16')
+_TENSORRT = 'TensorrtExecutionProvider'
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,35 @@ def open_runtime(path: str | os.PathLike, name: str | None = None) -> Runtime:
         raise UserError(
             f"there is no runtime '{name}' ({RUNTIME}): take one of {', '.join(RUNTIMES)}"
         )
-    if name != RUNTIMES[0]:
-        return _open_openvino(path, name.endswith('bf16'))
-    session = open_session(path)
+    kind, _, half = name.partition('-')
+    if kind == 'openvino':
+        return _open_openvino(path, bool(half))
+    session = _open_tensorrt(path, bool(half)) if kind == 'tensorrt' else open_session(path)
     about = session.get_modelmeta().custom_metadata_map.get('mmgreen')
     return Runtime(lambda **inputs: session.run(None, inputs), about)
 
 
-def open_session(path: str | os.PathLike) -> Any:
+def runtimes_here() -> list[str]:
+    """Those of :data:`RUNTIMES` whose packages are installed."""
+    there = []
+    for name in RUNTIMES:
+        kind = name.partition('-')[0]
+        if kind != 'tensorrt':
+            found = find_spec(kind) is not None
+        else:
+            import onnxruntime
+
+            found = _TENSORRT in onnxruntime.get_available_providers()
+        there += [name] if found else []
+    return there
+
+
+def open_session(path: str | os.PathLike, first: Sequence[Any] = ()) -> Any:
     """A session of onnxruntime, on the GPU where its package can use one.
 
     Args:
         path: ONNX file.
+        first: Providers that are asked before those of the GPU and the CPU.
 
     Raises:
         UserError: If it is not there, or no ONNX file.
@@ -98,9 +117,26 @@ def open_session(path: str | os.PathLike) -> Any:
     there = onnxruntime.get_available_providers()
     wanted = [p for p in ('CUDAExecutionProvider', 'CPUExecutionProvider') if p in there]
     try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=wanted)
+        return onnxruntime.InferenceSession(os.fspath(path), options, providers=[*first, *wanted])
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def _open_tensorrt(path: str | os.PathLike, half: bool) -> Any:
+    """A session whose parts TensorRT runs where it can. It builds them anew for images of sizes that it did not see."""
+    missing = UserError(
+        'onnxruntime has no TensorRT here: pip install onnxruntime-gpu tensorrt, on a machine with a GPU of NVIDIA'
+    )
+    if 'tensorrt' not in runtimes_here():
+        raise missing
+    # What it built is kept beside the file: building takes minutes.
+    kept = dict(trt_engine_cache_enable=True, trt_engine_cache_path=f'{os.fspath(path)}.tensorrt')
+    session = open_session(path, [(_TENSORRT, kept | dict(trt_fp16_enable=half))])
+    if (
+        _TENSORRT not in session.get_providers()
+    ):  # its libraries are not there, or of another version
+        raise missing
+    return session
 
 
 def _open_openvino(path: str | os.PathLike, half: bool) -> Runtime:

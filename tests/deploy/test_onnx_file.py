@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import ROOT, run_python
 from PIL import Image
+from pycocotools import mask as mask_api
 from torch import nn
 
 from mmgreen.apis import (
@@ -25,7 +26,7 @@ from mmgreen.apis import (
 )
 from mmgreen.apis.inference import load_model
 from mmgreen.config import load_config
-from mmgreen.deploy import ExportedDetector, open_runtime, open_session, preparation
+from mmgreen.deploy import ExportedDetector, open_runtime, open_session, preparation, runtimes_here
 from mmgreen.deploy.onnx_file import exportable
 from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
@@ -62,17 +63,20 @@ INS_OPTIONS = {
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """One of drawn weights, which finds something everywhere."""
-    cfg = load_config(CONFIG, OPTIONS)
-    model = build_model(cfg)
+    path = tmp_path_factory.mktemp('model') / 'epoch_1.pth'
+    _draw(CONFIG, OPTIONS, path)
+    return path
+
+
+def _draw(config, options, path):
+    """Write a detector of drawn weights, which finds something everywhere."""
+    model = build_model(load_config(config, options))
     torch.manual_seed(0)
     for parameter in model.parameters():
         if parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter)
-    path = tmp_path_factory.mktemp('model') / 'epoch_1.pth'
     meta = dict(dataset_meta=dict(classes=CLASSES))
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
-    return path
 
 
 @pytest.fixture(scope='module')
@@ -102,6 +106,50 @@ def test_takes_images_of_any_size(checkpoint, exported):
         assert len(found[0]) > 0
         for a, b in zip(wanted, found, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-2)
+
+
+# What TensorRT's parser for ONNX takes, of what is used here: its table of operators, of version 8.5, and
+# LayerNormalization, since 8.6.
+TENSORRT = [
+    'Add', 'And', 'Cast', 'Ceil', 'Clip', 'Concat', 'Constant', 'ConstantOfShape', 'Conv',
+    'ConvTranspose', 'Cos', 'CumSum', 'Div', 'Einsum', 'Equal', 'Erf', 'Exp', 'Expand',
+    'Floor', 'Gather', 'GatherElements', 'GatherND', 'Gemm', 'Greater', 'GreaterOrEqual',
+    'GridSample', 'HardSigmoid', 'Identity', 'InstanceNormalization', 'LayerNormalization',
+    'Less', 'LessOrEqual', 'Log', 'MatMul', 'Max', 'MaxPool', 'Min', 'Mod', 'Mul', 'Neg',
+    'NonMaxSuppression', 'NonZero', 'Not', 'Or', 'Pad', 'Pow', 'Range', 'Reciprocal',
+    'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceSum', 'Relu', 'Reshape', 'Resize',
+    'RoiAlign', 'ScatterElements', 'ScatterND', 'Shape', 'Sigmoid', 'Sin', 'Slice', 'Softmax',
+    'Split', 'Sqrt', 'Squeeze', 'Sub', 'Tile', 'TopK', 'Transpose', 'Unsqueeze', 'Where',
+]  # fmt: skip
+
+
+def check_operators(path):
+    """A file's operators are those of TensorRT, within its restrictions."""
+    model = onnx.load(path)
+    (opset,) = model.opset_import
+    assert (opset.domain, opset.version) == ('', 18)
+    assert not model.functions
+    assert not {node.op_type for node in model.graph.node} - set(TENSORRT)
+    constant = {tensor.name for tensor in model.graph.initializer}
+    constant |= {n.output[0] for n in model.graph.node if n.op_type == 'Constant'}
+    # Inputs that must be known before, by their places.
+    known = dict(TopK=1, CumSum=1, Squeeze=1, Unsqueeze=1, Slice=3)
+    for node in model.graph.node:
+        place = known.get(node.op_type)
+        if place is not None and len(node.input) > place:
+            assert node.input[place] in constant, node.name
+        if {'image', 'images'} & set(node.input):  # 8 bits, which nothing else takes
+            assert node.op_type in ('Cast', 'Shape'), node.op_type
+        if node.op_type == 'Einsum':
+            assert b'...' not in node.attribute[0].s
+        if node.op_type == 'Resize':
+            modes = [a.s for a in node.attribute if a.name == 'coordinate_transformation_mode']
+            assert modes[0] in (b'half_pixel', b'pytorch_half_pixel', b'asymmetric')
+
+
+def test_files_hold_what_tensorrt_can_run(exported, batches):
+    check_operators(exported)
+    check_operators(batches[1])
 
 
 def detections(work_dir, kind):
@@ -164,13 +212,7 @@ def test_a_detector_loads_it(checkpoint, exported, demo):
 def batches(tmp_path_factory):
     """A file for batches, of a detector whose masks are of the image, and its checkpoint's detector."""
     path = tmp_path_factory.mktemp('batches') / 'a.pth'
-    model = build_model(load_config(INS, INS_OPTIONS))
-    torch.manual_seed(0)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            nn.init.xavier_uniform_(parameter)
-    meta = dict(dataset_meta=dict(classes=CLASSES))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    _draw(INS, INS_OPTIONS, path)
     out = path.with_suffix('.onnx')
     export_detector(INS, path, out, INS_OPTIONS, batch=True)
     return path, out
@@ -181,7 +223,7 @@ def test_a_file_for_batches_finds_in_each_image_what_the_detector_finds(batches,
     detectors = [Detector(INS, file, 'cpu', cfg_options=INS_OPTIONS) for file in batches]
     paths = sorted((demo / 'val').glob('*.jpg'))[:3]
     images = [
-        np.ascontiguousarray(read_image(path)[: 90 + 20 * i, :, ::-1])
+        np.ascontiguousarray(read_image(path)[: 90 + 20 * i, : 160 + 10 * i, ::-1])
         for i, path in enumerate(paths)
     ]
     wanted = [detectors[0](image)[0].pred_instances for image in images]
@@ -199,12 +241,84 @@ def test_a_file_for_batches_finds_in_each_image_what_the_detector_finds(batches,
     example = module_from_spec(spec)
     spec.loader.exec_module(example)
     session, about = example.load(batches[1])
-    image = Image.fromarray(images[0][..., ::-1])  # wide, so that it is padded
+    image = Image.fromarray(images[0][..., ::-1])  # which is padded, but not resized
     boxes, scores, _, masks = example.detect(session, about, image, 0.0)
     there = wanted[0].bboxes.numpy()
     for place in np.argsort(-scores)[:3]:
         nearest = np.abs(there - boxes[place]).max(1).argmin()
-        assert (masks[place] == wanted[0].masks[nearest].numpy()).mean() > 0.9
+        assert (masks[place] == wanted[0].masks[nearest].numpy()).mean() > 0.99
+
+
+# As small as they can be, with queries for small images.
+QUERIES = {
+    'configs/dino/dino-4scale_green-swin-tiny-w7_8xb2-12e_coco.py': {
+        'model.num_queries': 40,
+        'model.test_cfg.max_per_img': 100,
+        'model.encoder.num_layers': 1,
+        'model.decoder.num_layers': 1,
+        'model.bbox_head.num_classes': len(CLASSES),
+        'model.neck.in_channels': [32, 64, 128],
+        'model.data_preprocessor.pad_size_divisor': 32,
+    },
+    'configs/mask2former/mask2former_green-swin-tiny-w7_8xb2-lsj-50e_coco.py': {
+        'model.panoptic_head.pixel_decoder.encoder.num_layers': 1,
+        'model.panoptic_head.transformer_decoder.num_layers': 1,
+        'model.panoptic_head.in_channels': [16, 32, 64, 128],
+        'model.panoptic_head.num_things_classes': len(CLASSES),
+        'model.panoptic_head.loss_cls.class_weight': [1.0] * len(CLASSES) + [0.1],
+        'model.panoptic_fusion_head.num_things_classes': len(CLASSES),
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config', QUERIES)
+def test_detectors_by_queries_are_evaluated_in_the_place_of_a_checkpoint(config, demo, tmp_path):
+    """Of images half as large as they were, so that masks are resized; by a file for batches."""
+    options = QUERIES[config] | {
+        'model.backbone.arch': INS_OPTIONS['model.backbone.arch'],
+        'model.backbone.window_size': 4,
+        'model.backbone.init_cfg': None,
+        'data_root': f'{demo}/',
+        'test_dataloader.num_workers': 0,
+        'test_dataloader.dataset.data_root': f'{demo}/',
+        'test_dataloader.dataset.ann_file': 'annotations/val.json',
+        'test_dataloader.dataset.data_prefix.img': 'val/',
+        'test_dataloader.dataset.pipeline.1.scale': (96, 90),
+        'test_evaluator.ann_file': f'{demo}/annotations/val.json',
+    }
+    checkpoint, exported = tmp_path / 'drawn.pth', tmp_path / 'drawn.onnx'
+    _draw(ROOT / config, options, checkpoint)
+    export_detector(ROOT / config, checkpoint, exported, options, batch=True)
+    check_operators(exported)
+    for file in (checkpoint, exported):
+        evaluate(ROOT / config, file, tmp_path / file.suffix, options, report=False)
+    kinds = ['bbox', 'segm'] if 'mask2former' in config else ['bbox']
+    for kind in kinds:
+        wanted, found = (
+            detections(tmp_path / file.suffix, kind) for file in (checkpoint, exported)
+        )
+        assert len(wanted) == len(found) > 20
+        distances = []
+        for image in sorted({each['image_id'] for each in wanted})[:4]:
+            some, others = (as_rows(each, image) for each in (wanted, found))
+            assert len(some) == len(others)
+            # Masks of drawn weights are scattered pixels, which resizing moves or loses.
+            large = some[(some[:, 2:4] - some[:, :2]).min(1) > 16]
+            distances.extend(np.abs(large[:, None] - others).max(2).min(1))
+        assert len(distances) > 50
+        assert (np.array(distances) < (4 if len(kinds) > 1 else 0.1)).mean() > 0.95
+
+
+def as_rows(found, image):
+    """Detections of an image, (N, 6), of which two that differ much are different ones; boxes are those of masks."""
+    own = [each for each in found if each['image_id'] == image]
+    boxes = [each.get('bbox') or mask_api.toBbox(each['segmentation']) for each in own]
+    rows = [
+        [x, y, x + w, y + h, 100 * each['score'], 1000 * each['category_id']]
+        for each, (x, y, w, h) in zip(own, boxes, strict=True)
+    ]
+    return np.array(rows)
 
 
 # OpenVINO has threads of its own, and once took a process with it that started another one.
@@ -251,18 +365,19 @@ def test_openvino_finds_the_same(exported, tmp_path, monkeypatch):
 
 
 def test_a_runtime_that_is_not_there_is_named(exported, monkeypatch):
-    monkeypatch.setenv('MMGREEN_RUNTIME', 'tensorrt')
-    with pytest.raises(
-        UserError, match="no runtime 'tensorrt' .*: take one of onnxruntime, openvino"
-    ):
+    monkeypatch.setenv('MMGREEN_RUNTIME', 'ncnn')
+    with pytest.raises(UserError, match="no runtime 'ncnn' .*: take one of onnxruntime, tensorrt"):
         ExportedDetector(exported)
+    if 'tensorrt' not in runtimes_here():
+        with pytest.raises(UserError, match='no TensorRT here: pip install onnxruntime-gpu'):
+            open_runtime(exported, 'tensorrt-fp16')
     monkeypatch.setattr('mmgreen.deploy.session.find_spec', lambda name: None)
     with pytest.raises(UserError, match='openvino must be installed: pip install openvino'):
         open_runtime(exported, 'openvino')
 
 
 def test_its_speed_is_compared_with_the_detectors(checkpoint, exported, monkeypatch):
-    monkeypatch.setattr('mmgreen.apis.exporting.find_spec', lambda name: name == 'onnxruntime')
+    monkeypatch.setattr('mmgreen.deploy.runtimes_here', lambda: ['onnxruntime'])
     table = time_exported(CONFIG, checkpoint, exported, (96, 128), 1, OPTIONS)
     _, _, torchs, ours = (line.split('|')[1:-1] for line in table.splitlines())
     assert (torchs[0].strip(), ours[0].strip()) == ('PyTorch', 'onnxruntime')
