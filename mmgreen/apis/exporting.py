@@ -1,20 +1,27 @@
 """Trained detectors as files for other programs."""
 
+import math
 import os
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from terminaltables import GithubFlavoredMarkdownTable
 
-from mmgreen.config import load_config
+from mmgreen.config import load_config, parts
+from mmgreen.datasets.copies import files_of_coco
+from mmgreen.engine import own_scope
 from mmgreen.errors import UserError
+from mmgreen.tiles import as_loaded
 
 from .detector import Detector
-from .inference import load_model, loading_step
+from .inference import load_model, loading_step, read
 
 
 def export_detector(
@@ -24,6 +31,7 @@ def export_detector(
     cfg_options: dict | None = None,
     half: bool = False,
     batch: bool = False,
+    int8: bool = False,
 ) -> None:
     """Write a trained detector as an ONNX file (:func:`mmgreen.deploy.export_onnx`).
 
@@ -34,21 +42,55 @@ def export_detector(
         cfg_options: Settings to change, by dotted names.
         half: Whether its layers have 16 bits.
         batch: Whether it takes several images at once.
+        int8: Whether its layers have 8 bits (:func:`mmgreen.deploy.quantize`); the config's training images say in which
+            ranges.
 
     Raises:
-        UserError: If config or checkpoint are not right, or ONNX cannot express the detector.
+        UserError: If config or checkpoint are not right, or ONNX cannot express the detector; with ``int8``, if no
+            training image is there, or too few objects are found again.
     """
     from mmdet.utils import get_test_pipeline_cfg  # slow to import
 
-    from mmgreen.deploy import export_onnx, preparation
+    from mmgreen.deploy import export_onnx, preparation, quantize
 
     if Path(out).suffix != '.onnx':
         raise UserError(f'{out} must end in .onnx')
+    if half and int8:
+        raise UserError('layers have 16 bits or 8: choose half or int8')
     cfg = load_config(config, cfg_options)
     pipeline = get_test_pipeline_cfg(cfg)
     preparation(pipeline)  # its faults first
-    model = load_model(cfg, checkpoint, 'cpu')
-    export_onnx(model, pipeline, model.dataset_meta.get('classes') or (), Path(out), half, batch)
+    shown = _shown(cfg, pipeline) if int8 else []
+    model: Any = load_model(cfg, checkpoint, 'cpu')
+    classes = model.dataset_meta.get('classes') or ()
+    if not int8:
+        export_onnx(model, pipeline, classes, Path(out), half, batch)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder, 'whole.onnx')
+        export_onnx(model, pipeline, classes, whole, batch=batch)
+        quantize(whole, Path(out), shown, model.threshold)
+
+
+def _shown(cfg: Config, pipeline: Sequence[dict], most: int = 32) -> list[np.ndarray]:
+    """Training images as an exported file takes them: RGB, uint8, (height, width, 3)."""
+    from mmgreen.deploy import as_rgb
+
+    files: list[Path] = []
+    for _, dataset in parts(cfg.train_dataloader.dataset):
+        root, folder = Path(dataset.get('data_root') or ''), dataset.get('data_prefix') or {}
+        if dataset.get('ann_file'):
+            files += files_of_coco(root / dataset.ann_file, root / folder.get('img', '')) or []
+    files = [file for file in dict.fromkeys(files) if file.is_file()]
+    if not files:
+        raise UserError(
+            f'{cfg.filename} has no training image that is there, and --int8 looks at some: set train_dataloader.dataset'
+        )
+    with own_scope(cfg):
+        prepare = Compose(pipeline[1:])
+        arrays = [read(file) for file in files[:: math.ceil(len(files) / most)]]
+        loaded = [as_loaded(each, (0, 0, each.shape[1], each.shape[0])) for each in arrays]
+        return [as_rgb(prepare(each)['inputs']) for each in loaded]
 
 
 def export_backbone(

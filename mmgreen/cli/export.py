@@ -26,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help='layers of 16 bits: half the file, and faster on GPUs; boxes keep 32',
     )
     parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='layers of 8 bits: half the file, and faster on processors; 32 training images say in which ranges',
+    )
+    parser.add_argument(
         '--batch',
         action='store_true',
         help='a file that takes any number of images at once, padded to one size, and their sizes',
@@ -39,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_cfg_options(parser)
     add_allow_pickle(parser)
     args = parser.parse_args(argv)
-    if args.backbone and (args.half or args.batch):
-        parser.error('--half and --batch are of detectors: leave out --backbone')
+    if args.backbone and (args.half or args.int8 or args.batch):
+        parser.error('--half, --int8 and --batch are of detectors: leave out --backbone')
     from pathlib import Path
 
     from mmgreen.apis import export_backbone, export_detector
@@ -55,6 +60,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.backbone:
             export_backbone(args.config, checkpoint, out, args.cfg_options)
         else:
-            options = dict(half=args.half, batch=args.batch)
+            options = dict(half=args.half, int8=args.int8, batch=args.batch)
             export_detector(args.config, checkpoint, out, args.cfg_options, **options)
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')

@@ -77,7 +77,7 @@ class ExportedDetector(BaseModel):
         """
         if mode != 'predict' or data_samples is None:
             raise UserError('an exported detector cannot be trained: train the checkpoint it is of')
-        images = [_as_rgb(image) for image in inputs]
+        images = [as_rgb(image) for image in inputs]
         each: Iterable[Sequence[np.ndarray]]
         if self.about.get('batch'):
             *outs, counts = self._runtime.run(**as_batch(images))
@@ -123,7 +123,7 @@ class ExportedDetector(BaseModel):
         return whole
 
 
-def _as_rgb(image: Tensor) -> np.ndarray:
+def as_rgb(image: Tensor) -> np.ndarray:
     """An image, BGR, 0 to 255, (3, H, W), as (H, W, 3), RGB."""
     if image.is_floating_point():  # of a config that loads images as such
         image = image.round().clamp(0, 255).byte()

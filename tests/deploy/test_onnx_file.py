@@ -1,6 +1,7 @@
 """A detector's ONNX file finds what the detector finds, without mmgreen, mmdet and torch."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -26,7 +27,14 @@ from mmgreen.apis import (
 )
 from mmgreen.apis.inference import load_model
 from mmgreen.config import load_config
-from mmgreen.deploy import ExportedDetector, open_runtime, open_session, preparation, runtimes_here
+from mmgreen.deploy import (
+    ExportedDetector,
+    open_runtime,
+    open_session,
+    preparation,
+    quantize,
+    runtimes_here,
+)
 from mmgreen.deploy.onnx_file import exportable
 from mmgreen.engine import build_model, own_scope
 from mmgreen.errors import UserError
@@ -321,11 +329,63 @@ def as_rows(found, image):
     return np.array(rows)
 
 
+def test_large_images_are_seen_in_tiles_by_a_file_too(checkpoint, exported, demo):
+    path = min((demo / 'val').glob('*.jpg'))
+    (a,), (b,) = (
+        Detector(CONFIG, file, 'cpu', tile=128, cfg_options=OPTIONS)(path)
+        for file in (checkpoint, exported)
+    )
+    a, b = a.pred_instances, b.pred_instances
+    assert len(a) == len(b) > 10
+    torch.testing.assert_close(a.bboxes, b.bboxes, rtol=0, atol=0.01)
+    overlaps = mask_api.iou(a.masks, b.masks, [False] * len(b)).diagonal()
+    assert overlaps.mean() > 0.95  # of objects of few pixels, one may differ
+
+
+def test_layers_of_eight_bits(exported, batches, demo, tmp_path, logged, monkeypatch):
+    """They find most of the objects again, and a file that finds fewer than nine in ten is not written."""
+    images = [np.array(read_image(path)) for path in sorted((demo / 'val').glob('*.jpg'))[:3]]
+    out = tmp_path / 'small.onnx'
+    with pytest.raises(UserError, match=r'eight bits find \d+% of the objects again, so nothing'):
+        quantize(exported, out, images, 0.25)  # of drawn weights, whose scores lie close together
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr('mmgreen.deploy.quantized._LEAST', 0.5)
+    quantize(batches[1], out, images, 0.5)
+    said = re.search(r'Of 3 training images, layers of eight bits find (\d+)% of', logged.text)
+    assert 50 <= int(said[1]) <= 100
+    assert list(tmp_path.iterdir()) == [out]
+    assert out.stat().st_size < 0.6 * batches[1].stat().st_size
+    assert open_runtime(out).about == open_runtime(batches[1]).about
+    assert [i.shape for i in open_session(out).get_inputs()][0] == ['batch', 'height', 'width', 3]
+    weights = {w.name: w.data_type for w in onnx.load(out).graph.initializer}
+    assert list(weights.values()).count(onnx.TensorProto.INT8) > 20
+
+
+def test_images_of_the_training_say_in_which_ranges(checkpoint, demo, tmp_path, monkeypatch):
+    """Those of the config, as they are given to the file; and without them there is a sentence."""
+    seen = []
+    monkeypatch.setattr('mmgreen.deploy.export_onnx', lambda *args, **options: None)
+    monkeypatch.setattr('mmgreen.deploy.quantize', lambda *args: seen.extend(args[2:]))
+    options = OPTIONS | {'data_root': f'{demo}/'}
+    export_detector(CONFIG, checkpoint, tmp_path / 'a.onnx', options, int8=True)
+    (images, threshold) = seen
+    assert threshold is None
+    assert 16 <= len(images) <= 32
+    first = read_image(demo / 'train' / min(p.name for p in (demo / 'train').glob('*.jpg')))
+    assert any(np.array_equal(image, first) for image in images)
+    with pytest.raises(UserError, match='has no training image that is there, and --int8'):
+        export_detector(
+            CONFIG, checkpoint, tmp_path / 'a.onnx', OPTIONS | {'data_root': 'none/'}, int8=True
+        )
+    with pytest.raises(UserError, match='16 bits or 8'):
+        export_detector(CONFIG, checkpoint, tmp_path / 'a.onnx', options, int8=True, half=True)
+
+
 # OpenVINO has threads of its own, and once took a process with it that started another one.
 OPENVINO = """
 import json, sys
 import numpy as np
-from mmgreen.deploy import ExportedDetector, open_runtime
+from mmgreen.deploy import quantize, ExportedDetector, open_runtime
 from mmgreen.errors import UserError
 
 exported, spoilt = sys.argv[1:]
