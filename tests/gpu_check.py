@@ -85,6 +85,10 @@ PARTS = {
         'fewer waits, and no more time',
         ('-m', 'pytest', '-q', '-s', '-m', 'gpu', 'tests/models/test_gpu.py', '-k', 'waits'),
     ),
+    'exported': Part(
+        'onnxruntime and TensorRT find what a CPU finds (pip install onnxruntime-gpu tensorrt)',
+        ('-m', 'pytest', '-q', '-s', '-m', 'gpu', 'tests/deploy/test_onnx_file.py'),
+    ),
     'processes': Part(
         'one process with NCCL is killed and goes on to the same weights',
         ('-m', 'pytest', '-q', DISTRIBUTED, '-k', 'killed_costs or evaluates'),

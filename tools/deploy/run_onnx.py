@@ -58,20 +58,17 @@ def detect(session, about, image, threshold):
     boxes, scores, labels, *masks = session.run(None, inputs)
     keep = scores >= threshold
     boxes = boxes[keep] / np.tile(scales, 2)
-    small, places = (masks[0][keep], boxes) if about['mask_threshold'] is not None else ([], [])
+    small, at = (masks[0][keep], boxes) if about['mask_threshold'] is not None else ([], [])
     if about['mask_stride']:  # logits of the image, and not of a box
-        places = [(0, 0, *np.flip(small.shape[1:]) * about['mask_stride'] / scales)] * len(small)
-    whole = [
-        paste(mask, place, image.size, about) for mask, place in zip(small, places, strict=False)
-    ]
+        at = [(0, 0, *np.flip(small.shape[1:]) * about['mask_stride'] / scales)] * len(small)
+    whole = [paste(mask, box, image.size, about) for mask, box in zip(small, at, strict=False)]
     return boxes, scores[keep], labels[keep], whole
 
 
 def paste(mask, box, size, about):
     """A mask of a part of the image as a mask of all of it."""
     left, top, right, bottom = box
-    height, width = mask.shape
-    x, y = width / (right - left), height / (bottom - top)
+    x, y = mask.shape[1] / (right - left), mask.shape[0] / (bottom - top)
     transform = (x, 0, -left * x, 0, y, -top * y)
     whole = Image.fromarray(mask).transform(
         size, Image.Transform.AFFINE, transform, Image.Resampling.BILINEAR
