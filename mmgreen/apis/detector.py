@@ -120,8 +120,8 @@ class Detector:
             for image, sample in zip(some, samples, strict=True):
                 path = None if isinstance(image, np.ndarray) else str(image)
                 sample.set_metainfo(dict(classes=self.classes, img_path=path))
-                if self.threshold:
-                    keep = sample.pred_instances.scores >= self.threshold
+                keep = sample.pred_instances.scores >= self.threshold
+                if not keep.all():  # for masks of a large image are not copied in vain
                     sample.pred_instances = sample.pred_instances[keep]
                 yield sample
 
