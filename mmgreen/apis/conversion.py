@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -29,7 +30,14 @@ from mmgreen.registry import MODELS
 from .model_folder import as_safetensors, write_model_folder
 
 #: Whose names a checkpoint can be given: styles of :data:`~mmgreen.checkpoints.STYLES`.
-TARGETS = {'mmgreen': 'mmpretrain', 'swin': 'official', 'timm': 'timm'}
+TARGETS = {
+    'mmgreen': 'mmpretrain',
+    'swin': 'official',
+    'timm': 'timm',
+    'transformers': 'transformers',
+}
+# Whose folders can be written.
+_FOLDERS = ('timm', 'transformers')
 # Largest difference of outputs that rounding in another order explains.
 _TOLERANCE = 1e-4
 
@@ -45,7 +53,7 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
     Args:
         src: Checkpoint to read.
         dst: Checkpoint to write: by its ending one of safetensors or of torch, or where there is none,
-            a folder of timm's layout with a model card (of a Swin, ``to='timm'``).
+            a folder with a model card (of a Swin, ``to='timm'`` or ``'transformers'``).
         to: One of :data:`TARGETS`.
 
     Raises:
@@ -72,10 +80,10 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         print(f'  {_check_outputs(inner, converted.style, backbone)}')
         target = TARGETS[to]
         found = architecture_of(backbone)
-        if not dst.suffix and not (isinstance(found, SwinArchitecture) and to == 'timm'):
+        if not dst.suffix and not (isinstance(found, SwinArchitecture) and to in _FOLDERS):
             raise UserError(
-                f'{dst} has no ending, as a folder has, and only a Swin by --to timm is written as one: '
-                'name a file that ends in .pth or .safetensors'
+                f'{dst} has no ending, as a folder has, and only a Swin by --to timm or transformers is written as '
+                'one: name a file that ends in .pth or .safetensors'
             )
         if to == 'mmgreen':
             result, dropped = converted.weights, converted.dropped
@@ -90,7 +98,7 @@ def convert_checkpoint(src: Path, dst: Path, to: str = 'mmgreen') -> None:
         fault = str(error).strip().splitlines()[-1].strip()
         raise UserError(f'cannot convert {src}: it is not a complete Swin ({fault})') from error
     if isinstance(found, SwinArchitecture) and not dst.suffix:
-        write_model_folder(dst, _one_norm(result, found), found, src.name)
+        write_model_folder(dst, _one_norm(result, found), found, src.name, target)
     elif dst.suffix == '.safetensors':
         write_whole(dst, as_safetensors(result))
     else:
@@ -128,7 +136,7 @@ def _check_outputs(state: Mapping[str, Tensor], style: str, weights: Mapping[str
 
     Args:
         state: Weights by the names of ``style``, backbone without prefix.
-        style: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
+        style: One of :data:`~mmgreen.checkpoints.STYLES`.
         weights: The same by this project's names.
 
     Returns:
@@ -137,12 +145,12 @@ def _check_outputs(state: Mapping[str, Tensor], style: str, weights: Mapping[str
     Raises:
         UserError: If they differ.
     """
-    library = 'mmpretrain' if style == 'mmpretrain' else 'timm'
+    library = 'timm' if style == 'official' else style
     if importlib.util.find_spec(library) is None:
         return f'outputs not compared: {library} is not installed'
     found = architecture_of(weights)
     images = torch.randn(1, 3, found.image_size, found.image_size)
-    judge = (_mmpretrain_features if library == 'mmpretrain' else _timm_features)(state, found)
+    judge = _JUDGES[library](state, found)
     with torch.no_grad():
         ours = _mmgreen_backbone(weights)(images)[-1]
         difference = (ours - judge(images)).abs().max().item()
@@ -232,3 +240,28 @@ def _timm_twins_features(state: Mapping[str, Tensor], found: TwinsArchitecture) 
     model.eval()
     side = found.image_size >> len(found.depths) + 1
     return lambda images: model.forward_features(images).transpose(1, 2).unflatten(2, (side, side))
+
+
+def _transformers_features(
+    state: Mapping[str, Tensor], found: SwinArchitecture | TwinsArchitecture
+) -> Callable:
+    """The Swin of transformers, which reads a folder."""
+    from transformers import SwinModel
+    from transformers.utils import logging
+
+    assert isinstance(found, SwinArchitecture)
+    logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as folder:
+        weights = {k: v for k, v in state.items() if not k.startswith('classifier.')}
+        write_model_folder(Path(folder), weights, found, '', 'transformers')
+        model = SwinModel.from_pretrained(folder, add_pooling_layer=False)
+    model.eval()
+    side = found.image_size >> len(found.depths) + 1
+    return lambda images: model(images).last_hidden_state.transpose(1, 2).unflatten(2, (side, side))
+
+
+_JUDGES = {
+    'mmpretrain': _mmpretrain_features,
+    'timm': _timm_features,
+    'transformers': _transformers_features,
+}

@@ -1,4 +1,4 @@
-"""A backbone as a folder of timm's layout, as the Hugging Face Hub holds it."""
+"""A backbone as a folder of timm's or of transformers' layout, as the Hugging Face Hub holds it."""
 
 import json
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from mmgreen.version import __version__
 
 # Any of timm's Swin, whose settings are then overridden.
 _TIMM = 'swin_tiny_patch4_window7_224'
+# Of ImageNet.
+_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def as_safetensors(weights: Mapping[str, Tensor]) -> bytes:
@@ -23,23 +25,33 @@ def as_safetensors(weights: Mapping[str, Tensor]) -> bytes:
 
 
 def write_model_folder(
-    folder: Path, weights: Mapping[str, Tensor], found: SwinArchitecture, source: str
+    folder: Path, weights: Mapping[str, Tensor], found: SwinArchitecture, source: str, style: str
 ) -> None:
-    """Write ``model.safetensors``, timm's ``config.json`` and a model card, ``README.md``.
+    """Write ``model.safetensors``, a library's ``config.json`` and a model card, ``README.md``.
 
-    ``timm.create_model('local-dir:FOLDER', pretrained=True)`` loads it, and once it is uploaded
-    ``hf-hub:OWNER/NAME``.
+    ``timm.create_model('local-dir:FOLDER', pretrained=True)`` or ``transformers.AutoModel.from_pretrained('FOLDER')`` loads
+    it, and once it is uploaded the same with its name on the Hub.
 
     Args:
         folder: Folder to write into.
-        weights: Weights of a backbone, by timm's names.
+        weights: Weights of a backbone, by the library's names.
         found: Its architecture.
         source: Name of the checkpoint that it is from.
+        style: ``'timm'`` or ``'transformers'``.
 
     Raises:
-        UserError: If windows differ from stage to stage in a way that timm does not know, or a
+        UserError: If windows differ from stage to stage in a way that the library does not know, or a
             file cannot be written.
     """
+    files = (_of_timm if style == 'timm' else _of_transformers)(found)
+    parameters = sum(w.numel() for w in weights.values())
+    write_whole(folder / 'README.md', _card(found, parameters, source, style))
+    for name, content in files.items():
+        write_whole(folder / name, json.dumps(content, indent=2) + '\n')
+    write_whole(folder / 'model.safetensors', as_safetensors(weights))
+
+
+def _of_timm(found: SwinArchitecture) -> dict[str, dict]:
     size, first = found.image_size, found.windows[0]
     # timm's windows are of one size, but for maps that are smaller.
     if any(w != min(first, size // (4 << stage)) for stage, w in enumerate(found.windows)):
@@ -59,25 +71,56 @@ def write_model_folder(
             input_size=[3, size, size],
             fixed_input_size=False,
             interpolation='bicubic',
-            mean=[0.485, 0.456, 0.406],
-            std=[0.229, 0.224, 0.225],
+            mean=_MEAN,
+            std=_STD,
             num_classes=0,
             first_conv='patch_embed.proj',
         ),
     )
-    parameters = sum(w.numel() for w in weights.values())
-    write_whole(folder / 'README.md', _card(found, parameters, size, source))
-    write_whole(folder / 'config.json', json.dumps(config, indent=2) + '\n')
-    write_whole(folder / 'model.safetensors', as_safetensors(weights))
+    return {'config.json': config}
 
 
-def _card(found: SwinArchitecture, parameters: int, size: int, source: str) -> str:
+def _of_transformers(found: SwinArchitecture) -> dict[str, dict]:
+    size, first = found.image_size, found.windows[0]
+    if set(found.windows) != {first}:
+        raise UserError(f'transformers has no Swin with windows of {found.windows}')
+    config = dict(
+        architectures=['SwinModel'],
+        model_type='swin',
+        image_size=size,
+        patch_size=4,
+        num_channels=3,
+        embed_dim=found.embed_dims,
+        depths=list(found.depths),
+        num_heads=list(found.num_heads),
+        window_size=first,
+    )
+    images = dict(
+        image_processor_type='ViTImageProcessor',
+        size=dict(height=size, width=size),
+        image_mean=_MEAN,
+        image_std=_STD,
+        resample=3,  # bicubic
+    )
+    return {'config.json': config, 'preprocessor_config.json': images}
+
+
+def _card(found: SwinArchitecture, parameters: int, source: str, style: str) -> str:
+    size = found.image_size
+    if style == 'timm':
+        use = """import timm
+
+model = timm.create_model('hf-hub:OWNER/NAME', pretrained=True)  # or local-dir:FOLDER"""
+    else:
+        use = """from transformers import AutoModel
+
+model = AutoModel.from_pretrained('OWNER/NAME', add_pooling_layer=False)  # or FOLDER"""
     shown = printable(source).replace('`', "'")  # it stands between two of them
     return f"""---
-library_name: timm
+library_name: {style}
 pipeline_tag: image-feature-extraction
 tags:
-- timm
+- {style}
 - mmgreen
 - masked-image-modeling
 - swin-transformer
@@ -101,9 +144,7 @@ Say here which images it was trained on, for how long, and under which licence i
 ## Use
 
 ```python
-import timm
-
-model = timm.create_model('hf-hub:OWNER/NAME', pretrained=True)  # or local-dir:FOLDER
+{use}
 ```
 
 In a config of mmgreen, OpenMMLab's detectors included:

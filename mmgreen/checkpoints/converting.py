@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmpretrain.models.utils.attention import WindowMSA
@@ -12,7 +12,8 @@ from torch import Tensor
 from mmgreen.errors import UserError
 
 from .fit import is_derived
-from .names import FAMILIES, KINDS, LAST_NORM, STYLES, SWIN, TWINS, Family
+from .names import FAMILIES, KINDS, LAST_NORM, STYLES, SWIN, TWINS, Family, rename
+from .transformers import from_transformers, to_transformers
 
 _TABLE = 'relative_position_bias_table'
 _DERIVED = 'derived from the geometry'
@@ -28,7 +29,7 @@ class Converted:
     """Weights under this project's names, and where they came from.
 
     Attributes:
-        style: Whose names they had: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
+        style: Whose names they had: one of :data:`STYLES`.
         kind: What they are of: one of :data:`KINDS`.
         prefix: What stood before the names of the backbone, such as ``'encoder.'``.
         weights: Names as of mmpretrain's algorithms: ``backbone.``, ``neck.``,
@@ -93,6 +94,14 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
         UserError: If the names are of no known project, or one of them is not
             part of a Swin V1 or Twins backbone.
     """
+    theirs = from_transformers(state)
+    if theirs is not None:
+        begun, prefix, left = theirs
+        converted = convert(begun)
+        for key in left:
+            reason = _DERIVED if is_derived(key) else _ELSEWHERE
+            converted.dropped.setdefault(reason, []).append(key)
+        return replace(converted, style='transformers', prefix=prefix)
     family, style, prefix = _recognise(state)
     if style == 'mmpretrain':
         return _from_mmpretrain(state, family, prefix)
@@ -111,11 +120,11 @@ def convert(state: Mapping[str, Tensor]) -> Converted:
         official = key.removeprefix(prefix)
         if style == 'timm':
             official = _official_of_timm(official)
-        name = _rename(official, within, last) if inside else None
+        name = rename(official, within, last) if inside else None
         if name:
             name = f'backbone.{name}'
         elif inside == beside_inside:
-            name = _rename(official, beside, last)
+            name = rename(official, beside, last)
         if name is None and inside:
             raise UserError(
                 f"it has a weight named '{key}', which a {family.version} does not have"
@@ -136,7 +145,7 @@ def revert(
 
     Args:
         weights: See :class:`Converted`.
-        style: ``'official'``, ``'timm'`` or ``'mmpretrain'``.
+        style: One of :data:`STYLES`.
         prefix: What to put before the names of the backbone.
         kind: What else to write: one of :data:`KINDS`; a classifier by default.
 
@@ -149,6 +158,9 @@ def revert(
     """
     if style == 'mmpretrain':
         return {_swap_prefix(key, 'backbone.', prefix): v for key, v in weights.items()}, {}
+    if style == 'transformers':
+        begun, left_out = revert(weights, 'official', '', kind)
+        return to_transformers(begun, prefix), left_out
     family = family_of(key.removeprefix('backbone.') for key in weights)
     kind = kind or family.name
     last = _last_stage(weights, f'backbone.{family.stages[1]}')
@@ -162,7 +174,7 @@ def revert(
             dropped[_DERIVED].append(key)
             continue
         of_backbone = key.startswith('backbone.')
-        name = _rename(key.removeprefix('backbone.'), inside if of_backbone else beside, last)
+        name = rename(key.removeprefix('backbone.'), inside if of_backbone else beside, last)
         if name is None:
             dropped[f'{STYLES[style]} have no place for it'].append(key)
             continue
@@ -265,17 +277,6 @@ def _from_mmpretrain(state: Mapping[str, Tensor], family: Family, prefix: str) -
 
 def _swap_prefix(key: str, old: str, new: str) -> str:
     return new + key.removeprefix(old) if key.startswith(old) else key
-
-
-def _rename(key: str, table: list[tuple[str, str]], last: int) -> str | None:
-    """The name that a table of (from, to) gives a weight, or ``None``."""
-    for source, target in table:
-        source, target = (name.replace('{last}', str(last)) for name in (source, target))
-        pattern = re.sub(r'\{(\w)\}', r'(?P<\1>\\d+)', source.replace('.', r'\.'))
-        new, found = re.subn(rf'^{pattern}(?=\.|$)', re.sub(r'\{(\w)\}', r'\\g<\1>', target), key)
-        if found:
-            return new
-    return None
 
 
 def _last_stage(state: Mapping[str, Tensor], before: str) -> int:

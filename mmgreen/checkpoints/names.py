@@ -1,5 +1,6 @@
 """What the weights of a backbone are called by different projects."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -96,5 +97,46 @@ KINDS = {
 STYLES = {
     'official': 'the official names',
     'timm': "timm's names",
+    'transformers': "transformers' names",
     'mmpretrain': "mmpretrain's names",
 }
+_BLOCK, _THEIRS = 'layers.{i}.blocks.{j}', 'encoder.layers.{i}.blocks.{j}'
+#: Official names of a Swin, and those in the files of transformers.
+TRANSFORMERS = [
+    ('patch_embed.proj', 'embeddings.patch_embeddings.projection'),
+    ('patch_embed.norm', 'embeddings.norm'),
+    ('absolute_pos_embed', 'embeddings.position_embeddings'),
+    *[
+        (f'{_BLOCK}.{ours}', f'{_THEIRS}.{theirs}')
+        for ours, theirs in {
+            'norm1': 'layernorm_before',
+            'norm2': 'layernorm_after',
+            'attn.relative_position_bias_table': 'attention.self.relative_position_bias_table',
+            'attn.query': 'attention.self.query',
+            'attn.key': 'attention.self.key',
+            'attn.value': 'attention.self.value',
+            'attn.proj': 'attention.output.dense',
+            'mlp.fc1': 'intermediate.dense',
+            'mlp.fc2': 'output.dense',
+        }.items()
+    ],
+    ('layers.{i}.downsample', 'encoder.layers.{i}.downsample'),
+    ('norm', 'layernorm'),
+]
+
+
+def rename(key: str, table: list[tuple[str, str]], last: int = 0) -> str | None:
+    """The name that a table of (from, to) gives a weight, or ``None``.
+
+    Args:
+        key: The weight's name.
+        table: See :class:`Family`.
+        last: Number of the last stage.
+    """
+    for source, target in table:
+        source, target = (name.replace('{last}', str(last)) for name in (source, target))
+        pattern = re.sub(r'\{(\w)\}', r'(?P<\1>\\d+)', source.replace('.', r'\.'))
+        new, found = re.subn(rf'^{pattern}(?=\.|$)', re.sub(r'\{(\w)\}', r'\\g<\1>', target), key)
+        if found:
+            return new
+    return None

@@ -1,7 +1,7 @@
 """Convert a Swin or Twins checkpoint of another project into one of this project, or back.
 
 What the source is follows from the names of its weights: GreenMIM, SimMIM or Swin
-(version 1) by the official names, timm's, or those of mmpretrain, mmdetection and
+(version 1) by the official names, timm's, transformers', or those of mmpretrain, mmdetection and
 this project. The result is verified before it is written: converted back it equals
 the source to the bit, and it gives the same outputs as the source's own library,
 where that is installed.
@@ -27,15 +27,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         'dst',
         type=Path,
-        help='checkpoint to write: FILE.pth, FILE.safetensors or, with --to timm, a folder with a '
-        'model card, as for the Hugging Face Hub',
+        help='checkpoint to write: FILE.pth, FILE.safetensors or, with --to timm or transformers, a folder '
+        'with a model card, as for the Hugging Face Hub',
     )
     parser.add_argument(
         '--to',
-        choices=['mmgreen', 'swin', 'timm'],
+        choices=['mmgreen', 'swin', 'timm', 'transformers'],
         default='mmgreen',
         help='whose names to write: mmgreen (which are those of mmpretrain; the default), the '
-        'official ones of Swin, or those of timm',
+        "official ones of Swin, or those of timm or of Hugging Face's transformers",
     )
     add_allow_pickle(parser)
     args = parser.parse_args(argv)

@@ -149,6 +149,53 @@ def test_from_timm_and_back(tmp_path, size, window):
     assert all(torch.equal(back[key], value) for key, value in source.state_dict().items())
 
 
+@pytest.mark.parametrize('classes', [0, 5])
+def test_from_transformers_and_back(tmp_path, classes, capsys):
+    """As its folders have it; what is written is a folder that it reads, with the same features."""
+    from transformers import AutoModel, SwinConfig, SwinForImageClassification, SwinModel
+
+    config = SwinConfig(
+        image_size=224,
+        embed_dim=16,
+        depths=[2, 2, 2, 2],
+        num_heads=[1, 2, 4, 8],
+        num_labels=classes or 2,
+    )
+    torch.manual_seed(0)
+    source = (
+        SwinForImageClassification(config)
+        if classes
+        else SwinModel(config, add_pooling_layer=False)
+    )
+    source.eval().save_pretrained(tmp_path / 'theirs')
+    convert_checkpoint(tmp_path / 'theirs', tmp_path / 'ours.pth')
+    said = capsys.readouterr().out
+    assert "Swin by transformers' names" in said
+    assert 'outputs equal those of transformers' in said
+    convert_checkpoint(tmp_path / 'ours.pth', tmp_path / 'back', 'transformers')
+    assert 'as transformers: outputs equal those of transformers' in capsys.readouterr().out
+    back = AutoModel.from_pretrained(tmp_path / 'back', add_pooling_layer=False).eval()
+    images = torch.randn(1, 3, 224, 224)
+    backbone = source.swin if classes else source
+    with torch.no_grad():
+        assert torch.equal(back(images).last_hidden_state, backbone(images).last_hidden_state)
+    card = (tmp_path / 'back/README.md').read_text()
+    assert 'library_name: transformers' in card
+    assert "AutoModel.from_pretrained('OWNER/NAME'" in card
+    (wide,) = tmp_path.glob('ours.pth')
+    weights = load(wide)['state_dict']
+    assert ('head.fc.weight' in weights) == bool(classes)
+
+
+def test_windows_that_transformers_does_not_know_are_named(tmp_path):
+    torch.save(small_swin(**WINDOW_14).state_dict(), tmp_path / 'c.pth')
+    with pytest.raises(
+        UserError, match=r'transformers has no Swin with windows of \(?\[?14, 14, 14, 7'
+    ):
+        convert_checkpoint(tmp_path / 'c.pth', tmp_path / 'folder', 'transformers')
+    assert not (tmp_path / 'folder').exists()
+
+
 def test_a_classifier_of_mmpretrain_to_official_names(tmp_path):
     from mmpretrain.models import ImageClassifier
     from timm.models.swin_transformer import checkpoint_filter_fn

@@ -243,6 +243,20 @@ def test_no_checkpoint_is_never_a_silent_random_start(checkpoint, words):
         detector_backbone(checkpoint)
 
 
+def test_a_folder_of_transformers_gives_its_features(tmp_path, logged):
+    from transformers import SwinConfig, SwinModel
+
+    config = SwinConfig(image_size=224, embed_dim=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8])
+    source = SwinModel(config, add_pooling_layer=False).eval()
+    source.save_pretrained(tmp_path / 'theirs')
+    backbone = detector_backbone(tmp_path / 'theirs', pad_small_map=False)
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        ours = backbone(images)[-1].flatten(2).transpose(1, 2)
+        torch.testing.assert_close(ours, source(images).last_hidden_state, atol=1e-4, rtol=1e-4)
+    assert '(Swin by transformers names)' in logged.text
+
+
 def test_the_moving_average_is_taken_as_timm_takes_it(tmp_path, logged):
     raw, average = small_swin(), small_swin()
     checkpoint = {'state_dict': raw.state_dict(), 'state_dict_ema': average.state_dict()}
