@@ -36,6 +36,7 @@ TRANSFORMS = Registry(
     parent=ROOT_TRANSFORMS,
     scope='mmgreen',
     locations=[
+        'mmgreen.datasets.copy_paste',
         'mmgreen.datasets.load_annotations',
         'mmgreen.datasets.load_image',
         'mmgreen.datasets.random_crop',

@@ -15,8 +15,8 @@ class LoadAnnotations(MMDetLoadAnnotations):
 
     Polygons are resized, flipped and cropped in no time, and Mask R-CNN draws of each no more than
     the 28 x 28 pixels it is trained on. Bitmaps of the whole image are what run lengths become, and
-    all objects of an image that has some: nothing is left out. Not for steps that mix images,
-    such as CopyPaste, which want bitmaps.
+    all objects of an image that has some: nothing is left out. Steps that mix images want bitmaps; of them
+    ``mmgreen.CopyPaste`` takes polygons, too.
 
     Args:
         **kwargs: See :class:`mmdet.datasets.transforms.LoadAnnotations`.

@@ -1,9 +1,9 @@
 # Large-scale jitter and simple copy-paste (https://arxiv.org/abs/2012.07177), at 1024 pixels.
-# Objects are pasted as bitmaps, of images of one size.
+# Masks are polygons until objects are pasted.
 lsj_size = (1024, 1024)
 lsj_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='RandomResize', scale=lsj_size, ratio_range=(0.1, 2.0), keep_ratio=True),
     dict(
         type='RandomCrop',
@@ -16,4 +16,4 @@ lsj_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='Pad', size=lsj_size),
 ]
-scp_pipeline = [dict(type='CopyPaste', max_num_pasted=100), dict(type='PackDetInputs')]
+scp_pipeline = [dict(type='mmgreen.CopyPaste', max_num_pasted=100), dict(type='PackDetInputs')]
