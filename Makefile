@@ -5,8 +5,8 @@
 
 VENV ?= .venv
 # The first Python of a version that is supported.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
 READY := $(VENV)/.mmgreen-ready
@@ -81,7 +81,7 @@ wheel: $(DEV)
 
 $(READY): setup.py pyproject.toml $(wildcard requirements/*.txt)
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
-		echo 'error: no Python 3.10, 3.11 or 3.12 found: install one, or pass PYTHON=path' >&2; exit 1; }
+		echo 'error: no Python 3.10 to 3.13 found: install one, or pass PYTHON=path' >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 		echo 'error: cannot make a virtual environment: on Debian, apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing into $(VENV): most of it is PyTorch'

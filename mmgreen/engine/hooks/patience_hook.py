@@ -3,13 +3,18 @@
 from datetime import timedelta
 from typing import Any
 
+import torch.distributed as torch_dist
 from mmengine.dist import is_distributed
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.distributed.distributed_c10d import _set_pg_timeout
 
 from mmgreen.engine.runner.processes import process_timeout
 from mmgreen.registry import HOOKS
+
+try:
+    _set_timeout = torch_dist.set_timeout
+except AttributeError:  # before torch 2.14
+    _set_timeout = torch_dist.distributed_c10d._set_pg_timeout
 
 
 @HOOKS.register_module()
@@ -51,4 +56,4 @@ class PatienceHook(Hook):
         self._is_short = short
         if is_distributed():
             usual = process_timeout(runner.cfg)
-            _set_pg_timeout(min(usual, timedelta(seconds=self.seconds)) if short else usual)
+            _set_timeout(min(usual, timedelta(seconds=self.seconds)) if short else usual)
