@@ -33,8 +33,8 @@ test-all: test test-slow
 gpu-check: $(DEV)
 	@$(BIN)/python tests/gpu_check.py
 
-# The backbone, log and report of a small Swin that was pre-trained on photographs, for a release:
-# six to sixteen minutes on one core. IMAGENETTE is the folder of Imagenette with train/ and val/.
+# A small Swin that was pre-trained on photographs, for a release: its backbone, also as a folder of timm's layout with a model
+# card, log and report; six to sixteen minutes on one core. IMAGENETTE is the folder of Imagenette with train/ and val/.
 IMAGENETTE ?= data/imagenette
 MODEL := work_dirs/release/greenmim_swin-nano_imagenette
 release-model: $(READY)
@@ -44,6 +44,9 @@ release-model: $(READY)
 	@mkdir -p $(MODEL)/asset dist
 	@$(BIN)/python tools/converters/convert_checkpoint.py "$$(cat $(MODEL)/run/last_checkpoint)" \
 		$(MODEL)/asset/backbone.pth
+	@$(BIN)/python tools/converters/convert_checkpoint.py "$$(cat $(MODEL)/run/last_checkpoint)" $(MODEL)/asset --to timm
+	@sed -i 's/^Say here which .*/Trained on the 9,469 training photographs of Imagenette (Apache-2.0), without labels, for 4,000 steps of 32 crops; Apache-2.0./' \
+		$(MODEL)/asset/README.md
 	@$(BIN)/python tools/analysis/coco_report.py $(MODEL)/run --out $(MODEL)/asset/report
 	@cp $(MODEL)/run/*/*.log $(MODEL)/asset/
 	@$(BIN)/python -m zipfile -c dist/greenmim_swin-nano_imagenette.zip $(MODEL)/asset/*

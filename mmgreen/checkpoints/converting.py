@@ -154,14 +154,13 @@ def revert(
 
     Raises:
         UserError: If the norm after the last stage is missing, which the
-            others cannot do without.
+            others cannot do without, or the other project has no such backbone.
     """
     if style == 'mmpretrain':
         return {_swap_prefix(key, 'backbone.', prefix): v for key, v in weights.items()}, {}
-    if style == 'transformers':
-        begun, left_out = revert(weights, 'official', '', kind)
-        return to_transformers(begun, prefix), left_out
     family = family_of(key.removeprefix('backbone.') for key in weights)
+    if style == 'transformers' and family is TWINS:
+        raise UserError('transformers has no Twins')
     kind = kind or family.name
     last = _last_stage(weights, f'backbone.{family.stages[1]}')
     norm = family.last_norm[1].replace('{last}', str(last))
@@ -180,9 +179,11 @@ def revert(
             continue
         if style == 'timm' and family is SWIN:
             name = _timm_of_official(name)
-        if of_backbone or kind == family.name:
+        if style != 'transformers' and (of_backbone or kind == family.name):
             name = prefix + name
         reverted[name] = _patch_major(value) if '.downsample.' in name else value
+    if style == 'transformers':
+        reverted = to_transformers(reverted, prefix)
     return reverted, dict(dropped)
 
 

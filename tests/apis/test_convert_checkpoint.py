@@ -187,13 +187,16 @@ def test_from_transformers_and_back(tmp_path, classes, capsys):
     assert ('head.fc.weight' in weights) == bool(classes)
 
 
-def test_windows_that_transformers_does_not_know_are_named(tmp_path):
+def test_what_transformers_does_not_know_is_named(tmp_path):
     torch.save(small_swin(**WINDOW_14).state_dict(), tmp_path / 'c.pth')
     with pytest.raises(
         UserError, match=r'transformers has no Swin with windows of \(?\[?14, 14, 14, 7'
     ):
         convert_checkpoint(tmp_path / 'c.pth', tmp_path / 'folder', 'transformers')
     assert not (tmp_path / 'folder').exists()
+    torch.save(small_twins().state_dict(), tmp_path / 'twins.pth')
+    with pytest.raises(UserError, match='transformers has no Twins'):
+        convert_checkpoint(tmp_path / 'twins.pth', tmp_path / 'twins.safetensors', 'transformers')
 
 
 def test_a_classifier_of_mmpretrain_to_official_names(tmp_path):
