@@ -2,8 +2,10 @@
 
 import copy
 import json
+import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -311,7 +313,7 @@ def _translate(program: nn.Module, shown: dict[str, torch.Tensor], outputs: tupl
     of_any_size = dict(
         image={0: _ANY, 1: _ANY}, images={0: _ANY, 1: _ANY, 2: _ANY}, sizes={0: _ANY}
     )
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _quiet('onnx_ir', 'onnxscript'):
         warnings.simplefilter('ignore')
         traced = torch.export.export(
             program,
@@ -330,6 +332,20 @@ def _translate(program: nn.Module, shown: dict[str, torch.Tensor], outputs: tupl
     assert exported is not None
     _name_sides(exported.model)
     return exported
+
+
+@contextmanager
+def _quiet(*packages: str) -> Iterator[None]:
+    """Without what packages say of their own work, which users can do nothing about."""
+    loggers = [logging.getLogger(name) for name in packages]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _name_sides(model: Any) -> None:
