@@ -1,11 +1,11 @@
 # What else a detector could be shown of few images: cells, 32 of them labelled, as they are; with objects of other images
-# pasted into them (mmdet's CopyPaste); smaller and larger; and in other colours. All start from the cells' own pre-training.
+# pasted into them; smaller and larger; and in other colours. All start from the cells' own pre-training.
 _base_ = './nuclei.py'
 
 labels = [32]
 _LOADED = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
 ]
 _CROPPED = [
     dict(type='RandomCrop', crop_size=(256, 256)),
@@ -33,17 +33,10 @@ starts = dict(
                             *_LOADED,
                             dict(type='Resize', scale=(512, 512), keep_ratio=True),
                             *_CROPPED,
-                            # Objects are pasted where images have one size.
-                            dict(type='Pad', size=(256, 256)),
                         ],
                         **_CELLS,
                     ),
-                    pipeline=[
-                        dict(type='CopyPaste', max_num_pasted=20),
-                        # What is covered is no object any more.
-                        dict(type='FilterAnnotations', min_gt_bbox_wh=(2, 2)),
-                        *_PACKED,
-                    ],
+                    pipeline=[dict(type='mmgreen.CopyPaste', max_num_pasted=20), *_PACKED],
                 )
             }
         ),
