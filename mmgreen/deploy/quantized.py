@@ -48,6 +48,7 @@ def quantize(path: Path, out: Path, images: Sequence[np.ndarray], threshold: flo
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.left, None)
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     part, prepared = (out.with_name(f'.{out.name}.{kind}') for kind in ('part', 'prepared'))
     try:
         quant_pre_process(path, prepared, skip_symbolic_shape=True)

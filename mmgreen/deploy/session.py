@@ -87,9 +87,8 @@ def runtimes_here() -> list[str]:
     there = []
     for name in RUNTIMES:
         kind = name.partition('-')[0]
-        if kind != 'tensorrt':
-            found = find_spec(kind) is not None
-        else:
+        found = find_spec('onnxruntime' if kind == 'tensorrt' else kind) is not None
+        if found and kind == 'tensorrt':
             import onnxruntime
 
             found = _TENSORRT in onnxruntime.get_available_providers()

@@ -347,15 +347,15 @@ def test_large_images_are_seen_in_tiles_by_a_file_too(checkpoint, exported, demo
 def test_layers_of_eight_bits(exported, batches, demo, tmp_path, logged, monkeypatch):
     """They find most of the objects again, and a file that finds fewer than 19 in 20 is not written."""
     images = [np.array(read_image(path)) for path in sorted((demo / 'val').glob('*.jpg'))[:3]]
-    out = tmp_path / 'small.onnx'
+    out = tmp_path / 'new/small.onnx'
     with pytest.raises(UserError, match=r'eight bits find \d+% of the objects again, so nothing'):
         quantize(exported, out, images, 0.25)  # of drawn weights, whose scores lie close together
-    assert not list(tmp_path.iterdir())
+    assert not list(out.parent.iterdir())
     monkeypatch.setattr('mmgreen.deploy.quantized._LEAST', 0.5)
     quantize(batches[1], out, images, 0.5)
     said = re.search(r'Of 3 training images, layers of eight bits find (\d+)% of', logged.text)
     assert 50 <= int(said[1]) <= 100
-    assert list(tmp_path.iterdir()) == [out]
+    assert list(out.parent.iterdir()) == [out]
     assert out.stat().st_size < 0.6 * batches[1].stat().st_size
     assert open_runtime(out).about == open_runtime(batches[1]).about
     assert [i.shape for i in open_session(out).get_inputs()][0] == ['batch', 'height', 'width', 3]
@@ -436,6 +436,7 @@ def test_a_runtime_that_is_not_there_is_named(exported, monkeypatch):
     monkeypatch.setattr('mmgreen.deploy.session.find_spec', lambda name: None)
     with pytest.raises(UserError, match='openvino must be installed: pip install openvino'):
         open_runtime(exported, 'openvino')
+    assert runtimes_here() == []
 
 
 @pytest.mark.gpu
