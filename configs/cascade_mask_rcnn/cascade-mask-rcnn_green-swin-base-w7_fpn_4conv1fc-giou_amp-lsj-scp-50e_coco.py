@@ -4,21 +4,7 @@ _base_ = [
     '../_base_/datasets/lsj_scp_coco_instance.py',
 ]
 
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='MultiImageMixDataset',
-        dataset=dict(
-            type='mmgreen.CocoDataset',
-            data_root='data/coco/',
-            ann_file='annotations/instances_train2017.json',
-            data_prefix=dict(img='train2017/'),
-            filter_cfg=dict(filter_empty_gt=True, min_size=32),
-            pipeline={{_base_.lsj_pipeline}},
-        ),
-        pipeline={{_base_.scp_pipeline}},
-    )
-)
+train_dataloader = dict(dataset=dict(pipeline={{_base_.lsj_scp_pipeline}}))
 
 max_epochs = 50
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)

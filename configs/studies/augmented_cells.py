@@ -12,32 +12,22 @@ _CROPPED = [
     dict(type='RandomFlip', prob=[0.3, 0.3], direction=['horizontal', 'vertical']),
 ]
 _PACKED = [dict(type='PackDetInputs')]
-_CELLS = dict(
-    type='mmgreen.CocoDataset',
-    data_root=_base_.data_root,
-    ann_file='annotations/instances_train2017.json',
-    data_prefix=dict(img='train2017'),
-)
 starts = dict(
     _delete_=True,
     plain={{_base_.starts.nuclei}},
+    # In the time of 300 steps with pasting.
+    longer=dict(init='plain', detector=dict(steps=330)),
     pasted=dict(
         init='plain',
         detector=dict(
             cfg_options={
-                'train_dataloader.dataset': dict(
-                    _delete_=True,
-                    type='MultiImageMixDataset',
-                    dataset=dict(
-                        pipeline=[
-                            *_LOADED,
-                            dict(type='Resize', scale=(512, 512), keep_ratio=True),
-                            *_CROPPED,
-                        ],
-                        **_CELLS,
-                    ),
-                    pipeline=[dict(type='mmgreen.CopyPaste', max_num_pasted=20), *_PACKED],
-                )
+                'train_dataloader.dataset.pipeline': [
+                    *_LOADED,
+                    dict(type='Resize', scale=(512, 512), keep_ratio=True),
+                    *_CROPPED,
+                    dict(type='mmgreen.CopyPaste', max_num_pasted=20),
+                    *_PACKED,
+                ]
             }
         ),
     ),
@@ -46,8 +36,7 @@ starts = dict(
         detector=dict(
             cfg_options={
                 'train_dataloader.dataset.pipeline': [
-                    dict(type='LoadImageFromFile'),
-                    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
+                    *_LOADED,
                     dict(
                         type='RandomResize',
                         scale=(512, 512),
@@ -65,8 +54,7 @@ starts = dict(
         detector=dict(
             cfg_options={
                 'train_dataloader.dataset.pipeline': [
-                    dict(type='LoadImageFromFile'),
-                    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
+                    *_LOADED,
                     dict(type='Resize', scale=(512, 512), keep_ratio=True),
                     *_CROPPED,
                     dict(type='PhotoMetricDistortion'),

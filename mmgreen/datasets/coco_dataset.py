@@ -1,9 +1,11 @@
 """COCO-format detection data, whatever its categories."""
 
+from copy import copy
 from typing import Any
 
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
+from mmengine.dataset import Compose
 from mmengine.fileio import join_path
 
 from mmgreen.registry import DATASETS
@@ -17,6 +19,9 @@ from .sizes import CheckSize
 @DATASETS.register_module()
 class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
     """mmdet's COCO dataset whose classes are those of its annotation file.
+
+    Steps that mix images (``mmgreen.CopyPaste``, mmdet's ``Mosaic`` and ``MixUp``) stand in its pipeline as any other: the
+    other images come as the steps before the first of these make them, without ``MultiImageMixDataset`` around it.
 
     Args:
         ann_file: Annotation file, below ``data_root``.
@@ -49,3 +54,28 @@ class CocoDataset(SkipCorruptImages, MMDetCocoDataset):
         loads = [i for i, step in enumerate(steps) if isinstance(step, LoadImageFromFile)]
         if loads and not any(isinstance(step, CheckSize) for step in steps):
             steps.insert(loads[0] + 1, CheckSize())
+
+    def prepare_data(self, idx: int) -> dict | None:
+        steps = self.pipeline.transforms
+        mixing = [_mixes(step) for step in steps]
+        if not any(mixing):
+            return super().prepare_data(idx)
+        alone, first = copy(self), mixing.index(True)
+        alone.pipeline = Compose(steps[:first])
+        sample = alone.prepare_data(idx)
+        for step, mixes in zip(steps[first:], mixing[first:], strict=True):
+            if sample is None:
+                return None
+            if mixes:
+                others = step.get_indexes(alone)
+                others = others if isinstance(others, list) else [others]
+                sample['mix_results'] = [alone[other] for other in others]
+            sample = step(sample)
+            if mixes and sample:
+                sample.pop('mix_results', None)
+        return sample
+
+
+def _mixes(step: Any) -> bool:
+    """Whether a step wants other images; ``CachedMosaic`` and ``CachedMixUp`` keep earlier ones themselves."""
+    return hasattr(step, 'get_indexes') and not hasattr(step, 'results_cache')

@@ -7,6 +7,7 @@ import numpy as np
 from mmdet.datasets.transforms import CopyPaste as MMDetCopyPaste
 from mmdet.structures.mask import BitmapMasks
 
+from mmgreen.errors import UserError
 from mmgreen.registry import TRANSFORMS
 
 
@@ -18,13 +19,20 @@ class CopyPaste(MMDetCopyPaste):
     only here, of the crops. The other image may have another size: it is cut off, or padded, on the right and below. What
     is covered is no object any more, where mmdet leaves boxes without area, whose loss is not a number.
 
-    For ``MultiImageMixDataset``, after the steps that make crops.
+    In the pipeline of an ``mmgreen.CocoDataset``, or in that of a ``MultiImageMixDataset``, after the steps that make crops.
 
     Args:
         **kwargs: See :class:`mmdet.datasets.transforms.CopyPaste`.
+
+    Raises:
+        UserError: If the dataset is of another type, which gives no other image.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        if 'mix_results' not in results:
+            raise UserError(
+                "mmgreen.CopyPaste needs another image: let the dataset be of type='mmgreen.CocoDataset'"
+            )
         (other,) = results['mix_results']
         other = _of_shape(other, results['img'].shape[:2])
         results = results | dict(mix_results=[other], gt_masks=_bitmaps(results['gt_masks']))

@@ -1,5 +1,7 @@
 """Pasting, held to what is seen: each pixel is of one image or the other, and so are the masks."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 from mmdet.datasets.transforms import CopyPaste as MMDetCopyPaste
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.registry import DATASETS, DefaultScope
 
 from mmgreen.datasets.copy_paste import CopyPaste
+from mmgreen.errors import UserError
 
 
 def sample(rng, height, width, number, polygons=True):
@@ -85,3 +89,72 @@ def test_masks_of_run_lengths_are_taken_too():
     mixed = CopyPaste(selected=False).transform(there | dict(mix_results=[other]))
     assert isinstance(mixed['gt_masks'], BitmapMasks)
     assert len(mixed['gt_masks']) >= 3
+
+
+LOADED = [
+    dict(type='LoadImageFromFile'),
+    dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='Resize', scale=(96, 96), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=(64, 64), allow_negative_crop=True),
+]
+MIXED = [dict(type='mmgreen.CopyPaste'), dict(type='PackDetInputs')]
+BOXES = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
+YOLOX = [
+    dict(type='Mosaic', img_scale=(96, 96)),
+    dict(type='RandomAffine', border=(-48, -48)),
+    dict(type='MixUp', img_scale=(96, 96)),
+    dict(type='PackDetInputs'),
+]
+
+
+def images(folder, pipeline, kind='mmgreen.CocoDataset', **settings):
+    return dict(
+        type=kind,
+        data_root=str(folder),
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='train'),
+        pipeline=pipeline,
+        **settings,
+    )
+
+
+def build(dataset):
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return DATASETS.build(dataset)
+
+
+@pytest.mark.parametrize(('loaded', 'mixed'), [(LOADED, MIXED), (BOXES, YOLOX)])
+def test_in_a_pipeline_it_is_what_a_wrapper_of_mmdet_makes(demo, loaded, mixed):
+    ours = build(images(demo, loaded + mixed))
+    wrapped = images(demo, loaded)
+    theirs = build(dict(type='MultiImageMixDataset', dataset=wrapped, pipeline=mixed))
+    for index in range(len(ours)):
+        samples = []
+        for dataset in (ours, theirs):
+            np.random.seed(index)  # noqa: NPY002 (mmdet's)
+            samples.append(dataset[index])
+        one, other = samples
+        assert (one['inputs'] == other['inputs']).all()
+        one, other = (s['data_samples'].gt_instances for s in samples)
+        assert (one.bboxes.tensor == other.bboxes.tensor).all()
+        assert (one.labels == other.labels).all()
+        assert np.array_equal(*(getattr(o.get('masks'), 'masks', 0) for o in (one, other)))
+
+
+def test_another_image_that_cannot_be_read_is_the_one_that_is_named(demo, tmp_path):
+    shutil.copytree(demo, tmp_path / 'demo')
+    dataset = build(images(tmp_path / 'demo', LOADED + MIXED))
+    broken = dataset.get_data_info(0)['img_path']
+    with open(broken, 'r+b') as file:
+        file.truncate(200)
+    np.random.seed(0)  # noqa: NPY002 (mmdet's)
+    with pytest.raises(UserError, match=f'1 of {len(dataset)} images.*{broken}'):
+        for _ in range(10 * len(dataset)):
+            assert dataset[1]['data_samples'].img_path != broken
+
+
+def test_a_dataset_that_gives_no_other_image_is_named(demo):
+    classes = dict(classes=('tomato', 'lemon', 'leaf', 'plum', 'carrot'))
+    dataset = build(images(demo, LOADED + MIXED, 'CocoDataset', metainfo=classes))
+    with pytest.raises(UserError, match="let the dataset be of type='mmgreen.CocoDataset'"):
+        dataset[0]
