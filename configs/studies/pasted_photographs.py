@@ -16,9 +16,7 @@ starts = dict(
                     dict(type='LoadImageFromFile'),
                     dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),
                     dict(type='Resize', scale=(192, 192), keep_ratio=True),
-                    dict(
-                        type='RandomFlip', prob=[0.3, 0.3], direction=['horizontal', 'vertical']
-                    ),
+                    dict(type='RandomFlip', prob=[0.3, 0.3], direction=['horizontal', 'vertical']),
                     dict(type='mmgreen.CopyPaste'),
                     dict(type='PackDetInputs'),
                 ],
