@@ -31,22 +31,27 @@ def labelled_images(cfg: Config, folders: Sequence[Path] = ()) -> list[Path]:
     """Images that a detector's config trains, validates or tests on, and those of folders, each once.
 
     Args:
-        cfg: Config; of a pre-training none are taken, and none of files that are not there.
+        cfg: Config; of a pre-training none are taken, and none of files that are not there. Where it trains on tiles, its
+            ``originals`` are the images.
         folders: Of annotated images, or of images alone whose labels are elsewhere.
 
     Raises:
         UserError: See :func:`images_of_folder`.
     """
     found: dict[Path, None] = {}
-    for loader in _LOADERS:
-        for _, dataset in parts(cfg[loader].dataset) if cfg.get(loader) else ():
-            if not dataset.get('ann_file'):
-                continue
-            root = Path(dataset.get('data_root') or '')
-            if not _has_objects(root / dataset.ann_file):
-                continue
-            folder = root / (dataset.get('data_prefix') or {}).get('img', '')
-            found |= dict.fromkeys(files_of_coco(root / dataset.ann_file, folder) or ())
+    loaded = [
+        dataset
+        for loader in _LOADERS
+        for _, dataset in (parts(cfg[loader].dataset) if cfg.get(loader) else ())
+    ]
+    for dataset in cfg.get('originals', loaded):
+        if not dataset.get('ann_file'):
+            continue
+        root = Path(dataset.get('data_root') or '')
+        if not _has_objects(root / dataset.ann_file):
+            continue
+        folder = root / (dataset.get('data_prefix') or {}).get('img', '')
+        found |= dict.fromkeys(files_of_coco(root / dataset.ann_file, folder) or ())
     for folder in folders:
         images, labelled = images_of_folder(folder)
         found |= dict.fromkeys(labelled or images)

@@ -12,6 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mmgreen.apis import Detector, evaluate, finetune
+from mmgreen.choosing import labelled_images
 from mmgreen.config import load_config
 from mmgreen.errors import UserError
 from mmgreen.images import read_array
@@ -152,6 +153,7 @@ def test_a_detector_is_trained_on_tiles_and_tested_on_whole_images(tmp_path, mon
     assert cfg.test_cfg.tile == 128
     assert cfg.scale == (160, 160)  # for objects of 16 pixels
     assert 'tiles to train on' in made.dataset.notes[-1]
+    assert set(labelled_images(cfg)) == {path.resolve() for path in world.glob('*.png')}
     options = {
         f'{split}_dataloader.{key}': value
         for split in ('train', 'val')
