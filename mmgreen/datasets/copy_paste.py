@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import mmcv
 import numpy as np
 from mmdet.datasets.transforms import CopyPaste as MMDetCopyPaste
 from mmdet.structures.mask import BitmapMasks
@@ -59,11 +58,13 @@ class CopyPaste(MMDetCopyPaste):
             key: np.concatenate([dst_results[key][kept], src_results[key]])
             for key in ('gt_bboxes_labels', 'gt_ignore_flags')
         }
+        image = dst_results['img'].copy()
+        image[covered] = src_results['img'][covered]
         return (
             dst_results
             | joined
             | dict(
-                img=np.where(covered[..., None], src_results['img'], dst_results['img']),
+                img=image,
                 gt_bboxes=kind.cat([kind(boxes[kept]), src_results['gt_bboxes']]),
                 gt_masks=BitmapMasks(np.concatenate([masks[kept], pasted]), *covered.shape),
             )
@@ -71,7 +72,10 @@ class CopyPaste(MMDetCopyPaste):
 
 
 def _bitmaps(masks: Any) -> BitmapMasks:
-    return masks if isinstance(masks, BitmapMasks) else masks.to_bitmap()
+    if isinstance(masks, BitmapMasks):
+        return masks
+    # Of polygons mmdet makes bools, which it cannot pad to the largest image of a batch.
+    return BitmapMasks(masks.to_bitmap().masks.astype(np.uint8), masks.height, masks.width)
 
 
 def _of_shape(sample: dict[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
@@ -80,10 +84,10 @@ def _of_shape(sample: dict[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
     masks = _bitmaps(sample['gt_masks'])
     if sample['img'].shape[:2] == shape:
         return sample | dict(gt_masks=masks)
-    image = mmcv.impad(sample['img'][:height, :width], shape=shape)
-    inside = masks.masks[:, :height, :width]
-    rest = [(0, 0), (0, height - inside.shape[1]), (0, width - inside.shape[2])]
-    cut = BitmapMasks(np.pad(inside, rest), height, width)
+    image = sample['img'][:height, :width]
+    rest = [(0, height - image.shape[0]), (0, width - image.shape[1])]
+    image = np.pad(image, rest + [(0, 0)] * (image.ndim - 2))
+    cut = BitmapMasks(np.pad(masks.masks[:, :height, :width], [(0, 0), *rest]), height, width)
     boxes = cut.get_bboxes(type(sample['gt_bboxes']))
     return _visible(sample | dict(img=image, img_shape=shape, gt_masks=cut, gt_bboxes=boxes))
 

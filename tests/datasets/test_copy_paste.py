@@ -15,7 +15,7 @@ from mmgreen.datasets.copy_paste import CopyPaste
 from mmgreen.errors import UserError
 
 
-def sample(rng, height, width, number, polygons=True):
+def sample(rng, height, width, number, polygons=True, channels=(3,)):
     """An image of noise with rectangles as objects, inside it."""
     corners = []
     for _ in range(number):
@@ -25,7 +25,7 @@ def sample(rng, height, width, number, polygons=True):
     rings = [[np.array([a, b, c, b, c, d, a, d], float)] for a, b, c, d in corners]
     masks = PolygonMasks(rings, height, width)
     return dict(
-        img=rng.integers(0, 256, (height, width, 3), np.uint8),
+        img=rng.integers(0, 256, (height, width, *channels), np.uint8),
         img_shape=(height, width),
         gt_bboxes=HorizontalBoxes(np.array(corners, np.float32).reshape(-1, 4)),
         gt_bboxes_labels=rng.integers(0, 5, number),
@@ -35,12 +35,18 @@ def sample(rng, height, width, number, polygons=True):
 
 
 sizes = st.integers(8, 40)
+numbers = st.integers(0, 5)
 
 
-@given(sizes, sizes, sizes, sizes, st.integers(0, 5), st.integers(0, 5), st.integers(0, 9))
-def test_every_pixel_is_of_one_image(height, width, rows, cols, own, others, seed):
+@given(
+    sizes, sizes, sizes, sizes, numbers, numbers, st.sampled_from([(), (1,), (3,), (6,)]), numbers
+)
+def test_every_pixel_is_of_one_image(height, width, rows, cols, own, others, channels, seed):
     rng = np.random.default_rng(seed)
-    there, other = sample(rng, height, width, own), sample(rng, rows, cols, others)
+    there, other = (
+        sample(rng, *size, channels=channels)
+        for size in ((height, width, own), (rows, cols, others))
+    )
     before, pasted = there['img'].copy(), other['img'].copy()
     step = CopyPaste(max_num_pasted=10, selected=False, bbox_occluded_thr=0, mask_occluded_thr=0)
     mixed = step.transform(there | dict(mix_results=[other]))
@@ -50,8 +56,11 @@ def test_every_pixel_is_of_one_image(height, width, rows, cols, own, others, see
         covered[: both[0], : both[1]] |= mask[: both[0], : both[1]]
     wide = np.zeros_like(before)
     wide[: both[0], : both[1]] = pasted[: both[0], : both[1]]
-    assert np.array_equal(mixed['img'], np.where(covered[..., None], wide, before))
-    assert mixed['img'].dtype == np.uint8
+    assert np.array_equal(
+        mixed['img'], np.where(covered.reshape(height, width, *(1 for _ in channels)), wide, before)
+    )
+    assert mixed['img'].dtype == mixed['gt_masks'].masks.dtype == np.uint8
+    assert mixed['gt_masks'].pad((50, 50)).masks.shape[1:] == (50, 50)
     assert mixed['img'].shape[:2] == (height, width) == mixed['gt_masks'].masks.shape[1:]
     lengths = {
         len(mixed[key]) for key in ('gt_bboxes', 'gt_bboxes_labels', 'gt_ignore_flags', 'gt_masks')

@@ -36,8 +36,8 @@ def test_a_category_of_few_objects_is_named(cats_and_a_dog, tmp_path):
 
 
 def test_images_of_a_rare_category_are_seen_more_often(cats_and_a_dog, tmp_path):
-    """Also among images without labels, and as far as a step of training."""
-    model = ['faster-rcnn_swin-nano']
+    """Also among images without labels, with objects pasted into them, and as far as a step of training."""
+    model = ['mask-rcnn_swin-nano']
     made = make_configs(
         cats_and_a_dog, tmp_path / 'out', CPU, model, seed=1, unlabelled=others(tmp_path), steps=2
     )
@@ -57,6 +57,17 @@ def test_images_of_a_rare_category_are_seen_more_often(cats_and_a_dog, tmp_path)
     options |= dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
     options |= dict(custom_hooks=[dict(type='mmgreen.MeanTeacherHook', burn_in=0)])
     finetune(made.configs[1], None, tmp_path / 'run', options)
+
+
+def test_objects_of_few_images_are_pasted_where_they_have_masks(cats_and_a_dog, tmp_path):
+    steps = {}
+    for kind in ('mask', 'faster'):
+        model = [f'{kind}-rcnn_swin-nano']
+        made = make_configs(cats_and_a_dog, tmp_path / kind, CPU, model, seed=1)
+        cfg = load_config(str(made.configs[0]))
+        steps[kind] = [step.type for step in cfg.train_pipeline]
+    assert steps['mask'][-2:] == ['mmgreen.CopyPaste', 'PackDetInputs']
+    assert 'mmgreen.CopyPaste' not in steps['faster']
 
 
 def others(folder):
