@@ -4,7 +4,7 @@ _base_ = './unlabelled.py'
 
 _LABELS = {{_base_.starts.labels.detector.cfg_options}}
 
-labels = [250]
+labels = [64, 250]
 starts = dict(
     _delete_=True,
     plain=dict(detector=dict(cfg_options=_LABELS)),

@@ -13,7 +13,7 @@ import mmgreen  # noqa: F401
 from mmgreen.checkpoints import check_fit, find_checkpoint, read_checkpoint, threshold_of
 from mmgreen.config import around_backbone, load_config, set_num_classes
 from mmgreen.datasets.load_image import LoadImage
-from mmgreen.engine import build_model
+from mmgreen.engine import build_model, lay_out
 from mmgreen.errors import UserError
 from mmgreen.images import read_array, read_image
 from mmgreen.visualization import draw_reconstructions
@@ -116,7 +116,9 @@ def load_model(
         check_fit(model, loaded, checkpoint, cfg.filename)
         model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
     model = getattr(model, 'judged', model)  # of a teacher and a student
-    model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    lay_out(model, device)
+    model.to(device)
     model.eval()
     model.cfg, model.dataset_meta = cfg, meta
     model.threshold = threshold_of(loaded)

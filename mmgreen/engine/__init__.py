@@ -18,7 +18,7 @@ from .runner.build import build_runner
 from .runner.complete import complete_optimizer, complete_preprocessor
 from .runner.flat_data_parallel import FlatDataParallel
 from .runner.loops import ResumableEpochLoop, ResumableIterLoop
-from .runner.model import build_model, own_scope
+from .runner.model import build_model, lay_out, own_scope
 from .runner.pace import seconds_of_a_step
 from .runner.prepare import prepare_run
 from .runner.processes import leaving_at_once
@@ -48,6 +48,7 @@ __all__ = [
     'complete_optimizer',
     'complete_preprocessor',
     'find_batch_size',
+    'lay_out',
     'leaving_at_once',
     'own_scope',
     'prepare_run',

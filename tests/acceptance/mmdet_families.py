@@ -22,7 +22,7 @@ from rich.progress import track
 from terminaltables import GithubFlavoredMarkdownTable
 
 from mmgreen.config import load_config
-from mmgreen.engine import own_scope
+from mmgreen.engine import lay_out, own_scope
 from mmgreen.errors import UserError, one_sentence
 from mmgreen.registry import MODELS
 
@@ -212,6 +212,7 @@ def _try(family: str) -> Outcome:
             torch.manual_seed(0)
             model = MODELS.build(with_green_swin(cfg))
             model.init_weights()
+            lay_out(model, 'cpu')
             done.append('builds')
             _train(model, family)
             done.append('trains')

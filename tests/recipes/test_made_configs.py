@@ -38,9 +38,9 @@ def test_a_category_of_few_objects_is_named(cats_and_a_dog, tmp_path):
 def test_images_of_a_rare_category_are_seen_more_often(cats_and_a_dog, tmp_path):
     """Also among images without labels, with objects pasted into them, and as far as a step of training."""
     model = ['mask-rcnn_swin-nano']
-    made = make_configs(
-        cats_and_a_dog, tmp_path / 'out', CPU, model, seed=1, unlabelled=others(tmp_path), steps=2
-    )
+    machine = Machine(24, 8)
+    more = others(tmp_path)
+    made = make_configs(cats_and_a_dog, tmp_path / 'out', machine, model, seed=1, unlabelled=more)
     text = made.configs[0].read_text()
     assert '# dog, in 8.3 %: 2 times' in text
     for path, inner in zip(made.configs, (lambda d: d, lambda d: d.datasets[0]), strict=True):
@@ -56,18 +56,27 @@ def test_images_of_a_rare_category_are_seen_more_often(cats_and_a_dog, tmp_path)
     options = {'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False}
     options |= dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
     options |= dict(custom_hooks=[dict(type='mmgreen.MeanTeacherHook', burn_in=0)])
+    options |= {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 4}
+    plain = dict(type='OptimWrapper', optimizer=dict(type='AdamW'))
+    options |= {'optim_wrapper': dict(_delete_=True, **plain)}
     finetune(made.configs[1], None, tmp_path / 'run', options)
 
 
-def test_objects_of_few_images_are_pasted_where_they_have_masks(cats_and_a_dog, tmp_path):
+def test_objects_are_pasted_where_images_are_seen_often_and_have_masks(cats_and_a_dog, tmp_path):
     steps = {}
-    for kind in ('mask', 'faster'):
+    gpu = Machine(24, 8)
+    for kind, machine, length in (
+        ('mask', gpu, None),
+        ('faster', gpu, None),
+        ('mask', gpu, 10),
+        ('mask', CPU, None),
+    ):
         model = [f'{kind}-rcnn_swin-nano']
-        made = make_configs(cats_and_a_dog, tmp_path / kind, CPU, model, seed=1)
-        cfg = load_config(str(made.configs[0]))
-        steps[kind] = [step.type for step in cfg.train_pipeline]
-    assert steps['mask'][-2:] == ['mmgreen.CopyPaste', 'PackDetInputs']
-    assert 'mmgreen.CopyPaste' not in steps['faster']
+        out = tmp_path / f'{kind}_{machine.cores}_{length}'
+        made = make_configs(cats_and_a_dog, out, machine, model, seed=1, steps=length)
+        steps[out.name] = [step.type for step in load_config(str(made.configs[0])).train_pipeline]
+    assert steps.pop('mask_8_None')[-2:] == ['mmgreen.CopyPaste', 'PackDetInputs']
+    assert 'mmgreen.CopyPaste' not in sum(steps.values(), [])
 
 
 def others(folder):

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
-from .model import unwrapped
+from .model import lay_out, unwrapped
 from .processes import join_processes
 from .resume import settle_start
 
@@ -28,7 +30,12 @@ class _Runner(Runner):
     """mmengine's, whose environment, config and hooks are in its log file alone.
 
     A model that says what of it is compiled (:meth:`GreenMIM.compile`) is compiled so, and not by its whole step.
+    On a CPU detectors are laid out for it (:func:`lay_out`).
     """
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> Any:
+        lay_out(model, get_device())
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS, DefaultScope
@@ -25,6 +26,22 @@ def build_model(cfg: Config) -> nn.Module:
         if cfg.get('data_preprocessor'):
             parts.setdefault('data_preprocessor', cfg.data_preprocessor)
         return MODELS.build(parts)
+
+
+#: Detectors whose heads take maps however they lie in memory; some of mmdet's, such as Grid R-CNN's, do not.
+_LAID_OUT = ('FasterRCNN', 'MaskRCNN', 'CascadeRCNN')
+
+
+def lay_out(model: Any, device: torch.device | str) -> None:
+    """Keep the channels of a pixel together in Faster, Mask and Cascade R-CNN on a CPU: their convolutions are faster so.
+
+    Args:
+        model: Changed in place.
+        device: On which it will be computed.
+    """
+    detector = getattr(model, 'student', model)
+    if torch.device(device).type == 'cpu' and type(detector).__name__ in _LAID_OUT:
+        model.to(memory_format=torch.channels_last)
 
 
 def unwrapped(model: nn.Module) -> Any:
