@@ -71,6 +71,13 @@ def test_each_run_writes_into_its_own_folder(made):
     assert 'Pre-training loss' in result.report.read_text()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='of a CPU')
+def test_a_run_and_a_loaded_detector_keep_the_channels_of_a_pixel_together(made, detector):
+    trained = torch.load(made[1], weights_only=False)['state_dict']['neck.fpn_convs.0.conv.weight']
+    for weight in (trained, detector.model.neck.fpn_convs[0].conv.weight):
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_paths_and_arrays_are_reconstructed_alike(demo, made):
     paths = sorted((demo / 'val').glob('*.jpg'))[:2]
     arrays = [cv2.imread(str(path)) for path in paths]

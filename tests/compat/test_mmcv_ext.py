@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
 from mmcv.ops import DeformRoIPoolPack, RoIAlign, box_iou_rotated, nms
 from mmcv.utils import ext_loader
 
@@ -41,16 +43,30 @@ def test_nms_equals_the_definition(offset):
     assert found.tolist() == kept
 
 
-@pytest.mark.parametrize('sampling_ratio', [0, 2])
-def test_roi_align_and_its_gradient_equal_torchvision(sampling_ratio):
-    features = torch.randn(2, 3, 16, 20, requires_grad=True)
-    rois = torch.tensor([[0, 1.5, 2.0, 30.0, 40.0], [1, 0.0, 0.0, 63.0, 31.0], [1, 5, 5, 6, 6]])
-    ours = RoIAlign((7, 5), 0.25, sampling_ratio)(features, rois)
-    theirs = torchvision.ops.roi_align(features, rois, (7, 5), 0.25, sampling_ratio, aligned=True)
-    torch.testing.assert_close(ours, theirs)
-    weight = torch.randn_like(ours)
+places = st.floats(-30, 90, width=32)
+spans = st.lists(places, min_size=2, max_size=2).map(sorted)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), spans, spans), min_size=1, max_size=6),
+    st.sampled_from([0, 1, 2]),
+    st.booleans(),
+    st.sampled_from([torch.contiguous_format, torch.channels_last]),
+)
+def test_roi_align_and_its_gradient_equal_torchvision(regions, sampling_ratio, aligned, layout):
+    """Of regions inside and outside the image, and of some without extent."""
+    draws = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 16, 20, generator=draws).to(memory_format=layout).requires_grad_()
+    rois = torch.tensor([(i, x1, y1, x2, y2) for i, (x1, x2), (y1, y2) in regions])
+    step = RoIAlign((7, 5), 0.25, sampling_ratio, aligned=aligned)
+    ours = step(features, rois)
+    theirs = torchvision.ops.roi_align(
+        features, rois, (7, 5), 0.25, sampling_ratio, aligned=aligned
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    weight = torch.randn(ours.shape, generator=draws)
     gradients = [torch.autograd.grad((y * weight).sum(), features)[0] for y in (ours, theirs)]
-    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
 def test_roi_align_of_regions_far_larger_than_the_image():

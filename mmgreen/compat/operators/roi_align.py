@@ -123,9 +123,8 @@ def _sums(
     """
     height, width = shape[2:]
     rois = rois.float()
-    begins = rois[:, [2, 1]] * scale - 0.5 * aligned
-    sides = (rois[:, [4, 3]] - rois[:, [2, 1]]) * scale
-    bins = (sides if aligned else sides.clamp(min=1)) / rois.new_tensor(size)
+    begins, ends = (rois[:, sides] * scale - 0.5 * aligned for sides in ([2, 1], [4, 3]))
+    bins = (ends - begins).clamp(min=0.0 if aligned else 1.0) / rois.new_tensor(size)
     samples = (
         bins.ceil().clamp(max=_MOST_SAMPLES)
         if sampling_ratio <= 0
