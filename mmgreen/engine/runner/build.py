@@ -10,7 +10,6 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from torch import nn
 
 from .model import lay_out, unwrapped
 from .processes import join_processes
@@ -33,9 +32,9 @@ class _Runner(Runner):
     On a CPU detectors are laid out for it (:func:`lay_out`).
     """
 
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> Any:
-        lay_out(model, get_device())
-        return super().wrap_model(model_wrapper_cfg, model)
+    def load_or_resume(self) -> None:
+        super().load_or_resume()
+        lay_out(self.model, get_device())  # now that a seed has drawn the same weights as on a GPU
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
