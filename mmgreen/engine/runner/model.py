@@ -36,7 +36,7 @@ def lay_out(model: Any, device: torch.device | str) -> None:
     """Keep the channels of a pixel together in Faster, Mask and Cascade R-CNN on a CPU: their convolutions are faster so.
 
     Args:
-        model: Changed in place.
+        model: Changed in place. One that is wrapped for several processes stays as it is.
         device: On which it will be computed.
     """
     detector = getattr(model, 'student', model)
