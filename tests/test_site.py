@@ -78,7 +78,8 @@ def test_it_opens_from_a_folder(browser):
 def test_settings_are_found_by_name(address, browser):
     page = browser.new_page(viewport=dict(width=1400, height=900))
     page.goto(address)
-    page.locator('input.md-search__input').fill('max_iters')
+    # The search listens to keys, and `fill` presses none.
+    page.locator('input.md-search__input').press_sequentially('max_iters')
     found = page.locator('.md-search-result__item').first
     found.wait_for()
     assert 'Every setting' in found.inner_text()
