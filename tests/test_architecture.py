@@ -1,12 +1,16 @@
 """The rooms of the package import as the documentation says, one way."""
 
 import ast
+import importlib
+import pkgutil
 import re
 import sys
 from collections import Counter
 from graphlib import TopologicalSorter
 
 from helpers import ROOT
+
+import mmgreen
 
 sys.path.append(str(ROOT / 'docs'))
 
@@ -61,3 +65,15 @@ def test_files_of_tests_have_names_of_their_own():
     """pytest imports them by these, and stops a whole run where two are the same."""
     names = Counter(path.name for path in (ROOT / 'tests').rglob('*.py'))
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_every_public_name_of_a_package_is_there():
+    """Those that are imported when they are asked for, too."""
+    packages = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(mmgreen.__path__, 'mmgreen.')
+        if found.ispkg and '.mim' not in found.name
+    ]
+    names = [(package, name) for package in packages for name in getattr(package, '__all__', ())]
+    assert len(names) > 50
+    assert [name for package, name in names if not hasattr(package, name)] == []

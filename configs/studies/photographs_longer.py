@@ -1,11 +1,24 @@
-# The same as photographs.py in three times the time: 12 minutes of pre-training and 900 steps, or 2,000
-# steps from scratch.
+# The same as photographs.py, for longer: thirty minutes for each start, of which a pre-training takes ten, by the
+# pace of each.
 _base_ = './photographs.py'
 
+_minutes = 30
 starts = dict(
-    none=dict(detector=dict(steps=2000)),
+    none=dict(_delete_=True),
     pixels=dict(steps=9300),
     teacher=dict(steps=6720),
-    imagenet_net=dict(detector=dict(steps=1610)),
+    imagenet_net=dict(
+        detector=dict(
+            _delete_=True,
+            config={{_base_.starts.imagenet_net.detector.config}},
+            cfg_options={{_base_.starts.imagenet_net.detector.cfg_options}},
+            minutes=_minutes,
+        )
+    ),
 )
-detector = dict(steps=900)
+detector = dict(
+    _delete_=True,
+    config={{_base_.detector.config}},
+    cfg_options={{_base_.detector.cfg_options}},
+    minutes=_minutes,
+)

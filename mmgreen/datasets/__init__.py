@@ -8,5 +8,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs=dict(coco=['CocoDataset'], folders=['LabelledDataset', 'UnlabelledDataset']),
+    submod_attrs=dict(
+        coco_dataset=['CocoDataset'], folders=['LabelledDataset', 'UnlabelledDataset']
+    ),
 )

@@ -1,12 +1,14 @@
-"""Masks of objects that are trained on as the polygons that they were drawn as."""
+"""Masks of objects as they are trained on: polygons, or bitmaps inside their boxes."""
 
 from typing import Any
 
 import numpy as np
 from mmdet.datasets.transforms import LoadAnnotations as MMDetLoadAnnotations
-from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmdet.structures.mask import PolygonMasks
 
 from mmgreen.registry import TRANSFORMS
+
+from .cropped_masks import CroppedMasks
 
 
 @TRANSFORMS.register_module()
@@ -14,9 +16,9 @@ class LoadAnnotations(MMDetLoadAnnotations):
     """mmdet's step, which keeps polygons where all objects of an image have them.
 
     Polygons are resized, flipped and cropped in no time, and Mask R-CNN draws of each no more than
-    the 28 x 28 pixels it is trained on. Bitmaps of the whole image are what run lengths become, and
-    all objects of an image that has some: nothing is left out. Steps that mix images want bitmaps; of them
-    ``mmgreen.CopyPaste`` takes polygons, too.
+    the 28 x 28 pixels it is trained on. Bitmaps are what run lengths become, and all objects of an image that has some:
+    nothing is left out; each is kept inside its box (:mod:`~mmgreen.datasets.cropped_masks`). Steps that mix images
+    want bitmaps; of them ``mmgreen.CopyPaste`` takes polygons, too.
 
     Args:
         **kwargs: See :class:`mmdet.datasets.transforms.LoadAnnotations`.
@@ -30,5 +32,5 @@ class LoadAnnotations(MMDetLoadAnnotations):
             polygons = [[part.astype(np.float64) for part in mask] for mask in masks]
             results['gt_masks'] = PolygonMasks(polygons, height, width)
         else:
-            bitmaps = [self._poly2mask(mask, height, width) for mask in masks]
-            results['gt_masks'] = BitmapMasks(bitmaps, height, width)
+            bitmaps = (self._poly2mask(mask, height, width) for mask in masks)
+            results['gt_masks'] = CroppedMasks.of(bitmaps, height, width)

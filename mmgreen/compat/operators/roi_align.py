@@ -132,7 +132,7 @@ def _sums(
     )
     for part in _of_like_samples(samples, size):
         row, column = (
-            _along(begins[part, k], bins[part, k], samples[part, k], count, side)
+            along(begins[part, k], bins[part, k], samples[part, k], count, side)
             for k, (count, side) in enumerate(zip(size, (height, width), strict=True))
         )
         rows = row[0] + rois[part, 0].int()[:, None, None] * height
@@ -150,7 +150,7 @@ def _of_like_samples(samples: Tensor, size: tuple[int, int]) -> Iterator[Tensor]
         yield from (most == power).nonzero()[:, 0].split(max(1, _MOST_PIXELS // each))
 
 
-def _along(
+def along(
     begin: Tensor, side: Tensor, samples: Tensor, count: int, size: int
 ) -> tuple[Tensor, Tensor]:
     """Along one axis the pixels that bins are made of and their weights, (R, count, two for each sample).
