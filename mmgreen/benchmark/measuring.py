@@ -1,4 +1,4 @@
-"""Time and memory of a pre-training step."""
+"""Time and memory of a training step."""
 
 import itertools
 import multiprocessing
@@ -33,7 +33,7 @@ from .floor import Floor
 from .launches import count_launches
 from .memory import peak, reset_peak, resident
 from .shares import profile
-from .subject import Subject, build_subject, make_batch
+from .subject import Subject, build_subject, is_detector, make_batch
 
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -144,7 +144,7 @@ def _measure(subject: Subject, settings: Settings, first: bool) -> dict:
     """Run the steps of one round, and count what no round changes in the first. In a process of its own."""
     MMLogger.get_current_instance().setLevel('ERROR')
     device = torch.device(settings.device)
-    model, cfg, size = build_subject(subject, settings.image_size, settings.device)
+    model, cfg = build_subject(subject, settings.image_size, settings.device)
     batch = make_batch(cfg, settings.batch_size)
     data = model.data_preprocessor(batch, training=True)
     inputs, samples = data['inputs'], data['data_samples']
@@ -197,12 +197,12 @@ def _measure(subject: Subject, settings: Settings, first: bool) -> dict:
         ) from error
     result = dict(
         name=subject.name,
-        image_size=size,
+        image_size=_sides(inputs),
         times=times,
         peak=most,
         activations=most - before,
         parameters=sum(p.numel() for p in model.parameters()),
-        epochs=None if subject.floor else cfg.train_cfg.get('max_epochs'),
+        epochs=None if subject.floor or is_detector(cfg) else cfg.train_cfg.get('max_epochs'),
     )
     if first and not subject.floor:
         model.zero_grad()
@@ -281,7 +281,7 @@ def _mask_seconds(cfg: Config, model: nn.Module, inputs: Tensor) -> float | None
 
     None where masks are drawn on the device, in the middle of a step.
     """
-    masking = [t for t in cfg.train_dataloader.dataset.pipeline if 'Mask' in t.type]
+    masking = [t for t in cfg.train_dataloader.dataset.get('pipeline') or [] if 'Mask' in t.type]
     if hasattr(model, 'build_layout'):
 
         def make(step: int) -> None:
@@ -301,6 +301,12 @@ def _mask_seconds(cfg: Config, model: nn.Module, inputs: Tensor) -> float | None
         make(step)
         times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def _sides(inputs: Tensor | list[Tensor]) -> int | str:
+    """Of the images that a step computes: one, of squares, or both."""
+    height, width = inputs[0].shape[-2:]
+    return width if height == width else f'{width} x {height}'
 
 
 def _padding(model: nn.Module, inputs: Tensor) -> dict[str, float] | None:

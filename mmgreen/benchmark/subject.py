@@ -1,4 +1,4 @@
-"""Pre-training configs that are measured, and what they are fed."""
+"""Configs that are measured, of pre-training or of a detector, and what they are fed."""
 
 import ast
 from dataclasses import dataclass, field
@@ -11,8 +11,10 @@ from mmengine.dataset import Compose, default_collate
 from torch import nn
 
 from mmgreen.config import load_config
-from mmgreen.engine import build_model, complete_preprocessor, own_scope
+from mmgreen.engine import build_model, complete_preprocessor, lay_out, own_scope, prepare_run
 from mmgreen.errors import UserError
+
+from .loading_ways import way_of
 
 
 @dataclass
@@ -39,15 +41,21 @@ class Subject:
 
 def build_subject(
     subject: Subject, image_size: int | None = None, device: str = 'cpu'
-) -> tuple[nn.Module, Config, int]:
-    """The model of a config in training mode, the config, and its image size."""
+) -> tuple[nn.Module, Config]:
+    """The model of a config in training mode, its weights drawn at random, and the config."""
     changes = dict(subject.settings)
     size = changes.pop('image_size', image_size)
     cfg = load_config(subject.config, changes)
     pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
-    crops = [t for t in pipeline if 'crop_ratio_range' in t]
-    if not crops or 'backbone' not in cfg.model or 'head' not in cfg.model:
-        raise UserError(f'{subject.config} is not a pre-training config')
+    if is_detector(cfg):
+        if size:
+            raise UserError(
+                f'image_size is for pre-training: the pipeline of {subject.config} says how large images are'
+            )
+        cfg.model.backbone.pop('init_cfg', None)
+        prepare_run(cfg, 'train')
+    elif not any('crop_ratio_range' in t for t in pipeline) or 'head' not in cfg.model:
+        raise UserError(f'{subject.config} neither pre-trains nor trains a detector')
     if size:
         for transform in pipeline:
             for key in ('scale', 'input_size'):  # of crops and mask generators
@@ -60,11 +68,20 @@ def build_subject(
     torch.manual_seed(0)
     model = build_model(cfg)
     model.init_weights()
-    return model.train().to(device), cfg, crops[0].scale
+    lay_out(model, device)
+    return model.train().to(device), cfg
+
+
+def is_detector(cfg: Config) -> bool:
+    return cfg.get('default_scope') == 'mmdet' and 'backbone' in cfg.get('model', {})
 
 
 def make_batch(cfg: Config, batch_size: int) -> dict:
-    """Random images, taken through the pipeline of a config."""
+    """Images taken through the pipeline of a config: random ones, or of a detector those that it trains on."""
+    if is_detector(cfg):
+        np.random.seed(0)  # noqa: NPY002 (mmdet's)
+        batch: dict = way_of('', cfg).load(batch_size)
+        return batch
     rng = np.random.default_rng(0)
     pipeline = cfg.train_dataloader.dataset.pipeline
     size = next(step.scale for step in pipeline if 'crop_ratio_range' in step)

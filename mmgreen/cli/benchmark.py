@@ -1,7 +1,7 @@
-"""Time and memory of a pre-training step, for any config of this project or mmpretrain.
+"""Time and memory of a training step, for any config of this project, mmpretrain or mmdet.
 
 A bare step, the default on a CPU, is forward and backward over one batch of images
-that went through the config's own pipeline: the optimiser's work depends on the
+that went through the config's own pipeline (random ones, or those that a detector is trained on): the optimiser's work depends on the
 parameters alone, and at a CPU's batch size it would weigh many times what it does in
 training. A full step, the default on a GPU, is all that training does on the device:
 transfer, preprocessing, loss scaling and the optimiser included. Every config runs in
@@ -37,8 +37,8 @@ settings of one config follow it:
         'configs',
         nargs='+',
         metavar='CONFIG [KEY=VALUE ...]',
-        help='pre-training configs: files, or package::path in an installed library; '
-        'image_size is a setting of any of them',
+        help='files, or package::path in an installed library; '
+        'image_size is a setting of any that pre-trains',
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--loading', action='store_true', help='images/s of a core; see above')
@@ -46,7 +46,11 @@ settings of one config follow it:
     add('--images', type=int, default=256, help='with --loading: images a round')
     add('--step', choices=['bare', 'full'], help='what a step is; see above')
     add('--batch-size', type=int, default=8)
-    add('--image-size', type=int, help='image size for all; by default that of each config')
+    add(
+        '--image-size',
+        type=int,
+        help='of pre-training, image size for all; by default that of each config',
+    )
     add('--steps', type=int, help='timed steps a round: 5 on a CPU, 50 on a GPU')
     add('--rounds', type=int, default=3)
     add('--device', help='by default the GPU, or else the CPU')

@@ -1,6 +1,7 @@
 """Masks of objects, each of which is kept inside its own box."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import mmcv
@@ -10,7 +11,10 @@ from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes, get_box_type
 from mmdet.structures.mask import BitmapMasks
 from numpy.typing import ArrayLike
 
+from mmgreen.arrays import Ints
 from mmgreen.compat.operators.roi_align import along
+
+from .segmentations import decode_runs
 
 
 class CroppedMasks(BitmapMasks):
@@ -34,13 +38,28 @@ class CroppedMasks(BitmapMasks):
         self.height, self.width = int(height), int(width)
 
     @classmethod
-    def of(cls, bitmaps: Iterable[np.ndarray], height: int, width: int) -> 'CroppedMasks':
-        """Cut bitmaps of a whole image, uint8 (height, width), of which only one is in memory if they are an iterator."""
-        parts, corners = [], []
-        for bitmap in bitmaps:
-            (top, bottom), (left, right) = _extent(bitmap.any(1)), _extent(bitmap.any(0))
-            parts.append(bitmap[top:bottom, left:right].copy())
-            corners.append((top, left))
+    def of_runs(cls, counts: Sequence[str | list[int]], height: int, width: int) -> 'CroppedMasks':
+        """Draw run lengths, inside their boxes only.
+
+        Args:
+            counts: Of each mask, as COCO has them: down the columns, by turns of what is not the object's and of what is;
+                compressed, or numbers.
+            height: Of the image.
+            width: Of the image.
+
+        Raises:
+            ValueError: If one does not add up to the image.
+        """
+        texts = [each for each in counts if isinstance(each, str)]
+        numbers, begin, whole = decode_runs(texts)
+        if len(whole) < len(texts):
+            raise ValueError('a mask has run lengths that cannot be read')
+        decoded = (numbers[start:end] for start, end in itertools.pairwise(begin))
+        drawn = [
+            _drawn(next(decoded) if isinstance(each, str) else np.array(each), height, width)
+            for each in counts
+        ]
+        parts, corners = [part for part, _ in drawn], [corner for _, corner in drawn]
         return cls(parts, np.array(corners), height, width)
 
     @property
@@ -171,6 +190,26 @@ class CroppedMasks(BitmapMasks):
         parts = [part for each in masks for part in each.parts]
         corners = np.concatenate([each.corners for each in masks])
         return cls(parts, corners, masks[0].height, masks[0].width)
+
+
+def _drawn(runs: Ints, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """What is inside the box of a mask, uint8 (h, w), and the row and column at which it begins."""
+    ends = runs.cumsum()
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(f'a mask has run lengths that do not add up to {width} x {height} pixels')
+    inside = np.flatnonzero((np.arange(len(runs)) % 2 == 1) & (runs > 0))
+    if not len(inside):
+        return np.zeros((0, 0), np.uint8), (0, 0)
+    left = int(ends[inside[0] - 1]) // height
+    right = -(-int(ends[inside[-1]]) // height)
+    # From the column of the first pixel to that of the last.
+    lengths = np.diff(ends[: inside[-1] + 1].clip(left * height), prepend=left * height)
+    columns = np.zeros((right - left) * height, np.uint8)
+    values = np.repeat(np.arange(len(lengths), dtype=np.uint8) % 2, lengths)
+    columns[: len(values)] = values
+    part = columns.reshape(right - left, height).T
+    top, bottom = _extent(part.any(1))
+    return part[top:bottom], (top, left)
 
 
 def _extent(inside: ArrayLike) -> tuple[int, int]:

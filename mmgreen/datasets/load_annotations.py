@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from mmdet.datasets.transforms import LoadAnnotations as MMDetLoadAnnotations
 from mmdet.structures.mask import PolygonMasks
+from pycocotools import mask as coco_mask
 
 from mmgreen.registry import TRANSFORMS
 
@@ -32,5 +33,12 @@ class LoadAnnotations(MMDetLoadAnnotations):
             polygons = [[part.astype(np.float64) for part in mask] for mask in masks]
             results['gt_masks'] = PolygonMasks(polygons, height, width)
         else:
-            bitmaps = (self._poly2mask(mask, height, width) for mask in masks)
-            results['gt_masks'] = CroppedMasks.of(bitmaps, height, width)
+            counts = [_runs(mask, height, width) for mask in masks]
+            results['gt_masks'] = CroppedMasks.of_runs(counts, height, width)
+
+
+def _runs(mask: Any, height: int, width: int) -> str | list[int]:
+    if isinstance(mask, list):
+        mask = coco_mask.merge(coco_mask.frPyObjects(mask, height, width))
+    counts: str | bytes | list[int] = mask['counts']
+    return counts.decode() if isinstance(counts, bytes) else counts

@@ -1,4 +1,4 @@
-"""The benchmark: figures of any pre-training config, side by side."""
+"""The benchmark: figures of any config, side by side."""
 
 import json
 import re
@@ -19,15 +19,16 @@ SIMMIM = 'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192p
 
 
 @pytest.fixture(scope='module')
-def report(tmp_path_factory):
-    """What was printed, and the figures: GreenMIM and its floor, SimMIM, another grouping.
+def report(tmp_path_factory, demo):
+    """What was printed, and the figures: GreenMIM and its floor, SimMIM, another grouping, a detector.
 
-    Eight processes that measure one after the other: half a minute.
+    Ten processes that measure one after the other: half a minute.
     """
     folder = tmp_path_factory.mktemp('benchmark')
     done = run_tool(
         *(BENCHMARK, NANO, SIMMIM, 'model.backbone.arch=tiny', 'model.neck.in_channels=768'),
         *(NANO, 'model.backbone.grouping=pad', 'model.mask_sharing=sample'),
+        *(DETECTOR, f'data_root={demo}/'),
         *('--batch-size', 4, '--steps', 2, '--rounds', 2, '--floor', '--profile', '--launches'),
         *('--devices', 8),
         *('--out', folder / 'figures.json', '--plot', folder / 'bars.png'),
@@ -37,7 +38,7 @@ def report(tmp_path_factory):
     return done, json.loads((folder / 'figures.json').read_text())
 
 
-def test_every_config_has_its_row(report):
+def test_every_config_has_its_row(report, demo):
     done, figures = report
     names = [row['name'] for row in figures['rows']]
     assert names == [
@@ -45,17 +46,18 @@ def test_every_config_has_its_row(report):
         'floor of greenmim_swin-nano_demo',
         'simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px arch=tiny in_channels=768',
         'greenmim_swin-nano_demo grouping=pad mask_sharing=sample',
+        f'mask-rcnn_green-swin-nano_fpn_demo data_root={demo}/',
     ]
     cells = [line.split('|')[1].strip() for line in done.stdout.splitlines() if '|' in line]
     assert cells[2:] == names  # below the heading and its rule
-    assert done.stderr.count('round 1/2') == done.stderr.count('round 2/2') == 4
+    assert done.stderr.count('round 1/2') == done.stderr.count('round 2/2') == 5
     assert 'linear layers' in done.stdout
     assert 'kernels launched, and GB moved, a step: forward ' in done.stdout
 
 
 def test_days_are_epochs_of_imagenet_at_the_measured_speed(report):
     done, figures = report
-    green, floor, simmim, _ = figures['rows']
+    green, floor, simmim, *_ = figures['rows']
     rows = [line.split('|') for line in done.stdout.splitlines() if line.startswith('|')]
     assert rows[0][-2].strip() == 'days on 8'
     days = [row[-2].strip() for row in rows[2:]]
@@ -69,7 +71,7 @@ def test_days_are_epochs_of_imagenet_at_the_measured_speed(report):
 
 def test_figures_make_sense(report):
     _, figures = report
-    green, floor, simmim, padded = figures['rows']
+    green, floor, simmim, padded, detector = figures['rows']
     for row in figures['rows']:
         assert len(row['times']) == 4
         assert row['step']['min'] <= row['step']['median'] <= row['step']['max']
@@ -87,6 +89,10 @@ def test_figures_make_sense(report):
     assert launches['optimizer'] < 10  # two groups, fused
     assert 100 < launches['forward'] < launches['backward'] < 3000
     assert 'launches' not in simmim
+    assert detector['parameters'] > green['parameters']
+    assert detector['image_size'] == 192
+    assert detector['epochs'] is None  # of ImageNet
+    assert detector['mask_seconds'] is None
 
 
 @pytest.mark.parametrize(
@@ -96,9 +102,11 @@ def test_figures_make_sense(report):
         (['a=1', NANO], 'a=1 comes before any config'),
         (['mmpretrain::absent.py'], 'config file mmpretrain::absent.py cannot be read'),
         (
-            ['configs/mask_rcnn/mask-rcnn_green-swin-tiny-w7_fpn_1x_coco.py'],
-            'is not a pre-training config',
+            ['configs/own_data/semi_mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'],
+            'neither pre-trains nor trains a detector',
         ),
+        ([DETECTOR, 'image_size=64'], 'image_size is for pre-training'),
+        ([DETECTOR, 'data_root=absent/'], 'absent/'),
         ([NANO, 'model.backbone.grouping=best'], "grouping 'best' is unknown"),
     ],
 )

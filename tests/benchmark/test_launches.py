@@ -11,7 +11,7 @@ TINY = 'configs/greenmim/greenmim_swin-tiny-w7_8xb256-amp-coslr-100e_in1k.py'
 
 
 def test_fewer_casts_than_a_step_of_usual_layers():
-    model, cfg, _ = build_subject(Subject(TINY))
+    model, cfg = build_subject(Subject(TINY))
     batch = model.data_preprocessor(make_batch(cfg, 2), training=True)
     found = {
         dtype: count_launches(cfg, model.to_empty(device='cpu'), batch, dtype)

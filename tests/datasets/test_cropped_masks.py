@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
+from pycocotools import mask as coco_mask
 
 from mmgreen.datasets.cropped_masks import CroppedMasks
 
@@ -49,8 +50,20 @@ operations = st.lists(
 
 
 def both(masks):
-    size = masks.shape[1:]
-    return CroppedMasks.of(iter(masks), *size), BitmapMasks(masks, *size)
+    """From run lengths, every second one compressed."""
+    height, width = masks.shape[1:]
+    counts = [runs(mask) for mask in masks]
+    for i, each in enumerate(counts[::2]):
+        counts[2 * i] = coco_mask.frPyObjects(
+            dict(size=[height, width], counts=each), height, width
+        )['counts'].decode()
+    return CroppedMasks.of_runs(counts, height, width), BitmapMasks(masks, height, width)
+
+
+def runs(mask):
+    pixels = mask.T.ravel()
+    changes = np.flatnonzero(np.diff(pixels, prepend=0))
+    return np.diff(changes, prepend=0, append=len(pixels)).tolist()
 
 
 def is_inside(masks, name, args):
@@ -114,6 +127,18 @@ def test_they_are_joined_with_each_other_and_with_bitmaps(some, others):
     assert isinstance(joined, CroppedMasks)
     np.testing.assert_array_equal(joined.masks, expected)
     np.testing.assert_array_equal(CroppedMasks.cat([ours[0], theirs[1]]).masks, expected)
+
+
+@pytest.mark.parametrize('counts', ['0', 'a', 'ÿ', [3, 2], [25, -1], []])
+def test_run_lengths_of_another_image_are_refused(counts):
+    with pytest.raises(ValueError, match='a mask has run lengths that'):
+        CroppedMasks.of_runs([[4, 20], counts], 4, 6)
+
+
+def test_runs_without_a_pixel_are_none():
+    masks = CroppedMasks.of_runs([[24], [0, 0, 24], [3, 0, 2, 5, 1, 0, 13]], 4, 6)
+    assert masks.areas.tolist() == [0, 0, 5]
+    assert masks.masks[2].T.ravel()[5:10].all()
 
 
 @pytest.mark.parametrize('way', ['read', 'written'])
