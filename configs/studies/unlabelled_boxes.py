@@ -1,5 +1,5 @@
 # mmgreen.MeanTeacher beside mmdet's Soft Teacher, and labels alone: Faster R-CNN with EfficientNet-Lite0 on 100 labelled
-# photographs and 4,000 others, boxes, in the same time by the pace of each.
+# photographs and 4,000 others, boxes, in the same time by the pace of each. And what the others would give if all were labelled.
 _base_ = './unlabelled.py'
 
 _OWN = 'configs/studies/unlabelled_boxes/'
@@ -13,6 +13,17 @@ starts = dict(
     ),
     soft_teacher=dict(
         detector=dict(config=_OWN + 'soft-teacher.py', minutes=_minutes, cfg_options=_options)
+    ),
+    truth=dict(
+        detector=dict(
+            config=_OWN + 'truth.py',
+            minutes=_minutes,
+            cfg_options={
+                'model.backbone.checkpoint': 'efficientnet-lite0-57934424.pth',
+                'train_dataloader.dataset.datasets.0.pipeline.2.scale': (192, 192),
+                'train_dataloader.dataset.datasets.1.pipeline.2.scale': (192, 192),
+            },
+        )
     ),
 )
 detector = dict(
