@@ -257,15 +257,19 @@ def set_precision(cfg: Config, settings: Settings) -> None:
         settings: Device and ``amp``.
 
     Raises:
-        UserError: If there is no mixed precision on the device.
+        UserError: If it is not that of the device.
     """
     wrapper = cfg.optim_wrapper
     for key in ('loss_scale', 'dtype'):
         wrapper.pop(key, None)
     wrapper.type = 'OptimWrapper'
-    if settings.amp != 'none':
-        if not settings.device.startswith('cuda'):
-            raise UserError('--step full has no mixed precision on a CPU: leave --amp out')
+    if settings.amp != 'none' and not settings.device.startswith('cuda'):
+        if settings.amp == 'fp16':
+            raise UserError(
+                'a CPU trains in bfloat16 or in float32: set --amp bf16, or leave it out'
+            )
+        wrapper.type = 'mmgreen.BFloat16OptimWrapper'
+    elif settings.amp != 'none':
         wrapper.update(
             type='AmpOptimWrapper', dtype={'fp16': 'float16'}.get(settings.amp, 'bfloat16')
         )

@@ -17,7 +17,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument('--amp', action='store_true', help='train in mixed precision (needs a GPU)')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train in mixed precision: on a GPU, or on a CPU that computes in bfloat16',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',

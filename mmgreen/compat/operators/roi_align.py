@@ -38,13 +38,15 @@ def roi_align_forward(
     _need_average(pool_mode)
     size = (aligned_height, aligned_width)
     if input.device.type == 'cpu':
-        pixels = input.permute(0, 2, 3, 1).reshape(-1, input.shape[1]).contiguous()
+        # Sums are of float32 or more, as on a GPU under autocast.
+        pixels = input.to(torch.promote_types(input.dtype, torch.float32)).permute(0, 2, 3, 1)
+        pixels = pixels.reshape(-1, input.shape[1]).contiguous()
         for part, places, weights in _sums(
             rois, input.shape, size, spatial_scale, sampling_ratio, aligned
         ):
-            weights = weights.to(input.dtype)
+            weights = weights.to(pixels.dtype)
             sums = embedding_bag(places, pixels, mode='sum', per_sample_weights=weights)
-            output[part] = sums.view(len(part), *size, -1).permute(0, 3, 1, 2)
+            output[part] = sums.view(len(part), *size, -1).permute(0, 3, 1, 2).to(output.dtype)
     else:
         output.copy_(
             torchvision.ops.roi_align(

@@ -7,6 +7,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from mmgreen.config import set_num_classes, walk
+from mmgreen.engine.optimizers import computes_in_bfloat16
 
 from .checks import Findings
 
@@ -171,10 +172,16 @@ def _do_without_gpu(cfg: Config) -> None:
     if cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
         cfg.env_cfg.dist_cfg.backend = 'gloo'
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
-        cfg.optim_wrapper.type = 'OptimWrapper'
+        half = computes_in_bfloat16()
+        cfg.optim_wrapper.type = 'mmgreen.BFloat16OptimWrapper' if half else 'OptimWrapper'
         for key in ('loss_scale', 'dtype'):
             cfg.optim_wrapper.pop(key, None)
-        print_log('No GPU: training in float32 instead of mixed precision.')
+        precision = (
+            'mixed precision is of bfloat16'
+            if half
+            else 'training in float32 instead of mixed precision'
+        )
+        print_log(f'No GPU: {precision}.')
     synchronised = [node for _, node in walk(cfg.model) if node.get('type') == 'SyncBN']
     for node in synchronised:
         node.type = 'BN'

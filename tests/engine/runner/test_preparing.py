@@ -88,13 +88,17 @@ def test_work_dir_defaults_to_the_name_of_the_config():
     assert load_config(str(ROOT / PRETRAIN)).work_dir == 'work_dirs/greenmim_swin-nano_demo'
 
 
-def test_configs_for_gpus_run_without_one(demo, monkeypatch):
+@pytest.mark.parametrize(
+    ('has', 'wrapper'), [(False, 'OptimWrapper'), (True, 'mmgreen.BFloat16OptimWrapper')]
+)
+def test_configs_for_gpus_run_without_one(demo, monkeypatch, has, wrapper):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('mmgreen.engine.runner.complete.computes_in_bfloat16', lambda: has)
     config = 'configs/greenmim/greenmim_swin-base-w7_8xb256-amp-coslr-100e_in1k.py'
     cfg = prepared(
         config, **{'data_root': str(demo), 'train_dataloader.dataset.data_prefix': 'unlabelled'}
     )
-    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert cfg.optim_wrapper.type == wrapper
     assert 'loss_scale' not in cfg.optim_wrapper
     assert cfg.env_cfg.dist_cfg.backend == 'gloo'
 
