@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Time and memory of a pre-training step, for any config of this project or mmpretrain."""
+"""Time and memory of a training step, for any config of this project, mmpretrain or mmdet."""
 
 from mmgreen.cli.benchmark import main
 
