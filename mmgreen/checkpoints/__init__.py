@@ -7,7 +7,7 @@ local file backend by :class:`AtomicBackend`.
 from .architecture import SwinArchitecture, TwinsArchitecture, architecture_of
 from .atomic_backend import AtomicBackend
 from .backbone import load_backbone, read_backbone
-from .classes import classes_of, holds_detector, keep_known_classes, rows_per_class
+from .classes import classes_of, holds_detector, holds_timm_net, keep_known_classes, rows_per_class
 from .converting import Converted, convert, holds_average, revert, unwrap
 from .finding import find_checkpoint
 from .fit import check_fit, is_derived
@@ -30,6 +30,7 @@ __all__ = [
     'find_checkpoint',
     'holds_average',
     'holds_detector',
+    'holds_timm_net',
     'is_derived',
     'keep_known_classes',
     'keep_threshold',

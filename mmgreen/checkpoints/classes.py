@@ -22,6 +22,11 @@ def holds_detector(filename: str) -> bool:
     return any('bbox_head.' in key for key in unwrap(read_checkpoint(filename)))
 
 
+def holds_timm_net(filename: str) -> bool:
+    """Whether a checkpoint has a net of timm in the place of a backbone of this project."""
+    return any(key.startswith('backbone.net.') for key in unwrap(read_checkpoint(filename)))
+
+
 def rows_per_class(fewer: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, int]:
     """Tensors that have rows for each class, and how many.
 

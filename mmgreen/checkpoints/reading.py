@@ -61,10 +61,8 @@ def _from_hub(address: str) -> str:
     Raises:
         UserError: If there is no such repository or file, or the Hub cannot be reached.
     """
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise UserError(f'{address} needs a package: pip install huggingface_hub') from error
+    from huggingface_hub import hf_hub_download  # a second, for those who ask for it
+
     repository, _, revision = address.removeprefix(_HUB).partition('@')
     try:
         return str(hf_hub_download(repository, WEIGHTS, revision=revision or None))

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
       --start work_dirs/mine_pretrain
-  %(prog)s data/mine --out configs/mine --model mask-rcnn_efficientnet-lite0
+  %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-nano
   %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
   %(prog)s data/mine --out configs/mine --unlabelled data/others
@@ -55,8 +55,8 @@ then:
     parser.add_argument(
         '--start',
         metavar='CHECKPOINT',
-        help="checkpoint to start from, or a run's folder: of a pre-training, or of a whole detector, of which "
-        'categories of the same name are kept',
+        help="checkpoint to start from, a run's folder, or hf://OWNER/NAME: of a pre-training, or of a whole "
+        'detector, of which categories of the same name are kept',
     )
     parser.add_argument(
         '--teacher',
@@ -147,9 +147,8 @@ then:
         print(f'  {printable(line)}')
     for config, work_dir in zip(made.configs, made.work_dirs, strict=True):
         print(f'mmgreen train {shlex.quote(str(config))}   # writes to {work_dir}')
-    if made.better:
+    if made.advised_start:
         print(
-            f'--model {made.better}, a small net that ImageNet trained, has come much further in the same time '
-            'on a CPU, on photographs and on cells (docs/evidence.md); it needs pip install timm, and a '
-            'download or --start FILE'
+            'The detector begins from scratch. Weights of ImageNet are worth much where labels are few: '
+            f'--start {made.advised_start}'
         )

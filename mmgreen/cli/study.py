@@ -43,9 +43,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--out', type=Path, help='folder of the study (default: work_dirs/study_FOLDER)'
     )
-    parser.add_argument(
-        '--weights', type=Path, metavar='FILE', help='of EfficientNet-Lite0, not to be downloaded'
-    )
     parser.add_argument('--seeds', nargs='+', type=int, help='only these')
     parser.add_argument(
         '--report-only', action='store_true', help='run nothing, and report on the finished runs'
@@ -67,7 +64,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 args.labels or [32, 128],
                 args.minutes,
                 args.seeds or (0, 1),
-                args.weights,
             )
         plan = read_plan(args.study).part(args.starts, args.labels, args.seeds)
         if not args.report_only:

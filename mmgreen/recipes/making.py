@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mmgreen.checkpoints import find_checkpoint, holds_detector
+from mmgreen.checkpoints import find_checkpoint, holds_detector, holds_timm_net
 from mmgreen.datasets.faults import listed
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.names import printable
@@ -34,7 +34,9 @@ from .placing import place_splits
 from .traits import measure
 from .unlabelled import find_unlabelled
 
-_SIZES = ('nano', 'tiny', 'small', 'base')
+#: Sizes that the paper of Swin has, of which there are weights of ImageNet.
+_WIDE = ('tiny', 'small', 'base')
+_SIZES = ('nano', *_WIDE)
 #: A small net of ImageNet, in the place of a backbone of this project.
 _LITE = 'efficientnet-lite0'
 #: What can be made: kind of model, and its backbone.
@@ -69,14 +71,16 @@ class MadeConfigs:
         dataset: What was found.
         configs: Files to train by.
         work_dirs: What each of them writes to.
-        better: A model that was not asked for, and that comes further in the same time; None where none is
-            known.
+        models: Names of :data:`MODELS` that they are of.
+        advised_start: Weights of ImageNet for a Swin detector that begins from scratch, as ``start`` takes them;
+            None where there is none such.
     """
 
     dataset: Dataset
     configs: list[Path]
     work_dirs: list[Path]
-    better: str | None = None
+    models: list[str]
+    advised_start: str | None
 
 
 def make_configs(
@@ -103,9 +107,11 @@ def make_configs(
         folder: Folder of any format that :func:`~mmgreen.importing.read_dataset` knows.
         out: Folder to write to.
         machine: Where the configs will be run.
-        models: Names of :data:`MODELS`. By default a detector that fits annotations and machine,
-            or, of images without objects, a pre-training.
-        start: Checkpoint that they start from, of a backbone or, for detectors, of a whole detector; by default none.
+        models: Names of :data:`MODELS`. By default a detector that fits annotations, machine and start,
+            or, of images without objects, a pre-training. On a CPU a detector has a small net of ImageNet
+            where images have three channels, and no start or teacher asks for a Swin.
+        start: Checkpoint that they start from, of a backbone or, for detectors, of a whole detector: a file, a run's
+            folder, or ``hf://OWNER/NAME``; by default none.
         crowds_as_objects: Take each crowd of a COCO file as one object.
         seed: Decides which images are held out where no split is named.
         split: How they are held out: see ``by`` of :func:`~mmgreen.importing.divide`.
@@ -123,7 +129,7 @@ def make_configs(
         UserError: If the folder cannot be used, or a model or the teacher does not fit it.
     """
     for file in filter(None, (start, teacher_weights)):
-        if not Path(file).exists():
+        if '://' not in file and not Path(file).exists():
             raise UserError(f'checkpoint {file} does not exist')
     start, teacher_weights = (file and find_checkpoint(file) for file in (start, teacher_weights))
     more = str(unlabelled) if unlabelled else None
@@ -137,9 +143,7 @@ def make_configs(
     labels_matter = not models or not all(model.startswith('greenmim') for model in models)
     dataset = read_dataset(folder, crowds_as_objects, labels_matter=labels_matter)
     merge(dataset, [read_dataset(later, crowds_as_objects) for later in newer])
-    chosen = not models
-    models = models or _fitting(dataset, machine, teacher is not None)
-    for model in models:
+    for model in models or ():
         _check_fit(dataset, model)
     if teacher is not None:
         _check_teacher(teacher, models)
@@ -148,6 +152,10 @@ def make_configs(
         if dataset.labelled and not dataset.counts(split):
             raise UserError(f'no image of {split} in {folder} has an object')
     dataset.notes += _rare(dataset)
+    levels = _levels(dataset)
+    several = levels.channels if levels else 3
+    channels = 3 if several == 1 else several
+    models = models or _fitting(dataset, machine, channels, start, teacher is not None)
     detectors = [model for model in models if not model.startswith('greenmim')]
     if tile and unlabelled:
         raise UserError('images without labels are not cut: leave out --tile or --unlabelled')
@@ -162,9 +170,6 @@ def make_configs(
             f'{tiling.overlap:.0%}, as all but the largest objects are long'
         )
     traits = measure(cut)
-    levels = _levels(dataset)
-    several = levels.channels if levels else 3
-    channels = 3 if several == 1 else several
     if channels != 3:
         for what, given in (('--teacher', teacher), ('--model', _LITE if _taken(models) else None)):
             if given is not None:
@@ -210,7 +215,7 @@ def make_configs(
         )
     if True in files:
         write_keeping(out / 'dataset.py', _render('dataset.py', common | files[True]))
-    configs, work_dirs = [], []
+    configs, work_dirs, advised = [], [], None
     for model in models:
         kind, backbone = model.split('_')
         size = backbone.removeprefix('swin-')
@@ -224,6 +229,9 @@ def make_configs(
             rest['recipe'] = detector.choose(traits, machine, size, steps)
             net = _LITE if size == _LITE else f'green-swin-{_FILES[size]}'
             rest['base'] = f'_base_/models/{kind}_{net}_fpn.py'
+            if start is None and teacher is None and size in _WIDE:
+                advised = f'hf://timm/swin_{size}_patch4_window7_224.ms_in1k'
+            rest['advised'] = advised
         write_keeping(path, _render(f'{file}.py', common | files[kind != 'greenmim'] | rest))
         configs.append(path)
         work_dirs.append(work_dir)
@@ -236,10 +244,7 @@ def make_configs(
             write_keeping(path, _render('semi.py', common | rest))
             configs.append(path)
             work_dirs.append(work_dir)
-    better = None
-    if chosen and detectors and channels == 3 and machine.gpu_memory is None and start is None:
-        better = f'{detectors[0].split("_")[0]}_{_LITE}'
-    return MadeConfigs(dataset, configs, work_dirs, better)
+    return MadeConfigs(dataset, configs, work_dirs, models, advised)
 
 
 def _rare(dataset: Dataset) -> list[str]:
@@ -263,13 +268,20 @@ def _levels(dataset: Dataset) -> Statistics | None:
     return measure_images(paths) if any(is_deep(str(path)) for path in some) else None
 
 
-def _fitting(dataset: Dataset, machine: Machine, taught: bool) -> list[str]:
-    size = 'nano' if machine.gpu_memory is None else 'tiny'
-    pretraining = [f'greenmim_swin-{size}']
+def _fitting(
+    dataset: Dataset, machine: Machine, channels: int, start: str | None, taught: bool
+) -> list[str]:
+    swin = f'swin-{"nano" if machine.gpu_memory is None else "tiny"}'
     if not dataset.labelled:
-        return pretraining
-    detector = [f'{"mask" if dataset.has_masks else "faster"}-rcnn_swin-{size}']
-    return pretraining + detector if taught else detector
+        return [f'greenmim_{swin}']
+    kind = 'mask-rcnn' if dataset.has_masks else 'faster-rcnn'
+    if taught:
+        return [f'greenmim_{swin}', f'{kind}_{swin}']
+    if start is not None:
+        lite = holds_timm_net(start)
+    else:  # docs/evidence.md: in equal time nothing else comes as far on a CPU
+        lite = machine.gpu_memory is None and channels == 3
+    return [f'{kind}_{_LITE if lite else swin}']
 
 
 def _taken(models: list[str]) -> bool:
@@ -277,11 +289,11 @@ def _taken(models: list[str]) -> bool:
     return any(model.endswith(_LITE) for model in models)
 
 
-def _check_teacher(teacher: str, models: list[str]) -> None:
+def _check_teacher(teacher: str, models: list[str] | None) -> None:
     from mmgreen.models.teachers import kind_of  # seconds, which most need not wait
 
     kind_of(teacher)
-    if not any(model.startswith('greenmim') for model in models):
+    if models and not any(model.startswith('greenmim') for model in models):
         raise UserError(
             f'teacher {teacher} teaches a pre-training, and {", ".join(models)} is none: add '
             'greenmim_swin-nano to --model, or leave --teacher out'

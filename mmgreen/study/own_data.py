@@ -2,7 +2,6 @@
 
 import pprint
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from mmgreen.recipes import Machine, make_configs
 
 # Minutes of a training below which it shows nothing.
 _LEAST = 1.0
-_LITE = 'tf_efficientnet_lite0'
 
 
 def study_of_folder(
@@ -24,7 +22,6 @@ def study_of_folder(
     labels: Sequence[int],
     minutes: float,
     seeds: Sequence[int] = (0, 1),
-    weights: Path | None = None,
 ) -> Path:
     """Write a study of what a detector of a folder's images should start from.
 
@@ -39,7 +36,6 @@ def study_of_folder(
         labels: Numbers of labelled images to train on.
         minutes: Of all trainings together; tests and what is measured before are not counted.
         seeds: Repetitions.
-        weights: File of EfficientNet-Lite0's weights; by default timm downloads them.
 
     Returns:
         The study file.
@@ -51,21 +47,18 @@ def study_of_folder(
     if path.is_file():  # perhaps changed by its owner
         print_log(f'Goes on with {path} as it is; for another study name another --out')
         return path
-    made = make_configs(folder, out / 'configs', machine)
-    if not made.dataset.labelled:
+    usual = make_configs(folder, out / 'usual', machine)
+    if not usual.dataset.labelled:
         raise UserError(f'{folder} has no objects: a study compares detectors')
-    there = sum(bool(image.objects) for image in made.dataset.splits['train'])
+    there = sum(bool(image.objects) for image in usual.dataset.splits['train'])
     if max(labels) > there:
         raise UserError(
             f'{folder} has {there} labelled images to train on, fewer than {max(labels)} (--labels)'
         )
-    size = 'nano' if machine.gpu_memory is None else 'tiny'
-    make_configs(folder, out / 'configs', machine, [f'greenmim_swin-{size}'])
-    nets = ['none', 'own_images']
-    if made.better and _is_at_hand(weights):
-        start = None if weights is None else str(weights.resolve())
-        make_configs(folder, out / 'imagenet_net', machine, [made.better], start)
-        nets.append('imagenet_net')
+    kind, net = usual.models[0].split('_')
+    swin = f'swin-{"nano" if machine.gpu_memory is None else "tiny"}'
+    make_configs(folder, out / 'configs', machine, [f'greenmim_{swin}', f'{kind}_{swin}'])
+    nets = ['none', 'own_images'] + ['imagenet_net'] * (net != swin)
     each = minutes / (len(nets) * len(labels) * len(seeds))
     if each < _LEAST:
         raise UserError(
@@ -83,7 +76,7 @@ def study_of_folder(
     starts = dict(
         none=None,
         own_images=dict(config=pretraining, minutes=each / 2, cfg_options={'custom_hooks': []}),
-        imagenet_net=dict(detector=detector('imagenet_net')),
+        imagenet_net=dict(detector=detector('usual')),
     )
     content = dict(
         work_dir=str(out),
@@ -103,20 +96,3 @@ def study_of_folder(
         logger='current',
     )
     return path
-
-
-def _is_at_hand(weights: Path | None) -> bool:
-    """Whether the net of ImageNet can be had; if not, the log says what it lacks."""
-    if find_spec('timm') is None:
-        print_log('Left out: the net of ImageNet, for want of timm (pip install timm)')
-        return False
-    from mmgreen.models.timm_nets import load_timm  # seconds
-
-    try:
-        load_timm(_LITE, None if weights is None else str(weights), (1,))
-    except UserError as error:
-        if weights is not None:
-            raise
-        print_log(f'Left out: the net of ImageNet. {error} (--weights)')
-        return False
-    return True

@@ -6,6 +6,7 @@ import shlex
 
 import numpy as np
 import pytest
+import timm
 import torch
 from exports import export
 from helpers import ROOT, run_command, run_tool
@@ -117,7 +118,7 @@ def test_an_afternoon_on_boxes_of_pascal_voc(tmp_path):
     run(f'{make} --start work_dirs/more_pretrain', tmp_path)
     run(f'{train} --work-dir work_dirs/more', tmp_path)
     run(f'{test.rsplit(" ", 1)[0]} work_dirs/more --work-dir work_dirs/more', tmp_path)
-    names = ['from scratch', 'pre-trained']
+    names = ['of ImageNet', 'pre-trained']
     run(
         'mmgreen report work_dirs/mine_detector work_dirs/more --out compared '
         f'--names {shlex.join(names)}',
@@ -126,8 +127,9 @@ def test_an_afternoon_on_boxes_of_pascal_voc(tmp_path):
     compared = json.loads((tmp_path / 'compared/report.json').read_text())
     assert [run['name'] for run in compared['runs']] == names
 
-    done = run(f'{test.replace("mmgreen test", "mmgreen detect")} data/mine --out found', tmp_path)
-    checkpoint = torch.load(tmp_path / 'work_dirs/mine_detector/best_coco_bbox_mAP.pth')
+    line = 'mmgreen detect configs/mine/detector.py work_dirs/more data/mine --out found'
+    done = run(line, tmp_path)
+    checkpoint = torch.load(tmp_path / 'work_dirs/more/best_coco_bbox_mAP.pth')
     threshold = threshold_of(checkpoint) or 0.3
     assert f'objects of a score of {threshold:.2f} and above' in done.stdout
     found = json.loads((tmp_path / 'found/detections.json').read_text())
@@ -165,7 +167,6 @@ def test_five_channels_from_pre_training_to_the_report(tmp_path):
 
 
 def test_a_checkpoint_of_timm_by_the_page_and_on_five_channels(tmp_path):
-    timm = pytest.importorskip('timm')
     (block,) = (block for block in BLOCKS if 'swin_tiny_patch4_window7_224' in block)
     create, make, train, _ = block.replace('\\\n', ' ').splitlines()
     assert "timm.create_model('swin_tiny_patch4_window7_224'" in create  # which downloads

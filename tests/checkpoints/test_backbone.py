@@ -1,6 +1,7 @@
 """Pre-trained backbones: in full, or an error."""
 
 import pytest
+import timm
 import torch
 from helpers import TINY, WINDOW_14, small_greenmim, small_swin, timm_swin
 from mmengine.runner import save_checkpoint
@@ -267,7 +268,6 @@ def test_the_moving_average_is_taken_as_timm_takes_it(tmp_path, logged):
 
 
 def test_swin_v2_of_timm_is_named(tmp_path):
-    timm = pytest.importorskip('timm')
     state = timm.create_model(
         'swinv2_tiny_window8_256', depths=(1, 1, 1, 1), embed_dim=24
     ).state_dict()

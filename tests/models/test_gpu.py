@@ -124,7 +124,6 @@ def test_a_step_of_mask_rcnn_waits_less():
 
 
 def test_a_teacher_says_the_same_in_half_precision(images):
-    pytest.importorskip('timm')
     torch.manual_seed(0)
     teacher = Teacher('test_efficientnet', '')
     on_cpu = teacher.features(images.cpu())

@@ -21,7 +21,6 @@ MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12
 @pytest.fixture
 def teacher(tmp_path, monkeypatch):
     """A teacher whose maps are the images, reduced by 8; it counts what it computes."""
-    pytest.importorskip('timm')
 
     def make(folder='kept', side=64, **kwargs):
         torch.manual_seed(0)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from helpers import greenmim_config, randomise
@@ -200,7 +201,6 @@ def test_a_run_whose_target_is_no_picture_draws_none():
 )
 def test_a_teacher_says_what_timm_says(name, depths, unit, tmp_path):
     """From a file, of images that are scaled so that its deepest map is the grid of units."""
-    timm = pytest.importorskip('timm')
     net = timm.create_model(name).eval()
     randomise(net)
     torch.save(net.state_dict(), tmp_path / 'net.pth')
@@ -238,7 +238,6 @@ def test_a_teacher_says_what_timm_says(name, depths, unit, tmp_path):
 
 
 def test_weights_of_other_names_are_taken_in_their_order(tmp_path):
-    timm = pytest.importorskip('timm')
     net = timm.create_model('test_efficientnet')
     state = net.state_dict()
     torch.save({f'_{i}.x': value for i, value in enumerate(state.values())}, tmp_path / 'other.pth')
@@ -275,7 +274,6 @@ def test_losses_of_a_teacher(loss, far):
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
-    timm = pytest.importorskip('timm')
 
     def fail(*args, **kwargs):
         raise OSError('the Hub does not answer\nand more')

@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from helpers import greenmim_config, randomise, small_greenmim
@@ -142,7 +143,6 @@ def test_a_folder_that_lacks_weights_is_refused(tmp_path):
 
 
 def test_a_folder_of_timm(pixels, tmp_path):
-    timm = pytest.importorskip('timm')
     from timm.models import save_for_hf
 
     net = timm.create_model('test_efficientnet').eval()
@@ -272,7 +272,6 @@ def test_an_onnx_file_of_one_size(pixels, tmp_path):
 
 def test_onnxruntime_computes_the_same(pixels):
     pytest.importorskip('onnxruntime')
-    timm = pytest.importorskip('timm')
     torch.manual_seed(0)
     net = timm.create_model('test_efficientnet', features_only=True).eval().requires_grad_(False)
     calls = []
@@ -312,7 +311,6 @@ def test_what_onnxruntime_cannot_compute_stays_with_pytorch(pixels, said):
 )
 def test_it_sees_the_image_however_it_is_preprocessed(mean, rgb, pixels):
     """Means, deviations and the order of channels are those of the model's own preprocessor."""
-    pytest.importorskip('timm')
     torch.manual_seed(0)
     head = dict(
         type='TeacherHead', teacher=dict(model='test_efficientnet', checkpoint='', depths=(3,))
@@ -331,7 +329,6 @@ def test_it_sees_the_image_however_it_is_preprocessed(mean, rgb, pixels):
 
 
 def test_channels_may_be_whitened_over_the_batch(pixels):
-    pytest.importorskip('timm')
     teacher = taught('test_efficientnet', '', depths=(2, 3), norm='channel')
     found = teacher.features(preprocessed(pixels))
     torch.testing.assert_close(
@@ -355,7 +352,6 @@ def test_channels_may_be_whitened_over_the_batch(pixels):
     ],
 )
 def test_the_scale_of_what_it_sees(enlarge, stride, unit, size, pixels):
-    pytest.importorskip('timm')
     teacher = taught('test_efficientnet', '', unit, depths=(4,), enlarge=enlarge)
     teacher.strides, seen = [stride], []
     teacher._maps = lambda x: seen.append(tuple(x.shape[2:])) or [x]
@@ -365,7 +361,6 @@ def test_the_scale_of_what_it_sees(enlarge, stride, unit, size, pixels):
 
 def test_visible_units_may_be_predicted_too():
     """The loss is that of all units, or of the hidden ones."""
-    pytest.importorskip('timm')
     head = dict(type='TeacherHead', teacher=dict(model='test_efficientnet', checkpoint=''))
     for unit in (32, 16):
         losses = {}
@@ -389,14 +384,12 @@ def test_visible_units_may_be_predicted_too():
 
 def test_a_copy_of_the_model_has_the_same_teacher():
     """As an average of its weights has, which would hold a second net."""
-    pytest.importorskip('timm')
     head = dict(type='TeacherHead', teacher=dict(model='test_efficientnet', checkpoint=''))
     model = MODELS.build(greenmim_config(head=head))
     assert copy.deepcopy(model).head.teacher is model.head.teacher
 
 
 def test_the_log_says_once_what_it_costs(said, pixels):
-    pytest.importorskip('timm')
     teacher = taught('test_efficientnet', '')
     for _ in range(12):
         teacher.features(preprocessed(pixels))
@@ -409,7 +402,6 @@ def test_the_log_says_once_what_it_costs(said, pixels):
     ('unit', 'stride', 'size'), [(8, 8, 64), (16, 16, 64), (32, 32, 64), (4, 4, 64), (2, 2, 64)]
 )
 def test_by_default_the_map_of_units_is_learnt(unit, stride, size, tmp_path):
-    pytest.importorskip('timm')
     teacher = taught('test_efficientnet', '', unit)
     assert teacher.strides == [stride]
     assert teacher._input_size(torch.zeros(1, 3, size, size)) == (size, size)
@@ -422,7 +414,6 @@ def test_by_default_the_map_of_units_is_learnt(unit, stride, size, tmp_path):
 
 
 def test_images_of_other_channels_are_refused():
-    pytest.importorskip('timm')
     with pytest.raises(UserError, match='sees red, green and blue, and the images have 4 channels'):
         taught('test_efficientnet', '').features(torch.zeros(1, 4, 64, 64))
 

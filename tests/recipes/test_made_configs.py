@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from exports import export
 from mmdet.registry import DATASETS
+from safetensors.torch import save_file
 from worlds import World, write
 
 from mmgreen.apis import finetune
@@ -129,3 +131,46 @@ def test_a_whole_detector_to_start_from_is_read_whole(cats_and_a_dog, tmp_path, 
     else:
         assert backbones['pretrained'].init_cfg.checkpoint == str(tmp_path / 'pretrained.pth')
         assert not backbones['detector'].get('init_cfg')
+
+
+def test_what_a_detector_has_where_no_model_is_named(cats_and_a_dog, tmp_path):
+    """The net of ImageNet on a CPU; but what a start, a teacher or other channels ask for."""
+
+    def models(folder=cats_and_a_dog, machine=CPU, **kwargs):
+        return make_configs(folder, tmp_path / 'out', machine, **kwargs).models
+
+    def start(key):
+        torch.save(dict(state_dict={key: torch.zeros(1)}), tmp_path / 'start.pth')
+        return str(tmp_path / 'start.pth')
+
+    assert models() == ['mask-rcnn_efficientnet-lite0']
+    assert models(machine=Machine(24, 8)) == ['mask-rcnn_swin-tiny']
+    assert models(start=start('backbone.stages.0.x')) == ['mask-rcnn_swin-nano']
+    assert models(start=start('backbone.net.x')) == ['mask-rcnn_efficientnet-lite0']
+    taught = models(teacher='test_efficientnet')
+    assert taught == ['greenmim_swin-nano', 'mask-rcnn_swin-nano']
+    five = tmp_path / 'five'
+    export('labelme', five, ending='npy')
+    assert models(five)[0].endswith('_swin-nano')
+
+
+def test_imagenet_for_a_swin_is_advised_and_taken_from_the_hub(
+    cats_and_a_dog, tmp_path, monkeypatch
+):
+    gpu = Machine(24, 8)
+    made = make_configs(cats_and_a_dog, tmp_path / 'a', gpu)
+    address = made.advised_start
+    assert f'make-config --start {address}\n' in made.configs[0].read_text()
+    asked = []
+
+    def download(repository, file, revision=None):
+        asked.append(repository)
+        save_file({'layers.0.x': torch.zeros(1)}, tmp_path / file)
+        return tmp_path / file
+
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', download)
+    made = make_configs(cats_and_a_dog, tmp_path / 'b', gpu, start=address)
+    assert set(asked) == {'timm/swin_tiny_patch4_window7_224.ms_in1k'}
+    assert load_config(str(made.configs[0])).model.backbone.init_cfg.checkpoint == address
+    assert made.advised_start is None
+    assert make_configs(cats_and_a_dog, tmp_path / 'c', CPU).advised_start is None

@@ -101,11 +101,3 @@ def test_a_folder_without_any_is_refused_before_anything_is_written(labelled, tm
         with pytest.raises(UserError, match=words):
             make_configs(labelled, tmp_path / 'out', CPU, unlabelled=tmp_path / folder)
     assert not (tmp_path / 'out').exists()
-
-
-def test_a_net_that_comes_further_is_offered_where_nothing_was_chosen(labelled, tmp_path):
-    assert make_configs(labelled, tmp_path / 'a', CPU).better == 'mask-rcnn_efficientnet-lite0'
-    chosen = make_configs(labelled, tmp_path / 'b', CPU, ['faster-rcnn_swin-nano'])
-    on_a_gpu = make_configs(labelled, tmp_path / 'c', this_machine(24.0))
-    assert chosen.better is None
-    assert on_a_gpu.better is None

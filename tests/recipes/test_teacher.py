@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
@@ -18,7 +19,6 @@ CPU = this_machine(None)
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Photographs of noise, and the weights of a small teacher."""
-    timm = pytest.importorskip('timm')
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'mine').mkdir()
     for i in range(40):
@@ -113,7 +113,6 @@ def test_a_teacher_of_detectors_alone_is_refused(worlds_of_boxes):
 
 @pytest.mark.parametrize('kind', ['mask-rcnn', 'faster-rcnn'])
 def test_a_detector_has_the_teacher_itself_as_its_backbone(kind, worlds_of_boxes, monkeypatch):
-    import timm
 
     monkeypatch.chdir(worlds_of_boxes)
     torch.manual_seed(0)
@@ -135,7 +134,6 @@ def test_a_detector_has_the_teacher_itself_as_its_backbone(kind, worlds_of_boxes
 def worlds_of_boxes(tmp_path):
     from worlds import World, write
 
-    pytest.importorskip('timm')
     images = {f'{i}.png': [(0, (2, 2, 9, 9))] for i in range(10)}
     write('COCO', World(images, ['bear']), tmp_path / 'data')
     return tmp_path / 'data'

@@ -1,12 +1,13 @@
 """A study of a folder of one's own images, by one command."""
 
+import numpy as np
 import pytest
 from worlds import World, write
 
 from mmgreen.config import load_config
 from mmgreen.errors import UserError
 from mmgreen.recipes import this_machine
-from mmgreen.study import own_data, read_plan, study_of_folder
+from mmgreen.study import read_plan, study_of_folder
 
 CPU = this_machine(None)
 
@@ -18,13 +19,7 @@ def folder(tmp_path):
     return tmp_path / 'data'
 
 
-@pytest.fixture
-def net(monkeypatch):
-    """The net of ImageNet is there, and nothing is downloaded."""
-    monkeypatch.setattr(own_data, '_is_at_hand', lambda weights: True)
-
-
-def test_all_starts_have_the_same_time_and_none_is_chosen_by_the_test(folder, net, tmp_path):
+def test_all_starts_have_the_same_time_and_none_is_chosen_by_the_test(folder, tmp_path):
     path = study_of_folder(folder, tmp_path / 'out', CPU, [2, 4], 60)
     plan = read_plan(path)
     assert (plan.labels, plan.seeds, plan.work_dir) == ([2, 4], [0, 1], tmp_path / 'out')
@@ -46,17 +41,16 @@ def test_all_starts_have_the_same_time_and_none_is_chosen_by_the_test(folder, ne
     assert path.read_text().endswith('# mine')
 
 
-def test_a_net_that_cannot_be_had_is_left_out(folder, tmp_path, monkeypatch, logged):
-    from mmgreen.models import timm_nets
-
-    def gone(*args):
-        raise UserError('tf_efficientnet_lite0 cannot be had from what timm downloads')
-
-    monkeypatch.setattr(timm_nets, 'load_timm', gone)
+def test_images_of_other_channels_have_no_net_of_imagenet(folder, tmp_path):
+    random = np.random.default_rng(0)
+    for path in folder.rglob('*.png'):
+        values = random.integers(0, 9999, (20, 24, 5), dtype=np.uint16)
+        np.save(path.with_suffix('.npy'), values)
+        path.unlink()
+    for file in folder.rglob('*.json'):
+        file.write_text(file.read_text().replace('.png', '.npy'))
     plan = read_plan(study_of_folder(folder, tmp_path / 'out', CPU, [2], 60))
     assert list(plan.starts) == ['none', 'own_images']
-    with pytest.raises(UserError, match='cannot be had'):  # asked for by name
-        study_of_folder(folder, tmp_path / 'b', CPU, [2], 60, weights=tmp_path / 'gone.pth')
 
 
 @pytest.mark.parametrize(
@@ -66,7 +60,7 @@ def test_a_net_that_cannot_be_had_is_left_out(folder, tmp_path, monkeypatch, log
         ([2], 5, 'are 50 seconds for each of 6'),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_runs(folder, net, tmp_path, labels, minutes, words):
+def test_what_cannot_be_is_said_before_anything_runs(folder, tmp_path, labels, minutes, words):
     with pytest.raises(UserError, match=words):
         study_of_folder(folder, tmp_path / 'out', CPU, labels, minutes)
     assert not (tmp_path / 'out/study.py').exists()

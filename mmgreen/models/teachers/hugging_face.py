@@ -103,10 +103,8 @@ class _Maps:
 
 def _from_hub(address: str) -> str:
     """The folder of a Hub's address on this machine."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise UserError(f'{address} needs a package: pip install huggingface_hub') from error
+    from huggingface_hub import snapshot_download
+
     repository, _, revision = address.removeprefix(HUB).partition('@')
     try:
         return str(

@@ -5,7 +5,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -330,8 +329,6 @@ def kind_of(model: str) -> str:
             return kind
     close = ', '.join(timm_net.similar(model))
     hint = f': did you mean one of {close}?' if close else ''
-    if find_spec('timm') is None:
-        hint = ': timm is not installed (pip install timm)'
     raise UserError(
         f"teacher '{model}' is no net of timm or mmpretrain, no folder with config.json, and no file "
         f'that ends in .onnx, .pth or .py{hint}'

@@ -1,9 +1,10 @@
 """Nets of timm, by name."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
-from ..timm_nets import import_timm, load_timm
+import timm
+
+from ..timm_nets import load_timm
 from .frozen_net import FrozenNet, suiting
 
 
@@ -15,12 +16,12 @@ def timm_net(
     Args:
         model: Its name, such as ``'tf_efficientnet_lite0'``, or ``'local-dir:FOLDER'``.
         checkpoint: File of its weights, by timm's names, or by others in the same order and shapes;
-            None takes those that timm downloads, ``''`` draws them.
+            None takes those that come with the name, ``''`` draws them.
         depths: Which of its maps, counted as timm's ``out_indices``; by default the one that suits units.
         unit: Side of a mask unit in pixels.
 
     Raises:
-        UserError: If timm is not installed, does not know the net, or its weights cannot be had.
+        UserError: If timm does not know the net, or its weights cannot be had.
     """
     chosen = _suiting(model, unit) if depths is None else tuple(depths)
     net = load_timm(model, checkpoint, chosen)
@@ -31,19 +32,17 @@ def timm_net(
 
 def _suiting(model: str, unit: int) -> tuple[int]:
     try:
-        strides = import_timm().create_model(model, features_only=True).feature_info.reduction()
+        strides = timm.create_model(model, features_only=True).feature_info.reduction()
     except Exception:  # said where it is loaded
         return (-1,)
     return (suiting(strides, unit) - len(strides),)
 
 
 def knows(model: str) -> bool:
-    """Whether timm is installed, and has a net of this name."""
-    return find_spec('timm') is not None and bool(import_timm().is_model(model))
+    """Whether timm has a net of this name."""
+    return bool(timm.is_model(model))
 
 
 def similar(model: str) -> list[str]:
     """Names of timm that begin alike."""
-    if find_spec('timm') is None:
-        return []
-    return list(import_timm().list_models(f'*{model.split("_")[0]}*')[:5])
+    return list(timm.list_models(f'*{model.split("_")[0]}*')[:5])

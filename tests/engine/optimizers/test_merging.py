@@ -87,3 +87,11 @@ def test_merging_keeps_the_order_of_the_first():
     merged = optimizers.merge_groups(groups)
     assert merged == [dict(params=[0, 2, 4], lr=0.0), dict(params=[1, 3], lr=0.1)]
     assert groups[0]['params'] == [0]
+
+
+def test_groups_are_said_in_one_line_and_not_by_parameter(models, logged):
+    wrapper = wrapper_of(models[0], 'mmgreen.OptimWrapperConstructor')
+    decayed, kept = (len(group['params']) for group in wrapper.optimizer.param_groups)
+    (line,) = {record.getMessage() for record in logged.records}
+    assert line.startswith(f'Parameters of the optimizer: {decayed} as it is set; {kept} ')
+    assert line.endswith('weight_decay=0')
