@@ -1,5 +1,5 @@
-# The pre-training of a CPU whose target is what a net of ImageNet says of the images: timm downloads
-# its weights; from a file: --cfg-options model.head.teacher.checkpoint=FILE
+# The pre-training of a CPU whose target is what a net of ImageNet says of the images. Its weights are installed
+# with mmgreen.
 _base_ = './greenmim_swin-nano_b32-4k_own-data.py'
 
 model = dict(

@@ -1,6 +1,5 @@
 # The own-data detector for a CPU with another start: a small net that ImageNet's labels trained, in
-# the place of one's own pre-training. timm downloads it; from a file:
-# --cfg-options model.backbone.checkpoint=FILE
+# the place of one's own pre-training. Its weights are installed with mmgreen.
 _base_ = './mask-rcnn_green-swin-nano_fpn_b8-600_own-data.py'
 
 model = dict(

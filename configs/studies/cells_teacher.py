@@ -10,7 +10,6 @@ def _taught(steps, **teacher):
         type='mmgreen.TeacherHead',
         teacher=dict(
             model='tf_efficientnet_lite0',
-            checkpoint='efficientnet-lite0-57934424.pth',
             **teacher,
         ),
     )

@@ -17,7 +17,6 @@ starts = dict(
                     _delete_=True,
                     type='mmgreen.TimmBackbone',
                     model='tf_efficientnet_lite0',
-                    checkpoint='efficientnet-lite0-57934424.pth',
                     out_indices=(1, 2, 3, 4),
                 ),
                 'model.neck': dict(in_channels=[24, 40, 112, 320]),

@@ -11,7 +11,6 @@ starts = dict(
     pasted=dict(
         detector=dict(
             cfg_options={
-                'model.backbone.checkpoint': 'efficientnet-lite0-57934424.pth',
                 'train_dataloader.dataset.pipeline': [
                     dict(type='LoadImageFromFile'),
                     dict(type='mmgreen.LoadAnnotations', with_bbox=True, with_mask=True),

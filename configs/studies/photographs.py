@@ -4,7 +4,6 @@
 data_root = 'data/voc_objects/'  # VOC in COCO's layout, all its classes as one
 _PHOTOGRAPHS = 'data/photographs/'  # Imagenette's and VOC's images to train on, labels left aside
 _OWN = 'configs/own_data/'
-_WEIGHTS = 'efficientnet-lite0-57934424.pth'
 
 
 def _pretraining(name, steps, **options):
@@ -30,13 +29,11 @@ starts = dict(
     teacher=_pretraining(
         'greenmim_swin-nano_teacher_b32-4k_own-data.py',
         steps=2240,
-        **{'model.head.teacher.checkpoint': _WEIGHTS},
     ),
     imagenet_net=dict(
         detector=dict(
             config=_OWN + 'mask-rcnn_efficientnet-lite0_fpn_b8-600_own-data.py',
             steps=620,
-            cfg_options={'model.backbone.checkpoint': _WEIGHTS},
         )
     ),
 )

@@ -11,7 +11,6 @@ starts = dict(
         detector=dict(
             _delete_=True,
             config={{_base_.starts.imagenet_net.detector.config}},
-            cfg_options={{_base_.starts.imagenet_net.detector.cfg_options}},
             minutes=_minutes,
         )
     ),

@@ -2,7 +2,6 @@
 # on 100 labelled photographs alone, and with 4,000 others (`unlabelled/`), in the same time.
 data_root = 'data/voc_objects/'  # VOC in COCO's layout, all its classes as one
 _OWN = 'configs/own_data/'
-_WEIGHTS = 'efficientnet-lite0-57934424.pth'
 _SCALE = (192, 192)
 _PARTS = 'train_dataloader.dataset.datasets'
 
@@ -12,7 +11,6 @@ starts = dict(
     labels=dict(
         detector=dict(
             cfg_options={
-                'model.backbone.checkpoint': _WEIGHTS,
                 'train_dataloader.dataset.pipeline.2.scale': _SCALE,
             }
         )
@@ -22,7 +20,6 @@ starts = dict(
             config=_OWN + 'semi_mask-rcnn_efficientnet-lite0_fpn_b8-600_own-data.py',
             steps=1090,
             cfg_options={
-                'model.detector.backbone.checkpoint': _WEIGHTS,
                 f'{_PARTS}.0.pipeline.2.scale': _SCALE,
                 f'{_PARTS}.1.pipeline.2.unsup_teacher.0.scale': _SCALE,
                 f'{_PARTS}.1.pipeline.2.unsup_student.0.scale': _SCALE,

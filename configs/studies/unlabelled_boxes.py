@@ -19,7 +19,6 @@ starts = dict(
             config=_OWN + 'truth.py',
             minutes=_minutes,
             cfg_options={
-                'model.backbone.checkpoint': 'efficientnet-lite0-57934424.pth',
                 'train_dataloader.dataset.datasets.0.pipeline.2.scale': (192, 192),
                 'train_dataloader.dataset.datasets.1.pipeline.2.scale': (192, 192),
             },
