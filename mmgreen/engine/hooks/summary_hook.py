@@ -73,8 +73,9 @@ def _start(runner: Runner, backbone: dict[str, Any]) -> str:
         return f'from {runner._load_from}'
     if checkpoint:
         return f'backbone from {checkpoint}'
-    if str(backbone.get('type')).endswith('TimmBackbone'):
-        return f'backbone as timm has it, {backbone.get("model")}'
+    timm = str(backbone.get('type')).endswith('TimmBackbone')
+    if timm and backbone.get('checkpoint') is None:  # '' leaves it as it is drawn
+        return f'backbone with the weights that {backbone.get("model")} comes with'
     return 'from scratch'
 
 
