@@ -21,7 +21,7 @@ COPY . .
 RUN if [ -n "$TORCH_INDEX" ]; then \
         pip install --no-cache-dir -c requirements/constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
     fi
-RUN pip install --no-cache-dir -c requirements/constraints.txt . fastapi uvicorn timm "$RUNTIME"
+RUN pip install --no-cache-dir -c requirements/constraints.txt . fastapi uvicorn "$RUNTIME"
 RUN pip install --no-cache-dir -c requirements/constraints.txt --no-deps --force-reinstall opencv-python-headless
 
 # Data, configs and results of the machine are mounted here.
