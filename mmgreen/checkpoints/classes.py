@@ -1,12 +1,9 @@
 """Weights of a head for other categories: those of a name that is known are kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-
-from .converting import unwrap
-from .reading import read_checkpoint
 
 
 def classes_of(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -17,14 +14,14 @@ def classes_of(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
     return (names,) if isinstance(names, str) else tuple(names) if names else None
 
 
-def holds_detector(filename: str) -> bool:
-    """Whether a checkpoint has more of a detector than its backbone."""
-    return any('bbox_head.' in key for key in unwrap(read_checkpoint(filename)))
+def holds_detector(names: Collection[str]) -> bool:
+    """Whether weights of these names are of more of a detector than its backbone."""
+    return any('bbox_head.' in name for name in names)
 
 
-def holds_timm_net(filename: str) -> bool:
-    """Whether a checkpoint has a net of timm in the place of a backbone of this project."""
-    return any(key.startswith('backbone.net.') for key in unwrap(read_checkpoint(filename)))
+def holds_timm_net(names: Collection[str]) -> bool:
+    """Whether a detector, or a teacher and a student, of these names has a net of timm as its backbone."""
+    return any('backbone.net.' in name for name in names)
 
 
 def rows_per_class(fewer: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, int]:

@@ -9,7 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mmgreen.checkpoints import find_checkpoint, holds_detector, holds_timm_net
+from mmgreen.checkpoints import (
+    find_checkpoint,
+    holds_detector,
+    holds_timm_net,
+    read_checkpoint,
+    unwrap,
+)
 from mmgreen.datasets.faults import listed
 from mmgreen.datasets.images import evenly_spaced
 from mmgreen.datasets.names import printable
@@ -132,6 +138,7 @@ def make_configs(
         if '://' not in file and not Path(file).exists():
             raise UserError(f'checkpoint {file} does not exist')
     start, teacher_weights = (file and find_checkpoint(file) for file in (start, teacher_weights))
+    begun = tuple(unwrap(read_checkpoint(start))) if start else ()  # names of its weights
     more = str(unlabelled) if unlabelled else None
     for name in filter(None, (str(out.absolute()), start, teacher, teacher_weights, more)):
         if not is_nameable(name) or '"""' in name or '\\' in name:
@@ -155,7 +162,7 @@ def make_configs(
     levels = _levels(dataset)
     several = levels.channels if levels else 3
     channels = 3 if several == 1 else several
-    models = models or _fitting(dataset, machine, channels, start, teacher is not None)
+    models = models or _fitting(dataset, machine, channels, begun, teacher is not None)
     detectors = [model for model in models if not model.startswith('greenmim')]
     if tile and unlabelled:
         raise UserError('images without labels are not cut: leave out --tile or --unlabelled')
@@ -171,7 +178,10 @@ def make_configs(
         )
     traits = measure(cut)
     if channels != 3:
-        for what, given in (('--teacher', teacher), ('--model', _LITE if _taken(models) else None)):
+        for what, given in (
+            ('--teacher', teacher),
+            ('--model or --start', _LITE if _taken(models) else None),
+        ):
             if given is not None:
                 raise UserError(
                     f'{given} sees red, green and blue, and the images of {folder} have {channels} '
@@ -188,7 +198,7 @@ def make_configs(
         traits=traits,
         machine=machine,
         start=start,
-        whole=start is not None and holds_detector(start),
+        whole=holds_detector(begun),
         teacher=teacher,
         teacher_weights=teacher_weights,
         root=str(folder).rstrip('/') + '/',
@@ -269,7 +279,7 @@ def _levels(dataset: Dataset) -> Statistics | None:
 
 
 def _fitting(
-    dataset: Dataset, machine: Machine, channels: int, start: str | None, taught: bool
+    dataset: Dataset, machine: Machine, channels: int, begun: tuple[str, ...], taught: bool
 ) -> list[str]:
     swin = f'swin-{"nano" if machine.gpu_memory is None else "tiny"}'
     if not dataset.labelled:
@@ -277,10 +287,9 @@ def _fitting(
     kind = 'mask-rcnn' if dataset.has_masks else 'faster-rcnn'
     if taught:
         return [f'greenmim_{swin}', f'{kind}_{swin}']
-    if start is not None:
-        lite = holds_timm_net(start)
-    else:  # docs/evidence.md: in equal time nothing else comes as far on a CPU
-        lite = machine.gpu_memory is None and channels == 3
+    # docs/evidence.md: in equal time nothing else comes as far on a CPU.
+    best = machine.gpu_memory is None and channels == 3
+    lite = holds_timm_net(begun) if begun else best
     return [f'{kind}_{_LITE if lite else swin}']
 
 

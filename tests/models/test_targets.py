@@ -274,7 +274,6 @@ def test_losses_of_a_teacher(loss, far):
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
-
     def fail(*args, **kwargs):
         raise OSError('the Hub does not answer\nand more')
 

@@ -146,7 +146,8 @@ def test_what_a_detector_has_where_no_model_is_named(cats_and_a_dog, tmp_path):
     assert models() == ['mask-rcnn_efficientnet-lite0']
     assert models(machine=Machine(24, 8)) == ['mask-rcnn_swin-tiny']
     assert models(start=start('backbone.stages.0.x')) == ['mask-rcnn_swin-nano']
-    assert models(start=start('backbone.net.x')) == ['mask-rcnn_efficientnet-lite0']
+    for key in ('backbone.net.x', 'teacher.backbone.net.x'):
+        assert models(start=start(key)) == ['mask-rcnn_efficientnet-lite0']
     taught = models(teacher='test_efficientnet')
     assert taught == ['greenmim_swin-nano', 'mask-rcnn_swin-nano']
     five = tmp_path / 'five'

@@ -113,7 +113,6 @@ def test_a_teacher_of_detectors_alone_is_refused(worlds_of_boxes):
 
 @pytest.mark.parametrize('kind', ['mask-rcnn', 'faster-rcnn'])
 def test_a_detector_has_the_teacher_itself_as_its_backbone(kind, worlds_of_boxes, monkeypatch):
-
     monkeypatch.chdir(worlds_of_boxes)
     torch.manual_seed(0)
     net = timm.create_model('tf_efficientnet_lite0')

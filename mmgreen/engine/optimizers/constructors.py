@@ -73,9 +73,8 @@ def _merged(params: list[dict], outermost: bool) -> Iterator[None]:
     with quiet(logger, level=logging.WARNING):
         yield
     params[:] = merge_groups(params)
-    said = [
-        f'{len(group["params"])} '
-        + (', '.join(f'{k}={v:.4g}' for k, v in group.items() if k in _SETTINGS) or 'as it is set')
-        for group in params
-    ]
+    said = []
+    for group in params:
+        settings = ', '.join(f'{k}={v:.4g}' for k, v in group.items() if k in _SETTINGS)
+        said.append(f'{len(group["params"])} {f"with {settings}" if settings else "as set"}')
     logger.info(f'Parameters of the optimizer: {"; ".join(said)}')
