@@ -22,8 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         """examples:
   %(prog)s data/mine --out configs/mine
   %(prog)s data/mine --out configs/mine --model greenmim_swin-tiny --gpu-memory 24
-  %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-tiny \\
-      --start work_dirs/mine_pretrain
+  %(prog)s data/mine --out configs/mine --start work_dirs/mine_pretrain
   %(prog)s data/mine --out configs/mine --model mask-rcnn_swin-nano
   %(prog)s data/mine --out configs/mine --teacher tf_efficientnet_lite0
   %(prog)s data/mine --out configs/mine --teacher downloads/dinov2-small
@@ -50,7 +49,7 @@ then:
         metavar='NAME',
         help='{mask-rcnn,faster-rcnn,greenmim}_swin-{nano,tiny,small,base}, or '
         '{mask-rcnn,faster-rcnn}_efficientnet-lite0, which ImageNet trained; by default what fits '
-        'annotations and machine',
+        'annotations, machine and start',
     )
     parser.add_argument(
         '--start',

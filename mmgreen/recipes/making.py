@@ -1,15 +1,19 @@
 """A dataset base and configs that inherit from it, with a reason for each choice."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from torch import Tensor
 
 from mmgreen.checkpoints import (
+    SwinArchitecture,
+    architecture_of,
+    convert,
     find_checkpoint,
     holds_detector,
     holds_timm_net,
@@ -43,6 +47,13 @@ from .unlabelled import find_unlabelled
 #: Sizes that the paper of Swin has, of which there are weights of ImageNet.
 _WIDE = ('tiny', 'small', 'base')
 _SIZES = ('nano', *_WIDE)
+#: Channels of the first stage and blocks of each, by which a start's size is known.
+_SHAPES = {
+    (32, (2, 2, 4)): 'nano',
+    (96, (2, 2, 6, 2)): 'tiny',
+    (96, (2, 2, 18, 2)): 'small',
+    (128, (2, 2, 18, 2)): 'base',
+}
 #: A small net of ImageNet, in the place of a backbone of this project.
 _LITE = 'efficientnet-lite0'
 #: What can be made: kind of model, and its backbone.
@@ -138,7 +149,7 @@ def make_configs(
         if '://' not in file and not Path(file).exists():
             raise UserError(f'checkpoint {file} does not exist')
     start, teacher_weights = (file and find_checkpoint(file) for file in (start, teacher_weights))
-    begun = tuple(unwrap(read_checkpoint(start))) if start else ()  # names of its weights
+    begun = unwrap(read_checkpoint(start)) if start else {}
     more = str(unlabelled) if unlabelled else None
     for name in filter(None, (str(out.absolute()), start, teacher, teacher_weights, more)):
         if not is_nameable(name) or '"""' in name or '\\' in name:
@@ -279,18 +290,29 @@ def _levels(dataset: Dataset) -> Statistics | None:
 
 
 def _fitting(
-    dataset: Dataset, machine: Machine, channels: int, begun: tuple[str, ...], taught: bool
+    dataset: Dataset, machine: Machine, channels: int, begun: Mapping[str, Tensor], taught: bool
 ) -> list[str]:
-    swin = f'swin-{"nano" if machine.gpu_memory is None else "tiny"}'
+    size = _size_of(begun) or ('nano' if machine.gpu_memory is None else 'tiny')
     if not dataset.labelled:
-        return [f'greenmim_{swin}']
+        return [f'greenmim_swin-{size}']
     kind = 'mask-rcnn' if dataset.has_masks else 'faster-rcnn'
     if taught:
-        return [f'greenmim_{swin}', f'{kind}_{swin}']
+        return [f'greenmim_swin-{size}', f'{kind}_swin-{size}']
     # docs/evidence.md: in equal time nothing else comes as far on a CPU.
     best = machine.gpu_memory is None and channels == 3
     lite = holds_timm_net(begun) if begun else best
-    return [f'{kind}_{_LITE if lite else swin}']
+    return [f'{kind}_{_LITE if lite else f"swin-{size}"}']
+
+
+def _size_of(weights: Mapping[str, Tensor]) -> str | None:
+    """Which of our Swins a checkpoint is of; None where it is of none."""
+    try:
+        found = architecture_of(convert(weights).backbone)
+    except UserError:
+        return None
+    if not isinstance(found, SwinArchitecture):
+        return None
+    return _SHAPES.get((found.embed_dims, found.depths))
 
 
 def _taken(models: list[str]) -> bool:

@@ -15,6 +15,7 @@ from mmgreen.config import load_config
 from mmgreen.engine import own_scope
 from mmgreen.recipes import make_configs
 from mmgreen.recipes.machine import Machine
+from mmgreen.registry import MODELS
 
 CPU = Machine(None, 2)
 
@@ -148,6 +149,13 @@ def test_what_a_detector_has_where_no_model_is_named(cats_and_a_dog, tmp_path):
     assert models(start=start('backbone.stages.0.x')) == ['mask-rcnn_swin-nano']
     for key in ('backbone.net.x', 'teacher.backbone.net.x'):
         assert models(start=start(key)) == ['mask-rcnn_efficientnet-lite0']
+
+    small = MODELS.build(dict(type='mmgreen.GreenSwinTransformer', arch='small'))
+    state = {key: torch.zeros(1).expand(v.shape) for key, v in small.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'start.pth')
+    for machine in (CPU, Machine(24, 8)):
+        own = models(machine=machine, start=str(tmp_path / 'start.pth'))
+        assert own == ['mask-rcnn_swin-small']
     taught = models(teacher='test_efficientnet')
     assert taught == ['greenmim_swin-nano', 'mask-rcnn_swin-nano']
     five = tmp_path / 'five'
