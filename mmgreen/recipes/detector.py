@@ -18,6 +18,9 @@ _GAIN = 0.01
 #: Where each image is seen as often on a GPU, it is shown with objects of others. In trainings of a CPU, where it was
 #: seen 13 to 75 times, that won nothing for sure in the same time.
 _OFTEN = 50
+#: Where each image is seen as often on a CPU, another part of it is shown each time
+#: (docs/lab/evidence-0.2.md, "Images that are seen often").
+_AGAIN = 30
 #: GiB that an image of a million pixels takes in mixed precision, beside the model's own; estimates.
 _GIB = {'nano': 0.8, 'efficientnet-lite0': 0.8, 'tiny': 2.6, 'small': 3.4, 'base': 4.6}
 
@@ -42,6 +45,7 @@ class DetectorRecipe:
         patience: Validations without progress after which training ends.
         workers: Processes that read images.
         pastes: Whether objects of one image are pasted into another, where they have masks.
+        parts: Whether another part of an image is shown each time.
     """
 
     scale: tuple[int, int]
@@ -59,6 +63,7 @@ class DetectorRecipe:
     patience: int
     workers: int
     pastes: bool
+    parts: bool
 
     @property
     def test_share(self) -> float:
@@ -95,6 +100,7 @@ def choose(traits: Traits, machine: Machine, size: str, steps: int | None = None
         else max(400, min(1200, epoch * 36))
     )
     steps = steps or usual
+    seen_times = steps * batch / traits.images
     interval = max(1, steps // (12 if gpu else 4))
     return DetectorRecipe(
         scale=scale,
@@ -114,7 +120,8 @@ def choose(traits: Traits, machine: Machine, size: str, steps: int | None = None
         interval=interval,
         patience=4 if gpu else 2,
         workers=min(4, max(1, machine.cores - 1)) if gpu else 1,
-        pastes=gpu and steps * batch >= _OFTEN * traits.images,
+        pastes=gpu and seen_times >= _OFTEN,
+        parts=not gpu and not crop and seen_times >= _AGAIN,
     )
 
 

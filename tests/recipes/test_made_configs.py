@@ -134,6 +134,32 @@ def test_a_whole_detector_to_start_from_is_read_whole(cats_and_a_dog, tmp_path, 
         assert not backbones['detector'].get('init_cfg')
 
 
+def test_images_that_are_seen_often_on_a_cpu_are_shown_in_other_parts_each_time(
+    cats_and_a_dog, tmp_path
+):
+    """And masks and boxes with them."""
+
+    def kinds(**kwargs):
+        kwargs = dict(machine=CPU) | kwargs
+        made = make_configs(cats_and_a_dog, tmp_path / 'out', **kwargs)
+        cfg = load_config(str(made.configs[0]))
+        return cfg, [step.type for step in cfg.train_pipeline]
+
+    assert 'RandomCrop' not in kinds(machine=Machine(24, 8))[1]
+    assert 'RandomCrop' not in kinds(steps=40)[1]  # each image 27 times
+    cfg, found = kinds()
+    assert 'RandomCrop' in found
+    with own_scope(cfg):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        shown = [dataset[0]['data_samples'].gt_instances for _ in range(8)]
+        drawn = [each.masks.get_bboxes('hbox').tensor for each in shown]
+    assert len({tuple(each.bboxes.tensor.flatten().tolist()) for each in shown}) > 1
+    for each, around in zip(shown, drawn, strict=True):
+        grown = each.bboxes.tensor + torch.tensor([-1.5, -1.5, 1.5, 1.5])
+        assert (around[:, :2] >= grown[:, :2]).all()
+        assert (around[:, 2:] <= grown[:, 2:]).all()
+
+
 def test_what_a_detector_has_where_no_model_is_named(cats_and_a_dog, tmp_path):
     """The net of ImageNet on a CPU; but what a start, a teacher or other channels ask for."""
 
