@@ -154,6 +154,15 @@ def test_images_that_are_seen_often_on_a_cpu_are_shown_in_other_parts_each_time(
         shown = [dataset[0]['data_samples'].gt_instances for _ in range(8)]
         drawn = [each.masks.get_bboxes('hbox').tensor for each in shown]
     assert len({tuple(each.bboxes.tensor.flatten().tolist()) for each in shown}) > 1
+    # But where objects of an image are counted, it is seen whole.
+    more = others(tmp_path)
+    made = make_configs(cats_and_a_dog, tmp_path / 'semi', CPU, unlabelled=more)
+    labelled = load_config(str(made.configs[1])).train_dataloader.dataset.datasets[0]
+    labelled = labelled.get('dataset', labelled)
+    assert [step.type for step in labelled.pipeline] == [
+        *(kind for kind in found if kind not in ('RandomCrop', 'PackDetInputs')),
+        'MultiBranch',
+    ]
     for each, around in zip(shown, drawn, strict=True):
         grown = each.bboxes.tensor + torch.tensor([-1.5, -1.5, 1.5, 1.5])
         assert (around[:, :2] >= grown[:, :2]).all()
